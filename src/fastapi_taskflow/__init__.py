@@ -1,0 +1,1 @@
+"""Background tasks for FastAPI with retries, durable state, and live visibility."""

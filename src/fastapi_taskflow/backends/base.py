@@ -1,0 +1,579 @@
+"""The storage port: the verbs that every backend gives, and the values they take.
+
+A backend is the single source of truth for what outlives a process. It applies the
+policy that it is handed (`states.MOVES`, outcomes, limits) and holds none of its own.
+The contract is `fastapi_taskflow.testing.conformance`: what it does not test is not
+promised.
+
+Rules that hold for every verb:
+
+* Verbs are batch-first. Answers come in the order of the questions; an empty batch does
+  no I/O and answers an empty list.
+* Every write is one compare-and-set. Losing a race is an answer, never an exception.
+* On return the write is committed to the backend's durability grade.
+* The store's own clock stamps ``start_time``, ``end_time`` and due times (its now plus a
+  span). A clock may be given to a driver's constructor by tests.
+* Sending a write again after a lost reply is safe: `insert` by task id, `claim` by claim
+  id, `start` and `finish` by lease.
+* A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
+  driver exceptions never pass.
+
+Values on the hot path are named tuples: a frozen dataclass costs five times as much to
+make, and a task needs several.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
+from fastapi_taskflow.states import Move
+
+__all__ = [
+    "Admission",
+    "Attempt",
+    "Backend",
+    "CancelAnswer",
+    "CancelResult",
+    "ClaimRequest",
+    "Claimed",
+    "Grade",
+    "Inserted",
+    "InstanceInfo",
+    "KeyConflict",
+    "Lease",
+    "LogChunk",
+    "MirrorAnswer",
+    "NewTask",
+    "Outcome",
+    "Page",
+    "Peer",
+    "Query",
+    "QueueIsFull",
+    "RetryRefused",
+    "Settled",
+    "Signals",
+    "Snapshot",
+    "Stored",
+    "StoredTask",
+    "Tally",
+]
+
+
+class Grade(Enum):
+    """What a committed write survives."""
+
+    A = "survives power loss"
+    B = "survives a crash of the process"
+    C = "survives nothing: memory only"
+
+
+# Tasks going in
+
+
+class NewTask(NamedTuple):
+    """A task to store.
+
+    ``due_at`` (absolute) wins over ``delay`` (seconds from the store's now). A task with
+    an ``owner`` is born claimed by that instance: fence 1, still PENDING. Without one it
+    is free to be claimed, fence 0. ``persist=False`` tasks always have an owner.
+    """
+
+    task_id: str
+    func_name: str
+    payload: bytes | None
+    queue: str
+    created_at: datetime
+    priority: int | None = None
+    delay: float = 0.0
+    due_at: datetime | None = None
+    idempotency_key: str | None = None
+    fingerprint: bytes | None = None
+    persist: bool = True
+    # Re-run when its owner dies after the start.
+    requeue: bool = False
+    tags: Mapping[str, str] = {}
+    source: str = "manual"
+    executor: str | None = None
+    retry_of: str | None = None
+    # With retry_of: delete the original in the same transaction.
+    replace_original: bool = False
+    # If an equal task holds the key: keep this id as an alias of it, because somebody
+    # was told this id already.
+    alias: bool = False
+    owner: str | None = None
+
+
+class Inserted(NamedTuple):
+    """How one task of an accepted group is stored.
+
+    ``task_id`` is the canonical id: the existing task's when ``duplicate``. ``fence`` is
+    1 for a task born claimed, else 0.
+    """
+
+    task_id: str
+    duplicate: bool
+    fence: int
+
+
+class Stored(NamedTuple):
+    """The group is committed, one `Inserted` per task in order."""
+
+    tasks: tuple[Inserted, ...]
+
+
+class KeyConflict(NamedTuple):
+    """Nothing of the group is stored: a key is held by a task with another fingerprint."""
+
+    key: str
+    task_id: str
+
+
+class QueueIsFull(NamedTuple):
+    """Nothing of the group is stored but a REJECTED record of the first task that did not fit."""
+
+    queue: str
+    max_size: int
+    task_id: str
+
+
+class RetryRefused(NamedTuple):
+    """Nothing of the group is stored: ``retry_of`` cannot be retried.
+
+    Exactly one is set: ``retried_as`` (it was retried before) or ``status`` (its state is
+    not in `states.RETRYABLE`); both None: no such task.
+    """
+
+    task_id: str
+    retried_as: str | None = None
+    status: TaskStatus | None = None
+
+
+Admission = Stored | KeyConflict | QueueIsFull | RetryRefused
+
+
+# Claims and their ends
+
+
+class Lease(NamedTuple):
+    """The only key that starts or finishes a claim."""
+
+    task_id: str
+    fence: int
+
+
+class StoredTask(NamedTuple):
+    """A task as the store has it. ``record.args`` are empty: ``payload`` holds them.
+
+    ``failures`` counts attempts that ended in an exception, ``interruptions`` owners that
+    died after the start.
+    """
+
+    record: TaskRecord
+    payload: bytes | None
+    persist: bool
+    requeue: bool
+    failures: int
+    interruptions: int
+    fence: int
+    owner: str | None
+    cancel_asked: bool
+
+
+class ClaimRequest(NamedTuple):
+    """What one instance can run now.
+
+    ``queues`` gives the free slots by queue name; at most ``limit`` tasks are claimed in
+    all, and only of ``functions``. At most ``suspects`` of them (0 or 1) may have
+    `retry.QUARANTINE_FROM` or more interruptions. Sending a ``claim_id`` again answers the
+    same tasks as far as they are still held under it and not started.
+    """
+
+    instance: str
+    claim_id: str
+    queues: Mapping[str, int]
+    limit: int
+    functions: frozenset[str]
+    suspects: int = 1
+
+
+class Claimed(NamedTuple):
+    """A task that the caller now holds, with the fence that its lease needs."""
+
+    lease: Lease
+    task: StoredTask
+
+
+class Outcome(NamedTuple):
+    """How a claim ends. ``delay`` (seconds) sets the due time of moves to PENDING.
+
+    ``elapsed`` is the attempt's length in seconds on a monotonic clock. ``logs`` are lines
+    not yet given to `append_logs`; they are stored even if cancel wins.
+    """
+
+    lease: Lease
+    move: Move
+    delay: float = 0.0
+    error: str | None = None
+    stacktrace: str | None = None
+    elapsed: float | None = None
+    logs: tuple[str, ...] = ()
+
+
+class Settled(NamedTuple):
+    """What became of an outcome.
+
+    ``status`` is the task's state after it. ``late`` is True when the lease was lost: the
+    outcome changed nothing and is kept as a late `Attempt`.
+    """
+
+    status: TaskStatus
+    late: bool = False
+
+
+class Attempt(NamedTuple):
+    """One ended attempt in a task's history. ``number`` is its failures count before it."""
+
+    number: int
+    fence: int
+    instance: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    elapsed: float | None
+    move: Move
+    error: str | None
+    stacktrace: str | None
+    late: bool
+
+
+class CancelResult(Enum):
+    """What `Backend.cancel` did."""
+
+    CANCELLED = "cancelled"
+    ASKED = "asked"
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
+class CancelAnswer(NamedTuple):
+    """``status`` is the task's state afterwards; None when missing."""
+
+    result: CancelResult
+    status: TaskStatus | None
+
+
+# Write-behind of persist=False tasks
+
+
+class Snapshot(NamedTuple):
+    """The latest state of a ``persist=False`` task; its owner is the only writer.
+
+    ``logs`` holds only lines that no earlier snapshot held.
+    """
+
+    task: NewTask
+    status: TaskStatus
+    start_time: datetime | None
+    end_time: datetime | None
+    due_at: datetime | None
+    retries_used: int
+    failures: int
+    elapsed: float | None
+    error: str | None
+    stacktrace: str | None
+    logs: tuple[str, ...]
+
+
+class MirrorAnswer(NamedTuple):
+    """``accepted`` is False when the row is terminal already (its owner was declared dead)."""
+
+    accepted: bool
+    cancel_asked: bool
+
+
+class LogChunk(NamedTuple):
+    """Log lines of a running attempt; dropped when the lease is lost."""
+
+    lease: Lease
+    lines: tuple[str, ...]
+
+
+# Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Filters of `search` and `count`; those given must all hold.
+
+    Args:
+        statuses: Any of these; empty means all.
+        tag: An exact (key, value) pair.
+        text: Matches the start of the id or of the function name, an exact tag value, or a
+            part of the error text within the newest 10,000 tasks.
+        since: ``created_at`` at or after.
+        until: ``created_at`` before.
+    """
+
+    statuses: frozenset[TaskStatus] = frozenset()
+    func_name: str | None = None
+    queue: str | None = None
+    tag: tuple[str, str] | None = None
+    text: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Page(NamedTuple):
+    """Tasks newest first (latest arrival first). ``cursor`` asks for the next page; None: no more."""
+
+    tasks: list[StoredTask]
+    cursor: str | None
+
+
+class Tally(NamedTuple):
+    """Counters of one (queue, function, state).
+
+    ``rows`` tasks are in that state now; ``ended`` came to it over all time (0 for live
+    states; never falls, also when records are deleted) and took ``seconds`` in all.
+    """
+
+    queue: str
+    func_name: str
+    status: TaskStatus
+    rows: int
+    ended: int
+    seconds: float
+
+
+# Fleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceInfo:
+    """What an instance says of itself when it enlists. ``ttl`` is in seconds."""
+
+    instance_id: str
+    host: str
+    pid: int
+    started_at: datetime
+    roles: frozenset[str]
+    ttl: float
+    functions: frozenset[str] = frozenset()
+
+
+class Peer(NamedTuple):
+    """An enlisted instance as the store has it. ``counter`` grows with each heartbeat."""
+
+    info: InstanceInfo
+    counter: int
+    lag: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What others want an instance to know.
+
+    Attributes:
+        cancel: Ids of tasks it owns for which cancel was asked.
+        queues: Stored queue settings, by queue then setting name; what is absent was
+            never set and stays as the code says.
+        peers: All instances that have enlisted and not retired, itself included.
+    """
+
+    cancel: tuple[str, ...] = ()
+    queues: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    peers: tuple[Peer, ...] = ()
+
+
+class Backend(ABC):
+    """Storage of tasks; see the module for the rules that hold for every verb.
+
+    Construction does no I/O. All verbs but `beat` are called from the event loop that
+    called `open`; `beat` blocks and is called from one thread of the engine's own.
+    """
+
+    # Life
+
+    @property
+    @abstractmethod
+    def grade(self) -> Grade:
+        """What a committed write survives."""
+
+    @abstractmethod
+    async def open(self, on_change: Callable[[], None]) -> None:
+        """Connect and create or migrate what is missing.
+
+        Args:
+            on_change: Called on this event loop, at any time and often for nothing, as a
+                hint that another instance changed something.
+
+        Raises:
+            StoreUnavailable: the store cannot be reached.
+            ConfigurationError: it is of a kind or place that cannot be supported.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what was handed in and disconnect. Idempotent."""
+
+    # Tasks
+
+    @abstractmethod
+    async def insert(
+        self,
+        groups: Sequence[Sequence[NewTask]],
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> list[Admission]:
+        """Store groups of tasks; each group wholly or not at all, all in one commit if possible.
+
+        Args:
+            groups: Each with at least one task.
+            limits: ``max_size`` by queue. It counts PENDING tasks of the queue, in the whole
+                store, that were never started; earlier tasks of the same call count too.
+            key_ttl: Seconds for which an idempotency key is held after SUCCESS, or after an
+                end with unknown effect (INTERRUPTED, CANCELLED while running). Keys are held
+                while PENDING or RUNNING, and are free after FAILED, REJECTED and CANCELLED
+                before the start. A retry takes its original's key over.
+        """
+
+    @abstractmethod
+    async def claim(self, request: ClaimRequest) -> list[Claimed]:
+        """Take due, free tasks: highest priority, then earliest due time, then arrival.
+
+        Queues that are paused in the store give nothing. A missing priority orders as 0.
+        Across queues the order is the same, as far as their slots allow.
+        """
+
+    @abstractmethod
+    async def start(self, leases: Sequence[Lease]) -> list[datetime | None]:
+        """Commit RUNNING for claimed tasks. None: the lease is lost or the task was cancelled.
+
+        Otherwise the start time. Sets ``retries_used`` to the failures so far. A lease that
+        is RUNNING already answers the same again.
+        """
+
+    @abstractmethod
+    async def finish(self, outcomes: Sequence[Outcome]) -> list[Settled | None]:
+        """End claims as `states.MOVES` says. None: no such task (purged).
+
+        A move to PENDING frees the task (no owner) and sets its due time, a terminal one
+        sets ``end_time``. An attempt that does not end its task adds an `Attempt`. Where
+        the lease is lost nothing changes and a late `Attempt` is kept.
+        """
+
+    @abstractmethod
+    async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
+        """Cancel what has not started; ask for the rest.
+
+        A durable PENDING task becomes CANCELLED at once. RUNNING tasks, and live
+        ``persist=False`` ones, only get the flag that their owner reads in `signals`.
+        Terminal tasks are refused. An alias stands for its task.
+        """
+
+    @abstractmethod
+    async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
+        """Write the latest state of ``persist=False`` tasks, newer over older."""
+
+    @abstractmethod
+    async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
+        """Add log lines to running tasks."""
+
+    @abstractmethod
+    async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        """Tasks by id, with logs. An alias answers its task under the alias's id, with
+        ``duplicate_of`` set."""
+
+    @abstractmethod
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """The stored history of one task, oldest first."""
+
+    @abstractmethod
+    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        """One page of tasks without their logs and stack traces.
+
+        Raises:
+            ValueError: the cursor is not one of this backend's.
+        """
+
+    @abstractmethod
+    async def count(self, query: Query, *, cap: int = 10_000) -> int:
+        """How many tasks match, at most ``cap``."""
+
+    @abstractmethod
+    async def tally(self) -> list[Tally]:
+        """All counters, at a cost that does not grow with history."""
+
+    @abstractmethod
+    async def next_due(self, queues: Sequence[str]) -> float | None:
+        """Seconds until the earliest free task of these queues is due.
+
+        0 or less when one is due now; None when there is none.
+        """
+
+    # Fleet
+
+    @abstractmethod
+    async def enlist(self, info: InstanceInfo) -> None:
+        """Make an instance known, alive from now on.
+
+        Where the store has file locks, its lock is held from before the row exists until
+        `retire`, `close` or the death of the process.
+        """
+
+    @abstractmethod
+    def beat(self, instance: str, lag: float) -> bool:
+        """Heartbeat: one more on the instance's counter. Blocks; has its own connection.
+
+        Args:
+            lag: Seconds by which the event loop answered late.
+
+        Returns:
+            False if the instance was declared dead (or is unknown): it must take a new id.
+        """
+
+    @abstractmethod
+    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
+        """Those that are proven dead by a free lock. Empty where the store has no locks."""
+
+    @abstractmethod
+    async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
+        """Declare ``dead`` dead and hand up to ``limit`` of its tasks to ``by``.
+
+        They keep their state and get a new fence, so nothing that the dead one still sends
+        counts. ``by`` ends each claim with `finish`. Fewer than ``limit`` means that none is
+        left, and the dead instance's row is gone.
+        """
+
+    @abstractmethod
+    async def owned(self, instance: str) -> list[Claimed]:
+        """All live tasks that the store says the instance holds."""
+
+    @abstractmethod
+    async def retire(self, instance: str) -> None:
+        """Goodbye: the instance holds nothing any more. Its row and lock go."""
+
+    @abstractmethod
+    async def signals(self, instance: str) -> Signals:
+        """What others want this instance to know; a cheap read."""
+
+    # Operators
+
+    @abstractmethod
+    async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Merge settings (``concurrency max_size paused``) into the stored ones; all of them."""
+
+    @abstractmethod
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Keep what operators did."""
+
+    @abstractmethod
+    async def audit(self, *, limit: int, cursor: str | None = None) -> tuple[list[AuditEntry], str | None]:
+        """Audit entries, newest first, and the cursor of the next page (None: no more)."""

@@ -1,0 +1,194 @@
+"""Every exception that the library raises on purpose.
+
+One base, four families: configuration (wrong settings or decorators), admission
+(a task was not accepted), storage (the backend could not answer) and execution
+(words that a task may raise to say how its attempt should end).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyRetried",
+    "Cancel",
+    "ConfigurationError",
+    "EngineNotRunning",
+    "IdempotencyConflict",
+    "PayloadUnreadable",
+    "QueueFullError",
+    "Retry",
+    "Snooze",
+    "StoreFull",
+    "StoreUnavailable",
+    "TaskArgumentError",
+    "TaskNotFound",
+    "TaskStateError",
+    "TaskflowError",
+    "UnknownTaskFunction",
+]
+
+
+class TaskflowError(Exception):
+    """Base of every error of this library."""
+
+
+# Configuration
+
+
+class ConfigurationError(TaskflowError, ValueError):
+    """A setting, decorator or option cannot work. Raised where it is written."""
+
+
+class EngineNotRunning(TaskflowError, RuntimeError):
+    """A durable task was added while no engine runs in this process.
+
+    Use ``with TestClient(app)``, install the manager on the root app, or run inside
+    ``async with task_manager``.
+    """
+
+
+# Admission
+
+
+class TaskArgumentError(TaskflowError, ValueError):
+    """Arguments of a durable task cannot be stored (type or size)."""
+
+
+class QueueFullError(TaskflowError, RuntimeError):
+    """The queue holds ``max_size`` tasks that have not started. HTTP 429.
+
+    Attributes:
+        queue: The queue's name.
+        max_size: Its limit.
+        task_id: Id of the REJECTED record that was kept, if one was.
+        retry_after: Seconds after which another try makes sense.
+    """
+
+    def __init__(
+        self, queue: str, max_size: int, *, task_id: str | None = None, retry_after: float = 1.0
+    ) -> None:
+        super().__init__(
+            f"Queue {queue!r} is full: {max_size} tasks wait in it already. "
+            f"Try again in {retry_after:g} s, or raise its max_size."
+        )
+        self.queue = queue
+        self.max_size = max_size
+        self.task_id = task_id
+        self.retry_after = retry_after
+
+
+class IdempotencyConflict(TaskflowError, ValueError):
+    """The idempotency key is held by a task with another function or arguments. HTTP 409.
+
+    Attributes:
+        key: The idempotency key.
+        task_id: Id of the task that holds it.
+    """
+
+    def __init__(self, key: str, task_id: str) -> None:
+        super().__init__(
+            f"Idempotency key {key!r} is held by task {task_id}, which has another function "
+            "or other arguments. Use a new key for different work."
+        )
+        self.key = key
+        self.task_id = task_id
+
+
+# Operations on one task
+
+
+class TaskNotFound(TaskflowError, LookupError):
+    """No task has this id. HTTP 404."""
+
+
+class UnknownTaskFunction(TaskflowError, LookupError):
+    """No function of this name is registered in this process. HTTP 409."""
+
+
+class TaskStateError(TaskflowError, ValueError):
+    """The task's state does not allow the operation. HTTP 400."""
+
+
+class AlreadyRetried(TaskStateError):
+    """The task was retried before; retry its retry instead. HTTP 409.
+
+    Attributes:
+        task_id: The task that was asked for.
+        retried_as: Id of the retry that exists.
+    """
+
+    def __init__(self, task_id: str, retried_as: str) -> None:
+        super().__init__(
+            f"Task {task_id} was already retried as {retried_as}. Retry that task instead."
+        )
+        self.task_id = task_id
+        self.retried_as = retried_as
+
+
+# Storage
+
+
+class StoreUnavailable(TaskflowError, RuntimeError):
+    """The backend could not commit in time; nothing was accepted. HTTP 503.
+
+    Attributes:
+        retry_after: Seconds after which another try makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreFull(StoreUnavailable):
+    """The disk under the backend is full; nothing was accepted. HTTP 503."""
+
+
+class PayloadUnreadable(TaskflowError, ValueError):
+    """Stored arguments cannot be read back (damaged, or a type that is not registered)."""
+
+
+# Execution: raised by a task to say how its attempt ends
+
+
+class Retry(TaskflowError):
+    """Raise in a task to fail this attempt and ask for another.
+
+    Counts as a failed attempt: it is retried only while retries are left.
+
+    Args:
+        after: Seconds to wait; None uses the task's own delay and backoff.
+        reason: Text for the record's ``error``.
+    """
+
+    def __init__(self, after: float | None = None, reason: str | None = None) -> None:
+        if after is not None and not 0 <= after < float("inf"):
+            raise ConfigurationError(f"Retry(after=...) takes seconds from 0 up, got {after!r}.")
+        super().__init__(reason or "retry requested")
+        self.after = after
+        self.reason = reason
+
+
+class Snooze(TaskflowError):
+    """Raise in a task to run it again later without spending a retry.
+
+    Args:
+        seconds: How long to wait, from 0 up.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if not 0 <= seconds < float("inf"):
+            raise ConfigurationError(f"Snooze(...) takes seconds from 0 up, got {seconds!r}.")
+        super().__init__(f"snoozed for {seconds:g} s")
+        self.seconds = seconds
+
+
+class Cancel(TaskflowError):
+    """Raise in a task to end it as CANCELLED, without a retry.
+
+    Args:
+        reason: Text for the record's ``error``.
+    """
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason or "cancelled by the task")
+        self.reason = reason
