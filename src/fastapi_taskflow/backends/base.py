@@ -330,7 +330,7 @@ class Query:
 
 
 class Page(NamedTuple):
-    """Tasks newest first (latest arrival first). ``cursor`` asks for the next page; None: no more."""
+    """Tasks, latest arrival first. ``cursor`` asks for the next page; None: no more."""
 
     tasks: list[StoredTask]
     cursor: str | None
@@ -489,7 +489,8 @@ class Backend(ABC):
     @abstractmethod
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         """Tasks by id, with logs. An alias answers its task under the alias's id, with
-        ``duplicate_of`` set."""
+        ``duplicate_of`` set.
+        """
 
     @abstractmethod
     async def attempts(self, task_id: str) -> list[Attempt]:
@@ -575,5 +576,7 @@ class Backend(ABC):
         """Keep what operators did."""
 
     @abstractmethod
-    async def audit(self, *, limit: int, cursor: str | None = None) -> tuple[list[AuditEntry], str | None]:
+    async def audit(
+        self, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[AuditEntry], str | None]:
         """Audit entries, newest first, and the cursor of the next page (None: no more)."""

@@ -1,0 +1,18 @@
+"""What every test of the project shares."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# A busy machine is slow, not wrong.
+settings.register_profile("default", deadline=None)
+# In CI the same examples run every time: a red run means that the change is at fault.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The library runs on asyncio."""
+    return "asyncio"
