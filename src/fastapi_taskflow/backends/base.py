@@ -15,6 +15,9 @@ Rules that hold for every verb:
   span). A clock may be given to a driver's constructor by tests.
 * Sending a write again after a lost reply is safe: `insert` by task id, `claim` by claim
   id, `start` and `finish` by lease.
+* An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
+* An instance is alive from `enlist` until it is declared dead or retires. One that is not
+  alive claims nothing and recovers nothing.
 * A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
   driver exceptions never pass.
 
@@ -79,9 +82,11 @@ class Grade(Enum):
 class NewTask(NamedTuple):
     """A task to store.
 
-    ``due_at`` (absolute) wins over ``delay`` (seconds from the store's now). A task with
-    an ``owner`` is born claimed by that instance: fence 1, still PENDING. Without one it
-    is free to be claimed, fence 0. ``persist=False`` tasks always have an owner.
+    ``due_at`` (absolute) wins over ``delay`` (seconds from the store's now); one of them
+    always sets the record's ``due_at``. A task with an ``owner`` is born claimed by that
+    instance: fence 1, still PENDING. Without one it is free to be claimed, fence 0; so is a
+    durable task whose owner is not alive, because nobody would recover it.
+    ``persist=False`` tasks always have an owner and are never given by `Backend.claim`.
     """
 
     task_id: str
@@ -100,6 +105,7 @@ class NewTask(NamedTuple):
     tags: Mapping[str, str] = {}
     source: str = "manual"
     executor: str | None = None
+    # The idempotency key and fingerprint of a retry are its original's, whatever is given.
     retry_of: str | None = None
     # With retry_of: delete the original in the same transaction.
     replace_original: bool = False
@@ -113,7 +119,8 @@ class Inserted(NamedTuple):
     """How one task of an accepted group is stored.
 
     ``task_id`` is the canonical id: the existing task's when ``duplicate``. ``fence`` is
-    1 for a task born claimed, else 0.
+    1 for a task born claimed, else 0 (duplicates too). A repeated insert answers the same
+    whatever became of the task since.
     """
 
     task_id: str
@@ -135,7 +142,11 @@ class KeyConflict(NamedTuple):
 
 
 class QueueIsFull(NamedTuple):
-    """Nothing of the group is stored but a REJECTED record of the first task that did not fit."""
+    """Nothing of the group is stored but a REJECTED record of the first task that did not fit.
+
+    The record keeps its payload and may be retried; it holds no key and its ``retry_of``
+    is not linked back. Sending the group again answers the same and keeps no second record.
+    """
 
     queue: str
     max_size: int
@@ -143,7 +154,7 @@ class QueueIsFull(NamedTuple):
 
 
 class RetryRefused(NamedTuple):
-    """Nothing of the group is stored: ``retry_of`` cannot be retried.
+    """Nothing of the group is stored: ``task_id`` (the ``retry_of``) cannot be retried.
 
     Exactly one is set: ``retried_as`` (it was retried before) or ``status`` (its state is
     not in `states.RETRYABLE`); both None: no such task.
@@ -171,7 +182,8 @@ class StoredTask(NamedTuple):
     """A task as the store has it. ``record.args`` are empty: ``payload`` holds them.
 
     ``failures`` counts attempts that ended in an exception, ``interruptions`` owners that
-    died after the start.
+    died after the start. ``owner`` holds it now (None: free or terminal);
+    ``record.instance`` is who started it last.
     """
 
     record: TaskRecord
@@ -213,7 +225,8 @@ class Outcome(NamedTuple):
     """How a claim ends. ``delay`` (seconds) sets the due time of moves to PENDING.
 
     ``elapsed`` is the attempt's length in seconds on a monotonic clock. ``logs`` are lines
-    not yet given to `append_logs`; they are stored even if cancel wins.
+    not yet given to `append_logs`; they are stored even if cancel wins. ``error`` and
+    ``stacktrace`` replace the record's.
     """
 
     lease: Lease
@@ -229,7 +242,8 @@ class Settled(NamedTuple):
     """What became of an outcome.
 
     ``status`` is the task's state after it. ``late`` is True when the lease was lost: the
-    outcome changed nothing and is kept as a late `Attempt`.
+    outcome changed nothing and is kept as a late `Attempt`. An outcome that was accepted
+    before and is sent again changes nothing and is not late.
     """
 
     status: TaskStatus
@@ -237,7 +251,11 @@ class Settled(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One ended attempt in a task's history. ``number`` is its failures count before it."""
+    """One ended attempt in a task's history. ``number`` is its failures count before it.
+
+    There is at most one per (task, fence). ``instance`` is the one that started it; None
+    with ``started_at`` None for late ones, whose sender the store cannot tell.
+    """
 
     number: int
     fence: int
@@ -290,7 +308,10 @@ class Snapshot(NamedTuple):
 
 
 class MirrorAnswer(NamedTuple):
-    """``accepted`` is False when the row is terminal already (its owner was declared dead)."""
+    """``accepted`` is False when the row is terminal or was handed over by `Backend.recover`.
+
+    (Its owner was declared dead.) Nothing of the snapshot is stored then.
+    """
 
     accepted: bool
     cancel_asked: bool
@@ -340,7 +361,8 @@ class Tally(NamedTuple):
     """Counters of one (queue, function, state).
 
     ``rows`` tasks are in that state now; ``ended`` came to it over all time (0 for live
-    states; never falls, also when records are deleted) and took ``seconds`` in all.
+    states; never falls, also when records are deleted) and took ``seconds`` in all
+    (the ``elapsed`` of their last attempts). Aliases count nowhere.
     """
 
     queue: str
@@ -434,22 +456,33 @@ class Backend(ABC):
     ) -> list[Admission]:
         """Store groups of tasks; each group wholly or not at all, all in one commit if possible.
 
+        Groups, and the tasks in them, count in order: an earlier task of the call holds its
+        key and its place for later ones, and the first task that cannot be stored decides
+        the answer of its group. Checked per task: known id (then nothing else), ``retry_of``,
+        key, limit. A duplicate creates nothing but its alias, takes no place in the queue and
+        links no retry.
+
         Args:
             groups: Each with at least one task.
             limits: ``max_size`` by queue. It counts PENDING tasks of the queue, in the whole
-                store, that were never started; earlier tasks of the same call count too.
-            key_ttl: Seconds for which an idempotency key is held after SUCCESS, or after an
-                end with unknown effect (INTERRUPTED, CANCELLED while running). Keys are held
-                while PENDING or RUNNING, and are free after FAILED, REJECTED and CANCELLED
-                before the start. A retry takes its original's key over.
+                store, that were never started (``start_time`` is None), claimed ones too.
+            key_ttl: Seconds for which the keys taken by this call are held after SUCCESS, or
+                after an end with unknown effect (INTERRUPTED or CANCELLED of a task that was
+                started, if only for an earlier attempt). Keys are held while PENDING or
+                RUNNING, and are free after FAILED, REJECTED and after INTERRUPTED or
+                CANCELLED of a task that was never started. A held key outlives its deleted
+                record. A retry takes its original's key over from it; where another task
+                has got the key meanwhile, the retry is its duplicate or conflict like any
+                other task.
         """
 
     @abstractmethod
     async def claim(self, request: ClaimRequest) -> list[Claimed]:
-        """Take due, free tasks: highest priority, then earliest due time, then arrival.
+        """Take due, free, durable tasks: highest priority, then earliest due time, then arrival.
 
         Queues that are paused in the store give nothing. A missing priority orders as 0.
-        Across queues the order is the same, as far as their slots allow.
+        Across queues the order is the same, as far as their slots allow. What cannot be
+        taken (another function, one suspect too many) holds nothing up behind it.
         """
 
     @abstractmethod
@@ -465,8 +498,10 @@ class Backend(ABC):
         """End claims as `states.MOVES` says. None: no such task (purged).
 
         A move to PENDING frees the task (no owner) and sets its due time, a terminal one
-        sets ``end_time``. An attempt that does not end its task adds an `Attempt`. Where
-        the lease is lost nothing changes and a late `Attempt` is kept.
+        sets ``end_time``. An attempt that does not end its task adds an `Attempt` (so not
+        UNSTART and GIVE_BACK: no function was called). The rule's counters count also where
+        cancel wins. Where the lease is lost nothing changes and a late `Attempt` is kept
+        (once). A move whose source state is not the task's changes nothing.
         """
 
     @abstractmethod
@@ -475,16 +510,23 @@ class Backend(ABC):
 
         A durable PENDING task becomes CANCELLED at once. RUNNING tasks, and live
         ``persist=False`` ones, only get the flag that their owner reads in `signals`.
-        Terminal tasks are refused. An alias stands for its task.
+        Terminal tasks are refused. Ids count in order: the second of two equal ones sees
+        what the first did.
         """
 
     @abstractmethod
     async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
-        """Write the latest state of ``persist=False`` tasks, newer over older."""
+        """Write the latest state of ``persist=False`` tasks, newer over older.
+
+        A task that is not stored yet is stored as if born claimed; one that came through
+        `insert` with an idempotency key keeps or frees it as `insert` says. ``instance``
+        becomes the owner of live ones (it may have changed its id since). A known row
+        that somebody recovered or that is terminal stays as it is.
+        """
 
     @abstractmethod
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
-        """Add log lines to running tasks."""
+        """Add log lines to running tasks, after those they have."""
 
     @abstractmethod
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
@@ -498,7 +540,10 @@ class Backend(ABC):
 
     @abstractmethod
     async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        """One page of tasks without their logs and stack traces.
+        """One page of tasks without their logs and stack traces; aliases are no tasks.
+
+        A cursor stays valid while tasks come and go: nothing is shown twice, and nothing
+        that stays is left out.
 
         Raises:
             ValueError: the cursor is not one of this backend's.
@@ -514,9 +559,9 @@ class Backend(ABC):
 
     @abstractmethod
     async def next_due(self, queues: Sequence[str]) -> float | None:
-        """Seconds until the earliest free task of these queues is due.
+        """Seconds until the earliest free durable task of these queues is due.
 
-        0 or less when one is due now; None when there is none.
+        0 or less when one is due now; None when there is none. Paused queues give none.
         """
 
     # Fleet
@@ -550,7 +595,10 @@ class Backend(ABC):
 
         They keep their state and get a new fence, so nothing that the dead one still sends
         counts. ``by`` ends each claim with `finish`. Fewer than ``limit`` means that none is
-        left, and the dead instance's row is gone.
+        left, and the dead instance's row is gone; until then it stays among the peers, so
+        that others can go on if ``by`` dies. Tasks of an instance that has no row are handed
+        over too. Where ``by`` is not alive, or is ``dead`` itself, nothing is done and the
+        answer is empty.
         """
 
     @abstractmethod
@@ -559,7 +607,10 @@ class Backend(ABC):
 
     @abstractmethod
     async def retire(self, instance: str) -> None:
-        """Goodbye: the instance holds nothing any more. Its row and lock go."""
+        """Goodbye: the instance is not alive any more. Its lock goes, and its row.
+
+        If live tasks are still its own, the row stays until `recover` has handed them over.
+        """
 
     @abstractmethod
     async def signals(self, instance: str) -> Signals:
@@ -579,4 +630,8 @@ class Backend(ABC):
     async def audit(
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
-        """Audit entries, newest first, and the cursor of the next page (None: no more)."""
+        """Audit entries, newest first, and the cursor of the next page (None: no more).
+
+        Raises:
+            ValueError: the cursor is not one of this backend's.
+        """
