@@ -1,0 +1,4 @@
+"""The errors of the library under their public name; see `fastapi_taskflow.errors`."""
+
+from fastapi_taskflow.errors import *  # noqa: F403
+from fastapi_taskflow.errors import __all__ as __all__  # noqa: PLC0414

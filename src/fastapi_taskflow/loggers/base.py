@@ -1,0 +1,149 @@
+"""The observer port: what a task says and what becomes of it, told to whoever listens.
+
+Observers stand beside the work, never in its way: they get their events in batches from
+a bounded queue, after the fact, and whatever they raise ends with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = [
+    "LEVELS",
+    "LifecycleEvent",
+    "LogEvent",
+    "TaskEvent",
+    "TaskObserver",
+    "check_level",
+    "is_at_least",
+]
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+_RANKS = {level: rank for rank, level in enumerate(LEVELS)}
+
+
+def check_level(level: str) -> str:
+    """The level itself, if it is one of `LEVELS`.
+
+    Raises:
+        ConfigurationError: it is not; the message names the nearest.
+    """
+    if level in _RANKS:
+        return level
+    close = get_close_matches(str(level).lower(), LEVELS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ConfigurationError(f"A level is one of {', '.join(LEVELS)}, got {level!r}.{hint}")
+
+
+def is_at_least(level: str, min_level: str) -> bool:
+    """Whether ``level`` is as grave as ``min_level``; an unknown one is never held back."""
+    return _RANKS.get(level, len(LEVELS)) >= _RANKS.get(min_level, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One line that a task wrote with `task_log`.
+
+    ``timestamp`` is aware UTC. ``attempt`` is 0 on the first run. ``extra`` holds the
+    keyword arguments of the call.
+    """
+
+    task_id: str
+    func_name: str
+    message: str
+    level: str
+    timestamp: datetime
+    attempt: int
+    tags: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEvent:
+    """A task has come to ``status``; told after the change is as durable as the task.
+
+    ``timestamp`` is aware UTC, ``duration`` the seconds of the attempt that has ended
+    (None while there is none). ``error`` and ``stacktrace`` are those of a failure.
+    """
+
+    task_id: str
+    func_name: str
+    status: TaskStatus
+    timestamp: datetime
+    attempt: int
+    retries_used: int = 0
+    duration: float | None = None
+    error: str | None = None
+    stacktrace: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+TaskEvent = LogEvent | LifecycleEvent
+
+
+class TaskObserver:
+    """Base of everything that listens; override what you need, the rest does nothing.
+
+    All methods run on the event loop of the engine, so none may block it: hand slow work
+    to a thread, once per batch (`on_events`). An observer that raises or is slow loses
+    events of its own and nothing else; both are logged once and then counted.
+
+    Args:
+        min_level: Log events below it are not given to `on_log`. Lifecycle events have
+            no level and always come.
+
+    Raises:
+        ConfigurationError: ``min_level`` is not one of `LEVELS`.
+    """
+
+    # Also here, for subclasses that do not call this class's __init__.
+    min_level: str = "info"
+
+    def __init__(self, min_level: str = "info") -> None:
+        self.min_level = check_level(min_level)
+
+    async def startup(self) -> None:
+        """Called once before the first event of a run of the engine."""
+
+    async def close(self) -> None:
+        """Called once after the last event of a run; a later `startup` may follow."""
+
+    async def on_log(self, event: LogEvent) -> None:
+        """A task wrote a line of at least ``min_level``."""
+
+    async def on_lifecycle(self, event: LifecycleEvent) -> None:
+        """A task changed its state."""
+
+    async def on_events(self, events: Sequence[TaskEvent]) -> None:
+        """Take a batch, in the order in which things happened.
+
+        The default calls `on_log` and `on_lifecycle` for one event after the other.
+        Override it where a whole batch costs little more than one event.
+
+        Raises:
+            Exception: the first that a handler raised, after all events had their turn,
+                with a note that says how many failed.
+        """
+        errors: list[Exception] = []
+        for event in events:
+            try:
+                await self._dispatch(event)
+            except Exception as exc:  # the other events of the batch are not at fault
+                errors.append(exc)
+        if errors:
+            errors[0].add_note(f"{len(errors)} of the batch's {len(events)} events failed.")
+            raise errors[0]
+
+    async def _dispatch(self, event: TaskEvent) -> None:
+        if isinstance(event, LifecycleEvent):
+            await self.on_lifecycle(event)
+        elif is_at_least(event.level, self.min_level):
+            await self.on_log(event)

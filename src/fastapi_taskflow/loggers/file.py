@@ -1,0 +1,172 @@
+"""Events in a file that rotates itself, or that someone else rotates.
+
+Several processes may write to one file (server workers do): every batch is one append,
+the file is opened again when its name has come to mean another one, and rotation happens
+under a lock on the file that it moves away.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.loggers.writer import LineObserver
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock, so let one process write to one file there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FileLogger"]
+
+_MODES = ("rotate", "watched")
+# Appended at once; a batch of long lines is cut into several.
+_CHUNK_BYTES = 64 * 1024
+# What a platform lacks is 0: no effect. Not a link that somebody planted (O_NOFOLLOW),
+# not a pipe without a reader that would never open (O_NONBLOCK).
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+    _FLAGS |= getattr(os, _name, 0)
+
+
+class FileLogger(LineObserver):
+    """Appends one line per event to a file, made readable by its owner only (0600).
+
+    Args:
+        path: The file; its folder must exist. A symbolic link is refused.
+        max_bytes: Size beyond which ``"rotate"`` starts a new file; 0: never.
+        backup_count: Old files kept, as ``path.1`` (newest) to ``path.N``; 0: the file is
+            never rotated.
+        mode: ``"rotate"``, or ``"watched"`` for files that logrotate or the like moves away.
+        log_lifecycle: Write a line for every change of a task's state as well.
+        min_level: Log events below it are left out.
+
+    Raises:
+        ConfigurationError: a size, count, mode or level cannot work; by `startup`: the
+            file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        max_bytes: int = 10_485_760,
+        backup_count: int = 5,
+        mode: Literal["rotate", "watched"] = "rotate",
+        log_lifecycle: bool = False,  # noqa: FBT002
+        min_level: str = "info",
+    ) -> None:
+        super().__init__(log_lifecycle=log_lifecycle, min_level=min_level)
+        if mode not in _MODES:
+            raise ConfigurationError(f"mode is 'rotate' or 'watched', got {mode!r}.")
+        for name, value in (("max_bytes", max_bytes), ("backup_count", backup_count)):
+            if value < 0:
+                raise ConfigurationError(f"{name} is a number from 0 up, got {value!r}.")
+        # Absolute from the start: a program that changes its directory keeps its log.
+        self.path = Path(path).absolute()
+        rotates = mode == "rotate" and max_bytes > 0 and backup_count > 0
+        self._file = _AppendFile(self.path, max_bytes if rotates else 0, backup_count)
+
+    async def startup(self) -> None:
+        try:
+            await self._in_thread(self._file.open)
+        except OSError as exc:
+            raise ConfigurationError(f"Log file {str(self.path)!r}: {exc}") from exc
+
+    def _write(self, lines: Sequence[str]) -> None:
+        for chunk in self._file.chunks(lines):
+            self._file.append(chunk)
+
+    def _release(self) -> None:
+        self._file.close()
+
+
+class _AppendFile:
+    """The file itself; used by one thread at a time."""
+
+    def __init__(self, path: Path, max_bytes: int, backup_count: int) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._backup_count = backup_count
+        self._fd: int | None = None
+
+    def chunks(self, lines: Sequence[str]) -> Iterator[bytes]:
+        """Whole lines as bytes, in pieces small enough to be appended at once."""
+        # An eighth: rotation comes a little early rather than a whole batch too late.
+        limit = min(_CHUNK_BYTES, self._max_bytes // 8) if self._max_bytes else _CHUNK_BYTES
+        chunk = bytearray()
+        for line in lines:
+            data = line.encode("utf-8", "backslashreplace") + b"\n"
+            if chunk and len(chunk) + len(data) > limit:
+                yield bytes(chunk)
+                chunk.clear()
+            chunk += data
+        if chunk:
+            yield bytes(chunk)
+
+    def append(self, data: bytes) -> None:
+        """Write after whatever any process wrote before.
+
+        Raises:
+            OSError: the file cannot be opened or written.
+        """
+        fd = self.open()
+        size = os.fstat(fd).st_size
+        if self._max_bytes and size and size + len(data) > self._max_bytes:
+            fd = self._rotate(fd)
+        while data:
+            data = data[os.write(fd, data) :]
+
+    def open(self) -> int:
+        """A descriptor of the file that now has the name."""
+        if self._fd is not None:
+            if self._is_current(self._fd):
+                return self._fd
+            self.close()
+        fd = os.open(self._path, _FLAGS, 0o600)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", str(self._path))
+        self._fd = fd
+        return fd
+
+    def close(self) -> None:
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    def _is_current(self, fd: int) -> bool:
+        try:
+            named = self._path.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(fd))
+
+    def _rotate(self, fd: int) -> int:
+        # The lock belongs to the file that is moved. Whoever comes while it is held writes
+        # to that file once more; whoever gets it late finds that the name means another
+        # file by now, and moves nothing.
+        if fcntl is not None:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return fd
+        try:
+            if self._is_current(fd):
+                self._shift()
+        finally:
+            self.close()  # and with it the lock
+        return self.open()
+
+    def _shift(self) -> None:
+        for number in range(self._backup_count - 1, -1, -1):
+            older = self._numbered(number)
+            if os.path.lexists(older):
+                older.replace(self._numbered(number + 1))
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
