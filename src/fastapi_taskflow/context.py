@@ -1,0 +1,159 @@
+"""What a task sees of its own run, and the line format of what it logs.
+
+The run is carried by a context variable, so it reaches helpers, threads that were given
+a copy of the context, and tasks that the function starts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.models import TaskContext
+from fastapi_taskflow.texts import clean, clip
+
+__all__ = [
+    "LEVELS",
+    "RunContext",
+    "TaskExecutionContext",
+    "activate",
+    "deactivate",
+    "get_task_context",
+    "log_line",
+    "retry_separator",
+    "task_log",
+]
+
+LEVELS: dict[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+"""Levels that `task_log` takes, with their numbers in `logging`; lowest first."""
+
+# One line must not fill a task's whole log.
+LINE_LIMIT_BYTES = 16_384
+
+_outside = logging.getLogger("fastapi_taskflow.task")
+
+
+class RunContext:
+    """One attempt as its own code may see it; made by the engine.
+
+    Args:
+        task_context: What `get_task_context` answers.
+        log: Called as ``log(message, level, extra)`` by `task_log`, from any thread.
+    """
+
+    __slots__ = ("log", "task_context")
+
+    def __init__(
+        self, task_context: TaskContext, log: Callable[[str, str, dict[str, Any]], None]
+    ) -> None:
+        self.task_context = task_context
+        self.log = log
+
+
+_current: ContextVar[RunContext | None] = ContextVar("fastapi_taskflow_run", default=None)
+
+
+def activate(run: RunContext) -> Token[RunContext | None]:
+    """Make ``run`` the current one in this context; undo it with `deactivate`."""
+    return _current.set(run)
+
+
+def deactivate(token: Token[RunContext | None]) -> None:
+    """Bring back what was current before the `activate` that gave ``token``."""
+    _current.reset(token)
+
+
+def get_task_context() -> TaskContext | None:
+    """What the running task may know of itself; None outside a task."""
+    run = _current.get()
+    return None if run is None else run.task_context
+
+
+def task_log(message: str, *, level: str = "info", **extra: Any) -> None:
+    """Add a line to the running task's log, and give it to the observers.
+
+    Outside a task it goes to the logger ``fastapi_taskflow.task``, so a helper can be
+    called from anywhere.
+
+    Args:
+        message: The line. Anything that is not text is turned into text.
+        level: One of `LEVELS`.
+        extra: Values for structured observers.
+
+    Raises:
+        ConfigurationError: the level is unknown.
+    """
+    number = LEVELS.get(level)
+    if number is None:
+        raise ConfigurationError(_unknown_level(level))
+    run = _current.get()
+    if run is None:
+        # Under a key of its own: `logging` refuses extra keys such as "name".
+        _outside.log(number, "%s", message, extra={"task_extra": extra})
+    else:
+        run.log(message if isinstance(message, str) else str(message), level, extra)
+
+
+def _unknown_level(level: object) -> str:
+    close = get_close_matches(str(level).lower(), LEVELS, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown log level {level!r}; use one of {', '.join(LEVELS)}.{hint}"
+
+
+def log_line(moment: datetime, message: str) -> str:
+    """One entry of a record's logs: ``YYYY-MM-DDTHH:MM:SS message``, the time in UTC.
+
+    Newlines stay inside the entry. Control characters and terminal sequences are removed,
+    and a message over 16 KiB is cut.
+
+    Args:
+        moment: Aware.
+    """
+    when = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    text = clip(clean(message), LINE_LIMIT_BYTES)
+    return f"{when.replace(tzinfo=None).isoformat(timespec='seconds')} {text}"
+
+
+def retry_separator(n: int) -> str:
+    """The entry that stands between the lines of two attempts; ``n`` from 1."""
+    return f"--- Retry {n} ---"
+
+
+@dataclass
+class TaskExecutionContext:
+    """Who a log line or an event belongs to, in a form that can leave the process."""
+
+    task_id: str
+    func_name: str
+    attempt: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `from_dict` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TaskExecutionContext:
+        """The context that `to_dict` gave; keys it does not know are ignored.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        return cls(
+            task_id=data["task_id"],
+            func_name=data["func_name"],
+            attempt=data["attempt"],
+            tags=dict(data["tags"]),
+        )
