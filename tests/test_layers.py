@@ -1,0 +1,84 @@
+"""The shape of the source: what the import contracts and linters cannot see."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "fastapi_taskflow"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# Longer on purpose, with the reason.
+LONG_MODULES = {"backends.base": "the whole storage contract in one place, mostly prose"}
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            documented = ast.get_docstring(node, clean=False)
+            # What is long is the code; a docstring may take the lines that it needs.
+            doc = len(documented.splitlines()) if documented else 0
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1 - doc
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def test_every_module_stands_on_a_floor():
+    contracts = {each["id"]: each for each in PYPROJECT["tool"]["importlinter"]["contracts"]}
+    floors = set(re.findall(r"[\w.]+", " ".join(contracts["floors"]["layers"])))
+    # Packages that only gather what their modules hold.
+    gathering = {"", "backends", "executors", "loggers"}
+
+    homeless = [
+        name
+        for name in map(dotted, MODULES)
+        if name not in gathering
+        and not any(name == floor or name.startswith(f"{floor}.") for floor in floors)
+    ]
+
+    assert homeless == []
+
+
+def test_every_third_party_import_is_a_declared_dependency():
+    declared = {
+        re.split(r"[^\w-]", each)[0].replace("-", "_")
+        for each in PYPROJECT["project"]["dependencies"]
+    }
+    known = declared | set(sys.stdlib_module_names) | {"fastapi_taskflow"}
+    # For tests of users' own backends; whoever runs them has it.
+    shipped_tests = SOURCE / "testing"
+
+    strangers = {
+        (dotted(path), name)
+        for path in MODULES
+        for name in imported(path)
+        if name.partition(".")[0] not in known and shipped_tests not in path.parents
+    }
+
+    assert strangers == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: dotted(path) or "__init__")
+def test_a_module_can_be_read_in_one_sitting(path):
+    length = len(path.read_text().splitlines())
+    assert length <= 300 or dotted(path) in LONG_MODULES
+
+    long = {name: lines for name, lines in functions(path) if lines > 40}
+    assert long == {}
