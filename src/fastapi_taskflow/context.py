@@ -7,12 +7,12 @@ a copy of the context, and tasks that the function starts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskContext
@@ -45,21 +45,15 @@ LINE_LIMIT_BYTES = 16_384
 _outside = logging.getLogger("fastapi_taskflow.task")
 
 
-class RunContext:
-    """One attempt as its own code may see it; made by the engine.
+class RunContext(Protocol):
+    """One attempt as its own code may see it; the engine's attempts have this form."""
 
-    Args:
-        task_context: What `get_task_context` answers.
-        log: Called as ``log(message, level, extra)`` by `task_log`, from any thread.
-    """
+    @property
+    def task_context(self) -> TaskContext:
+        """What `get_task_context` answers."""
 
-    __slots__ = ("log", "task_context")
-
-    def __init__(
-        self, task_context: TaskContext, log: Callable[[str, str, dict[str, Any]], None]
-    ) -> None:
-        self.task_context = task_context
-        self.log = log
+    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
+        """Take a line that the task logs. Called from any thread."""
 
 
 _current: ContextVar[RunContext | None] = ContextVar("fastapi_taskflow_run", default=None)

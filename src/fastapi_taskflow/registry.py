@@ -1,35 +1,33 @@
 """Functions by name and by themselves, with their settings.
 
-Stored tasks name their function; the name is looked up here and nowhere else, so nothing
+Stored tasks name their function. The name is looked up here and nowhere else, so nothing
 that a store says can run code that was not registered.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
+from fastapi_taskflow.codec.typetable import TypeTable
 from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.settings import checked
-from fastapi_taskflow.typetable import TypeTable
+from fastapi_taskflow.taskconfig import NAME_LIMIT, checked_config, is_coroutine_callable
 
 __all__ = ["Registered", "TaskRegistry"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=type)
 Func = Callable[..., Any]
 
-# Functions that were never registered but are used as tasks. More than any program has;
-# past it the cache starts anew.
+# More functions than a program has that are used as tasks without being registered. Past
+# it the cache starts anew, in case somebody makes functions without end.
 _ADOPTED_LIMIT = 4096
-_NAME_LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,25 +50,29 @@ class TaskRegistry:
 
     def __init__(self) -> None:
         self.types = TypeTable()
-        # Every registered function object, also those that a reload replaced.
+        # Invariant: every value of _by_name is a value of _by_func. The other way round
+        # not: functions that were replaced by a reload stay, for who still holds them.
         self._by_func: dict[Func, Registered] = {}
         self._by_name: dict[str, Registered] = {}
+        # Only functions that live as long as their module, so that no object is kept.
         self._adopted: dict[Func, Registered] = {}
+        # Task names by executor; None is all of them.
         self._names: dict[str | None, frozenset[str]] = {}
 
     def register(self, func: Func, config: TaskConfig) -> None:
-        """Make a function a task under ``config.name`` or its own name.
+        """Make a function a task, under ``config.name`` or else its own name.
 
         Registering it again, as a module reload does, replaces it.
 
         Raises:
             ConfigurationError: settings that cannot work, or a name that is taken.
         """
-        config = checked(func, config)
+        config = checked_config(func, config)
         name = config.name or func.__name__
         self._refuse_taken(name, func)
         is_async = is_coroutine_callable(func)
-        entry = Registered(name, func, config, _executor(config, is_async), is_async)
+        executor = config.executor or ("async" if is_async else "thread")
+        entry = Registered(name, func, config, executor, is_async)
         self._by_func[func] = self._by_name[name] = entry
         self._adopted.clear()
         self._names.clear()
@@ -78,18 +80,28 @@ class TaskRegistry:
 
     def _refuse_taken(self, name: str, func: Func) -> None:
         other = self._by_name.get(name)
-        if other is None or other.func is func or _place(other.func) == _place(func):
+        if other is None or other.func is func:
             return
-        raise ConfigurationError(
-            f"Two functions with one task name: {name!r} is {'.'.join(_place(other.func))} already, "
-            f"and {'.'.join(_place(func))} wants it too. Give one of them another name=."
-        )
+        if _place(other.func) != _place(func):
+            raise ConfigurationError(
+                f"Two functions with one task name: {name!r} is {_place(other.func)} already, "
+                f"and {_place(func)} asks for it. Give one of them another name=."
+            )
+        if _line(other.func) != _line(func):
+            # Most likely an edited module that was loaded again, but two functions of one
+            # name in one file look the same from here.
+            logger.warning(
+                "Task %r was registered again from another line of %s; the newer function "
+                "replaces the older. If they are two, give one of them another name=",
+                name,
+                func.__module__,
+            )
 
     def find(self, func: Func) -> Registered | None:
         """The entry of a registered function; None for any other callable."""
         try:
             return self._by_func.get(func)
-        except TypeError:  # cannot be hashed, so it was never registered
+        except TypeError:  # it has no hash, so it was never registered
             return None
 
     def by_name(self, name: str) -> Registered | None:
@@ -112,26 +124,25 @@ class TaskRegistry:
 
     def names(self) -> frozenset[str]:
         """All task names. The same object until the next registration."""
-        return self._cached(None)
+        return self._selected(None)
 
     def functions(self, executor: str) -> frozenset[str]:
-        """The task names that run on one executor. Cached like `names`."""
-        return self._cached(executor)
+        """The names of the tasks that run on one executor; the same object as `names` does."""
+        return self._selected(executor)
 
-    def _cached(self, executor: str | None) -> frozenset[str]:
+    def _selected(self, executor: str | None) -> frozenset[str]:
         found = self._names.get(executor)
         if found is None:
+            entries = self._by_name.copy().items()
             found = self._names[executor] = frozenset(
-                name
-                for name, entry in self._by_name.items()
-                if executor is None or entry.executor == executor
+                name for name, entry in entries if executor in (None, entry.executor)
             )
         return found
 
     def register_type(self, cls: T) -> T:
         """Let arguments of this class be stored, also where no annotation names it.
 
-        Works as a decorator.
+        Gives the class back, so it can be used as a decorator.
 
         Raises:
             ConfigurationError: not an Enum, dataclass or pydantic model.
@@ -139,38 +150,79 @@ class TaskRegistry:
         return self.types.add(cls)
 
     def adopt(self, func: Func) -> Registered:
-        """An entry for any callable, with default settings and not stored under a name."""
+        """An entry for any callable, so that it can run and be seen, once and not durable.
+
+        It is not stored under its name. A method or partial of a registered function keeps
+        that function's settings.
+
+        Raises:
+            TaskArgumentError: those settings ask for durability. After a restart the name
+                leads to the function, and what it was bound to is gone.
+            TypeError: it cannot be called.
+        """
         try:
             known = self._by_func.get(func) or self._adopted.get(func)
-        except TypeError:
+        except TypeError:  # it has no hash
             known = None
-        return known or self._describe(func)
-
-    def _describe(self, func: Func) -> Registered:
+        if known is not None:
+            return known
+        if not callable(func):
+            raise TypeError(f"Expected a function or another callable as a task, got {func!r}.")
         is_async = is_coroutine_callable(func)
-        entry = Registered(self._display_name(func), func, TaskConfig(), "async" if is_async else "thread", is_async)
+        entry = Registered(
+            self._display_name(func),
+            func,
+            self._inherited_config(func),
+            "async" if is_async else "thread",
+            is_async,
+        )
+        # Nothing else is cached: a lambda or a bound method is a new object each time.
+        if isinstance(func, FunctionType) and "<locals>" not in func.__qualname__:
+            if len(self._adopted) >= _ADOPTED_LIMIT:
+                self._adopted.clear()
+            self._adopted[func] = entry
         return entry
 
+    def _inherited_config(self, func: Func) -> TaskConfig:
+        entry = self.find(_innermost(func))
+        if entry is None:
+            return TaskConfig()
+        config = entry.config
+        if config.persist or config.requeue_on_interrupt:
+            raise TaskArgumentError(
+                f"Task {entry.name!r} is durable, and {type(func).__name__} objects of it are "
+                "not: after a restart nobody could make the object again. Pass the function "
+                "itself, and what it was bound to as arguments."
+            )
+        return replace(config, name=None)
+
     def _display_name(self, func: Func) -> str:
-        while isinstance(func, functools.partial):
-            func = func.func
-        name = getattr(func, "__name__", None) or type(func).__name__
-        return str(name)[:_NAME_LIMIT]
+        inner = func
+        while isinstance(inner, partial):
+            inner = inner.func
+        if isinstance(inner, MethodType):
+            name = inner.__func__.__qualname__.rpartition("<locals>.")[2]
+        else:
+            name = getattr(inner, "__name__", None) or type(inner).__name__
+        if name in self._by_name:
+            # Not to be taken for the registered task, which a retry by name would run.
+            name = f"{inner.__module__}.{name}"
+        return str(name)[:NAME_LIMIT]
 
 
-def is_coroutine_callable(func: Any) -> bool:
-    """True if calling it gives a coroutine: through partials, methods and ``__call__``."""
-    while isinstance(func, functools.partial):
-        func = func.func
-    return inspect.iscoroutinefunction(func) or (
-        not inspect.isroutine(func) and not inspect.isclass(func)
-        and inspect.iscoroutinefunction(getattr(func, "__call__", None))  # noqa: B004
-    )
+def _innermost(func: Func) -> Func:
+    """The function inside partials and bound methods."""
+    while isinstance(func, (partial, MethodType)):
+        func = func.func if isinstance(func, partial) else func.__func__
+    return func
 
 
-def _executor(config: TaskConfig, is_async: bool) -> str:
-    return config.executor or ("async" if is_async else "thread")
+def _place(func: Func) -> str:
+    kind = type(func)
+    module = getattr(func, "__module__", kind.__module__)
+    return f"{module}.{getattr(func, '__qualname__', kind.__qualname__)}"
 
 
-def _place(func: Func) -> tuple[str, str]:
-    return func.__module__, func.__qualname__
+def _line(func: Func) -> tuple[str, int] | None:
+    code = getattr(func, "__code__", None)
+    return None if code is None else (code.co_filename, code.co_firstlineno)

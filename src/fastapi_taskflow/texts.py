@@ -10,7 +10,14 @@ import re
 import traceback
 from types import TracebackType
 
-__all__ = ["ERROR_LIMIT_BYTES", "TRACE_LIMIT_BYTES", "clean", "clip", "error_text", "format_exception"]
+__all__ = [
+    "ERROR_LIMIT_BYTES",
+    "TRACE_LIMIT_BYTES",
+    "clean",
+    "clip",
+    "error_text",
+    "format_exception",
+]
 
 ERROR_LIMIT_BYTES = 16 * 1024
 TRACE_LIMIT_BYTES = 64 * 1024
@@ -21,14 +28,14 @@ _PACKAGE = __name__.partition(".")[0]
 # control characters; newline and tab stay.
 _UNWANTED = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
     r"|\x1b[ -/]*[0-Z\\-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 
 
 def clean(text: str) -> str:
-    """``text`` without control characters and terminal sequences; newlines become ``\\n``.
+    r"""``text`` without control characters and terminal sequences; newlines become ``\n``.
 
     Lone surrogates become ``?``: UTF-8 has no form for them.
     """
@@ -59,7 +66,7 @@ def error_text(error: BaseException) -> str:
         try:
             text = clip(clean(form(error)), ERROR_LIMIT_BYTES)
         # The exception's own code runs here; whatever it raises is not our failure.
-        except BaseException:  # noqa: BLE001, S112
+        except BaseException:  # noqa: S112
             continue
         return text.strip() or type(error).__name__
     return type(error).__name__
@@ -73,7 +80,7 @@ def format_exception(error: BaseException) -> str:
         )
         return clip(clean("".join(formatted.format())), TRACE_LIMIT_BYTES)
     # As in `error_text`.
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         return f"{type(error).__name__}: {error_text(error)}\n"
 
 

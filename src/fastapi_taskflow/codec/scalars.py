@@ -1,48 +1,61 @@
-"""The values without parts that JSON has no form for, one writer and one reader each."""
+"""The values without parts that JSON has no form for: one writer and one reader each.
+
+A writer gives a JSON value and raises ``ValueError`` for what would not come back; a
+reader raises anything for a form that no writer gives.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
 import zoneinfo
-from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-__all__ = ["SCALAR_READERS", "SCALAR_WRITERS", "needs_care"]
+__all__ = ["SCALAR_READERS", "SCALAR_WRITERS", "has_surrogates"]
 
-# The JSON reader takes 4,300 digits; half of that is safe under any setting of Python's.
+M = TypeVar("M", datetime, time)
+
+# The JSON reader takes 4,300 digits; this is 617.
 _PLAIN_INT_BITS = 2048
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def needs_care(text: str) -> bool:
+def has_surrogates(text: str) -> bool:
     """True for text with lone surrogates, which UTF-8 and so JSON cannot hold."""
     return _SURROGATE.search(text) is not None
 
 
+def _text(node: Mapping[str, Any]) -> str:
+    text = node["v"]
+    if type(text) is not str:
+        raise TypeError(f"expected text, found {type(text).__name__}")
+    return text
+
+
 def _write_str(value: str) -> Any:
-    if needs_care(value):
+    if has_surrogates(value):
         return {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
     return value
 
 
-def _read_str(node: Any) -> str:
-    return _unbase64(node["v"]).decode("utf-8", "surrogatepass")
+def _read_str(node: Mapping[str, Any]) -> str:
+    return _read_bytes(node).decode("utf-8", "surrogatepass")
 
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _unbase64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def _read_bytes(node: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(_text(node), validate=True)
 
 
 def _write_int(value: int) -> Any:
@@ -53,23 +66,31 @@ def _write_float(value: float) -> Any:
     return value if isfinite(value) else {"$": "float", "v": repr(value)}
 
 
+def _write_timedelta(value: timedelta) -> Any:
+    return {"$": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+
+
 def _write_moment(kind: str, value: datetime | time) -> Any:
+    """A zone goes by name and comes back as it was; any other offset as a fixed one."""
     tree: dict[str, Any] = {"$": kind}
+    if value.fold:
+        tree["f"] = 1
     if isinstance(value.tzinfo, ZoneInfo):
-        if value.tzinfo.key is None:
-            raise ValueError("found a time zone without a name; use ZoneInfo(name)")
+        if value.tzinfo.key not in _zone_names():
+            raise ValueError(
+                f"found a time zone that cannot be found by its name, {value.tzinfo.key!r}; "
+                "use ZoneInfo(name)"
+            )
         tree["z"] = value.tzinfo.key
         value = value.replace(tzinfo=None)
     elif value.tzinfo is not None and value.utcoffset() is None:
         raise ValueError("found a time zone without an offset; use ZoneInfo(name)")
     tree["v"] = value.isoformat()
-    if value.fold:
-        tree["f"] = 1
     return tree
 
 
-def _read_moment(parse: Callable[[str], Any], node: Any) -> Any:
-    value = parse(node["v"])
+def _read_moment(parse: Callable[[str], M], node: Mapping[str, Any]) -> M:
+    value = parse(_text(node))
     if "f" in node:
         value = value.replace(fold=1)
     if "z" in node:
@@ -83,9 +104,9 @@ def _zone_names() -> frozenset[str]:
 
 
 def _zone(name: str) -> ZoneInfo:
-    # Looked up first: ZoneInfo would try to import a package of an unknown name.
+    # Looked up first: for an unknown name, ZoneInfo tries to import a package of that name.
     if name not in _zone_names():
-        raise ValueError(f"time zone {name!r} is unknown")
+        raise ValueError(f"time zone {name!r} is not known here")
     return ZoneInfo(name)
 
 
@@ -99,20 +120,20 @@ SCALAR_WRITERS: dict[type, Callable[[Any], Any]] = {
     datetime: lambda value: _write_moment("datetime", value),
     date: lambda value: {"$": "date", "v": value.isoformat()},
     time: lambda value: _write_moment("time", value),
-    timedelta: lambda value: {"$": "timedelta", "v": [value.days, value.seconds, value.microseconds]},
+    timedelta: _write_timedelta,
     Decimal: lambda value: {"$": "decimal", "v": str(value)},
     UUID: lambda value: {"$": "uuid", "v": str(value)},
 }
 
-SCALAR_READERS: dict[str, Callable[[Any], Any]] = {
+SCALAR_READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "str": _read_str,
-    "int": lambda node: int(node["v"], 16),
-    "float": lambda node: float(node["v"]),
-    "bytes": lambda node: _unbase64(node["v"]),
+    "int": lambda node: int(_text(node), 16),
+    "float": lambda node: float(_text(node)),
+    "bytes": _read_bytes,
     "datetime": lambda node: _read_moment(datetime.fromisoformat, node),
-    "date": lambda node: date.fromisoformat(node["v"]),
+    "date": lambda node: date.fromisoformat(_text(node)),
     "time": lambda node: _read_moment(time.fromisoformat, node),
     "timedelta": lambda node: timedelta(*node["v"]),
-    "decimal": lambda node: Decimal(node["v"]),
-    "uuid": lambda node: UUID(node["v"]),
+    "decimal": lambda node: Decimal(_text(node)),
+    "uuid": lambda node: UUID(_text(node)),
 }

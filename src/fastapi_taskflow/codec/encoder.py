@@ -1,0 +1,85 @@
+"""Arguments to typed JSON.
+
+Nearly all arguments are plain values, so the first walk takes text and numbers as they
+are; only if the JSON shows that one of them has no form in it, a second one looks closely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from fastapi_taskflow.codec.typetable import TypeTable
+from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Refusal, Writer, write_dict
+from fastapi_taskflow.errors import TaskArgumentError
+
+__all__ = ["VERSION", "encode"]
+
+VERSION = 1
+"""First item of every payload."""
+
+# A payload of this length cannot hold an integer that the JSON reader refuses.
+_HOPEFUL_BYTES = 4000
+
+
+def encode(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    types: TypeTable,
+    *,
+    max_bytes: int = 262_144,
+) -> bytes:
+    """Arguments as bytes that `decode` gives back equal and of the same types.
+
+    Args:
+        types: The classes that may be stored.
+        max_bytes: The most that the result may take.
+
+    Raises:
+        TaskArgumentError: a value cannot be stored, and the message names the argument and
+            the place within it; or the whole is too large.
+    """
+    payload = _hopefully(args, kwargs, types) or _carefully(args, kwargs, types)
+    if len(payload) > max_bytes:
+        raise TaskArgumentError(
+            f"The arguments take {len(payload)} bytes when stored, and the limit is {max_bytes}. "
+            "Store large data elsewhere and pass its key, or raise max_payload_bytes."
+        )
+    return payload
+
+
+def _hopefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) -> bytes | None:
+    trees = _trees(args, kwargs, Writer(types, HOPEFUL))
+    try:
+        payload = to_json([VERSION, *trees])
+    except (PydanticSerializationError, ValueError):  # a lone surrogate or a huge integer
+        return None
+    # What JSON has no constants for; in a text they only cost the second walk.
+    if len(payload) > _HOPEFUL_BYTES or b"NaN" in payload or b"Infinity" in payload:
+        return None
+    return payload
+
+
+def _carefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) -> bytes:
+    trees = _trees(args, kwargs, Writer(types, CAREFUL))
+    try:
+        return to_json([VERSION, *trees])
+    except (PydanticSerializationError, ValueError) as exc:
+        raise TaskArgumentError(f"Cannot store the arguments: {exc}.") from exc
+
+
+def _trees(args: tuple[Any, ...], kwargs: dict[str, Any], writer: Writer) -> tuple[Any, Any]:
+    root = "args"
+    try:
+        positional = writer.items(args, 0)
+        root = "kwargs"
+        return positional, write_dict(writer, kwargs, 0)
+    except Refusal as refused:
+        place = "".join([root, *reversed(refused.path)])
+        raise TaskArgumentError(f"Cannot store {place}: {refused}.") from refused
+    # A dict that another thread fills, or code of the value's own class.
+    except Exception as exc:
+        raise TaskArgumentError(
+            f"Cannot store {root}: {type(exc).__name__} while reading it: {exc}."
+        ) from exc

@@ -1,0 +1,182 @@
+"""Typed JSON to arguments. The payload is hostile until it has been read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from enum import Enum, Flag
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from fastapi_taskflow.codec.encoder import VERSION
+from fastapi_taskflow.codec.objects import (
+    ModelState,
+    build_dataclass,
+    build_model,
+    build_model_from_json,
+)
+from fastapi_taskflow.codec.scalars import SCALAR_READERS
+from fastapi_taskflow.codec.typetable import TypeTable
+from fastapi_taskflow.errors import PayloadUnreadable
+
+__all__ = ["decode", "fingerprint"]
+
+Node = Mapping[str, Any]
+
+_STR = frozenset({str})
+_MARK = b'"$"'
+
+
+def decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that `encode` stored.
+
+    Raises:
+        PayloadUnreadable: anything else than what `encode` gives with these types.
+    """
+    try:
+        return _decode(payload, types)
+    # Damaged bytes and the constructors of users' classes may raise anything. The depth
+    # that the JSON reader allows keeps far from the interpreter's limit.
+    except Exception as exc:
+        raise PayloadUnreadable(f"Stored arguments cannot be read: {_reason(exc)}.") from exc
+
+
+def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    parts = from_json(payload, allow_inf_nan=False)
+    version, args, kwargs = parts
+    if version != VERSION or type(parts) is not list:
+        raise ValueError("they are not in a format that this version knows")
+    # Nothing but plain values? What looks like the mark may be a user's text.
+    if _MARK in payload:
+        reader = _Reader(types)
+        args, kwargs = reader.value(args), reader.value(kwargs)
+    if type(args) is not list or type(kwargs) is not dict or not _STR.issuperset(map(type, kwargs)):
+        raise ValueError("they are not positional and keyword arguments")
+    return tuple(args), kwargs
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, ValidationError):
+        # Without the values, which may be secret.
+        first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        return f"{exc.title} refuses them: {place}: {first['msg']}"
+    return str(exc) if type(exc) is ValueError else f"{type(exc).__name__}: {exc}"
+
+
+class _Reader:
+    """Turns nodes of JSON into values."""
+
+    __slots__ = ("_types",)
+
+    def __init__(self, types: TypeTable) -> None:
+        self._types = types
+
+    def value(self, node: Any) -> Any:
+        if type(node) is list:
+            return [self.value(item) for item in node]
+        if type(node) is not dict:
+            return node
+        if "$" not in node:
+            return self.named(node)
+        kind = node["$"]
+        scalar = SCALAR_READERS.get(kind)
+        if scalar is not None:
+            return scalar(node)
+        read = _READERS.get(kind)
+        if read is None:
+            raise ValueError(f"the kind {kind!r} is unknown")
+        return read(self, node)
+
+    def items(self, node: Node) -> list[Any]:
+        items = node["v"]
+        if type(items) is not list:
+            raise TypeError("expected a list")
+        return [self.value(item) for item in items]
+
+    def named(self, node: Any) -> dict[str, Any]:
+        if type(node) is not dict:
+            raise TypeError("expected an object")
+        return {key: self.value(item) for key, item in node.items()}
+
+    def known(self, node: Node, base: type = object) -> Any:
+        name = node["c"]
+        cls = self._types.find(name)
+        if cls is None:
+            raise ValueError(
+                f"the class {name!r} is not registered here; annotate a task's parameter with "
+                "it, or call register_type"
+            )
+        if not issubclass(cls, base):
+            raise TypeError(f"{name!r} is of another kind now")
+        return cls
+
+
+def _read_dict(reader: _Reader, node: Node) -> Any:
+    flat = iter(reader.items(node))
+    return dict(zip(flat, flat, strict=True))
+
+
+def _read_enum(reader: _Reader, node: Node) -> Any:
+    cls = reader.known(node, Enum)
+    return cls(node["v"]) if issubclass(cls, Flag) else cls[node["v"]]
+
+
+def _read_dataclass(reader: _Reader, node: Node) -> Any:
+    return build_dataclass(reader.known(node), reader.named(node["v"]))
+
+
+def _read_model(reader: _Reader, node: Node) -> Any:
+    cls = reader.known(node, BaseModel)
+    fields_set = node["s"]
+    if "j" in node:
+        return build_model_from_json(cls, reader.value(node["j"]), set(fields_set))
+    state = ModelState(
+        fields=reader.named(node["v"]),
+        fields_set=fields_set,
+        extra=reader.value(node["x"]) if "x" in node else None,
+        private=reader.named(node["p"]) if "p" in node else None,
+    )
+    return build_model(cls, state)
+
+
+_READERS: dict[str, Callable[[_Reader, Node], Any]] = {
+    "dict": _read_dict,
+    "tuple": lambda reader, node: tuple(reader.items(node)),
+    "set": lambda reader, node: set(reader.items(node)),
+    "frozenset": lambda reader, node: frozenset(reader.items(node)),
+    "enum": _read_enum,
+    "dataclass": _read_dataclass,
+    "model": _read_model,
+}
+
+
+def fingerprint(func_name: str, payload: bytes) -> bytes:
+    """32 bytes, equal for equal calls: the order in which dicts were filled does not matter.
+
+    Types matter as they do in the payload: 1 and 1.0 differ. A payload that is no JSON
+    counts by its bytes.
+    """
+    try:
+        normal = _in_order(json.loads(payload, object_hook=_sorted_inside))
+    except (ValueError, RecursionError):
+        normal = payload.hex()
+    return hashlib.sha256(f"{func_name}\0{normal}".encode()).digest()
+
+
+def _in_order(node: Any) -> str:
+    return json.dumps(node, sort_keys=True)
+
+
+def _sorted_inside(node: dict[str, Any]) -> dict[str, Any]:
+    """Order what JSON's own sorting of keys does not: dicts as pairs, and sets of them."""
+    kind = node.get("$")
+    if kind == "dict":
+        flat = iter(node["v"])
+        node["v"] = sorted(zip(flat, flat, strict=True), key=_in_order)
+    elif kind in ("set", "frozenset"):
+        node["v"] = sorted(node["v"], key=_in_order)
+    return node
