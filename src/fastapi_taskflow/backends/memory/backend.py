@@ -1,0 +1,288 @@
+"""`MemoryBackend`: the verbs of the port over tables in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from fastapi_taskflow.backends.base import (
+    Admission,
+    Attempt,
+    Backend,
+    CancelAnswer,
+    Claimed,
+    ClaimRequest,
+    Grade,
+    InstanceInfo,
+    Lease,
+    LogChunk,
+    MirrorAnswer,
+    NewTask,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Signals,
+    Snapshot,
+    StoredTask,
+    Tally,
+)
+from fastapi_taskflow.backends.memory.admission import Admissions
+from fastapi_taskflow.backends.memory.endings import cancel, finish
+from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
+from fastapi_taskflow.backends.memory.mirroring import mirror
+from fastapi_taskflow.backends.memory.search import count, parse_cursor, search
+from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock
+from fastapi_taskflow.models import AuditEntry, TaskStatus
+
+__all__ = ["MemoryBackend"]
+
+_AUDIT_KEPT = 10_000
+_PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
+
+
+class MemoryBackend(Backend):
+    """Tasks in memory, gone with the process.
+
+    Several instances of one process may share one object, also from different event
+    loops: each opens and closes it. What was stored stays after the last close.
+
+    Args:
+        clock: The store's clock.
+        keep: Ended tasks that are kept, the newest; live ones are always.
+    """
+
+    def __init__(self, *, clock: Clock = SYSTEM_CLOCK, keep: int = 10_000) -> None:
+        self._clock = clock
+        # Held for one batch at most; makes a verb atomic across event loops and `beat`.
+        self._lock = threading.Lock()
+        self._table = Table(keep)
+        self._fleet = Fleet()
+        self._audience = Audience()
+        self._settings: dict[str, dict[str, Any]] = {}
+        self._audit: deque[tuple[int, AuditEntry]] = deque(maxlen=_AUDIT_KEPT)
+        self._audited = 0
+
+    @property
+    def grade(self) -> Grade:
+        return Grade.C
+
+    async def open(self, on_change: Callable[[], None]) -> None:
+        with self._lock:
+            self._audience.join(on_change)
+
+    async def close(self) -> None:
+        with self._lock:
+            self._audience.leave()
+
+    # Tasks
+
+    async def insert(
+        self,
+        groups: Sequence[Sequence[NewTask]],
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> list[Admission]:
+        if not groups:
+            return []
+        with self._lock:
+            admissions = Admissions(
+                self._table, self._fleet, limits or {}, key_ttl, self._clock.now()
+            )
+            answers = [admissions.admit(group) for group in groups]
+            self._audience.tell()
+        return answers
+
+    async def claim(self, request: ClaimRequest) -> list[Claimed]:
+        with self._lock:
+            table = self._table
+            again = table.claims.get(request.claim_id)
+            if again is not None:
+                return [row.claimed() for row in again.values()]
+            if request.instance not in self._fleet:
+                return []
+            rows = table.agenda.take(request, self._paused(), self._clock.now())
+            if rows:
+                table.claims[request.claim_id] = {row.seq: row for row in rows}
+            for row in rows:
+                row.fence += 1
+                row.claim_id = request.claim_id
+                table.assign(row, request.instance)
+            return [row.claimed() for row in rows]
+
+    async def start(self, leases: Sequence[Lease]) -> list[datetime | None]:
+        if not leases:
+            return []
+        with self._lock:
+            now = self._clock.now()
+            return [self._start(lease, now) for lease in leases]
+
+    def _start(self, lease: Lease, now: datetime) -> datetime | None:
+        row = self._table.rows.get(lease.task_id)
+        if row is None or row.fence != lease.fence or row.owner is None:
+            return None
+        if row.status is _PENDING:
+            self._table.become(row, _RUNNING)
+            if row.claim_id is not None:
+                self._table.unclaim(row)
+            row.start_time = now
+            row.elapsed = None
+            row.instance = row.owner
+            row.retries_used = row.failures
+        return row.start_time
+
+    async def finish(self, outcomes: Sequence[Outcome]) -> list[Settled | None]:
+        if not outcomes:
+            return []
+        with self._lock:
+            now = self._clock.now()
+            answers = [finish(self._table, outcome, now) for outcome in outcomes]
+            self._audience.tell()
+        return answers
+
+    async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
+        if not task_ids:
+            return []
+        with self._lock:
+            now = self._clock.now()
+            answers = [cancel(self._table, task_id, now) for task_id in task_ids]
+            self._audience.tell()
+        return answers
+
+    async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
+        if not snapshots:
+            return []
+        with self._lock:
+            now = self._clock.now()
+            return [mirror(self._table, instance, snapshot, now) for snapshot in snapshots]
+
+    async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
+        with self._lock:
+            for lease, lines in chunks:
+                row = self._table.rows.get(lease.task_id)
+                if row is not None and row.fence == lease.fence and row.status is _RUNNING:
+                    row.add_logs(lines)
+
+    async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        with self._lock:
+            return [self._get(task_id) for task_id in task_ids]
+
+    def _get(self, task_id: str) -> StoredTask | None:
+        row = self._table.find(task_id)
+        if row is None:
+            return None
+        return row.stored(alias=None if row.task.task_id == task_id else task_id)
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        with self._lock:
+            row = self._table.find(task_id)
+            return [] if row is None or row.attempts is None else list(row.attempts)
+
+    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        with self._lock:
+            return search(self._table.rows, query, limit, cursor)
+
+    async def count(self, query: Query, *, cap: int = 10_000) -> int:
+        with self._lock:
+            return count(self._table.rows, query, cap)
+
+    async def tally(self) -> list[Tally]:
+        with self._lock:
+            return self._table.tallies.read()
+
+    async def next_due(self, queues: Sequence[str]) -> float | None:
+        with self._lock:
+            now = self._clock.now()
+            due = self._table.agenda.next_due(set(queues).difference(self._paused()), now)
+        return None if due is None else (due - now).total_seconds()
+
+    # Fleet
+
+    async def enlist(self, info: InstanceInfo) -> None:
+        with self._lock:
+            self._fleet.enlist(info)
+
+    def beat(self, instance: str, lag: float) -> bool:
+        with self._lock:
+            return self._fleet.beat(instance, lag)
+
+    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
+        return frozenset()
+
+    async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
+        with self._lock:
+            if by == dead or by not in self._fleet:
+                return []
+            self._fleet.declare_dead(dead)
+            table = self._table
+            rows = list(islice(table.held.get(dead, {}).values(), limit))
+            for row in rows:
+                row.fence += 1
+                table.assign(row, by)
+            if len(rows) < limit:
+                self._fleet.drop(dead)
+            return [row.claimed() for row in rows]
+
+    async def owned(self, instance: str) -> list[Claimed]:
+        with self._lock:
+            return [row.claimed() for row in self._table.held.get(instance, {}).values()]
+
+    async def retire(self, instance: str) -> None:
+        with self._lock:
+            self._fleet.declare_dead(instance)
+            if instance not in self._table.held:
+                self._fleet.drop(instance)
+
+    async def signals(self, instance: str) -> Signals:
+        with self._lock:
+            asked = self._table.asked
+            return Signals(
+                cancel=tuple(key for key, row in asked.items() if row.owner == instance),
+                queues={name: dict(found) for name, found in self._settings.items()},
+                peers=self._fleet.peers(),
+            )
+
+    # Operators
+
+    async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        with self._lock:
+            merged = self._settings.setdefault(queue, {})
+            merged.update(settings)
+            self._audience.tell()
+            return dict(merged)
+
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        with self._lock:
+            for entry in entries:
+                self._audited += 1
+                self._audit.append((self._audited, _copied(entry)))
+
+    async def audit(
+        self, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[AuditEntry], str | None]:
+        before = None if cursor is None else parse_cursor(cursor)
+        with self._lock:
+            found = [
+                (number, entry)
+                for number, entry in reversed(self._audit)
+                if before is None or number < before
+            ]
+        page = found[:limit]
+        more = len(found) > len(page)
+        following = str(page[-1][0]) if page else cursor
+        return [_copied(entry) for _, entry in page], following if more else None
+
+    def _paused(self) -> frozenset[str]:
+        return frozenset(name for name, found in self._settings.items() if found.get("paused"))
+
+
+def _copied(entry: AuditEntry) -> AuditEntry:
+    return replace(entry, detail=deepcopy(entry.detail))

@@ -1,0 +1,65 @@
+"""Write-behind of tasks whose owner is their only writer. The hottest path of the store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi_taskflow.backends.base import MirrorAnswer, Snapshot
+from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = ["mirror"]
+
+_PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
+# A task that only its owner has written has the fence that it was born with.
+_BORN = 1
+
+# Made once: there are only these answers.
+_TAKEN = MirrorAnswer(accepted=True, cancel_asked=False)
+_TAKEN_AND_ASKED = MirrorAnswer(accepted=True, cancel_asked=True)
+
+
+def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> MirrorAnswer:
+    """Write one snapshot over the row, unless somebody recovered or ended it."""
+    (
+        task,
+        status,
+        start_time,
+        end_time,
+        due_at,
+        retries_used,
+        failures,
+        elapsed,
+        error,
+        stacktrace,
+        logs,
+    ) = snapshot
+    row = table.rows.get(task.task_id)
+    if row is None:
+        row = table.add(task._replace(tags=dict(task.tags)) if task.tags else task)
+        row.fence = _BORN
+    elif row.fence != _BORN or not row.live:
+        return MirrorAnswer(accepted=False, cancel_asked=row.cancel_asked)
+    row.start_time = start_time
+    row.end_time = end_time
+    row.due_at = due_at
+    row.retries_used = retries_used
+    row.failures = failures
+    row.elapsed = elapsed
+    row.error = error
+    row.stacktrace = stacktrace
+    if start_time is not None:
+        row.instance = instance
+    if logs:
+        row.add_logs(logs)
+    if status is _PENDING or status is _RUNNING:
+        table.become(row, status)
+        table.assign(row, instance)
+        waits = status is _PENDING and start_time is None
+        if waits and not row.waiting:
+            table.wait(row)
+        elif row.waiting and not waits:
+            table.stop_waiting(row)
+    else:
+        table.end(row, status, now)
+    return _TAKEN_AND_ASKED if row.cancel_asked else _TAKEN

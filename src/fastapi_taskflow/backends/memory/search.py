@@ -1,0 +1,84 @@
+"""Filters and pages over the rows, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi_taskflow.backends.base import Page, Query
+from fastapi_taskflow.backends.memory.rows import Row
+
+__all__ = ["count", "search"]
+
+# Digits of an arrival number; more tasks than that never arrive.
+_LONGEST_CURSOR = 19
+# Error texts are searched in so many of the newest tasks only.
+_ERRORS_WITHIN = 10_000
+
+
+def search(rows: dict[str, Row], query: Query, limit: int, cursor: str | None) -> Page:
+    """One page. The cursor is the arrival number of the last task shown.
+
+    Raises:
+        ValueError: the cursor is not such a number.
+    """
+    before = None if cursor is None else parse_cursor(cursor)
+    found: list[Row] = []
+    for row in _matching(rows, query):
+        if before is not None and row.seq >= before:
+            continue
+        if len(found) == limit:
+            last = str(found[-1].seq) if found else cursor
+            return Page([one.stored(whole=False) for one in found], last)
+        found.append(row)
+    return Page([one.stored(whole=False) for one in found], None)
+
+
+def count(rows: dict[str, Row], query: Query, cap: int) -> int:
+    """How many match, at most ``cap``."""
+    total = 0
+    for _ in _matching(rows, query):
+        if total >= cap:
+            break
+        total += 1
+    return total
+
+
+def parse_cursor(cursor: str) -> int:
+    """The number in a cursor.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
+        raise ValueError(f"A cursor is what an earlier page gave, got {cursor!r}.")
+    return int(cursor)
+
+
+def _matching(rows: dict[str, Row], query: Query) -> Iterator[Row]:
+    for rank, row in enumerate(reversed(rows.values())):
+        if _matches(row, query, with_error=rank < _ERRORS_WITHIN):
+            yield row
+
+
+def _matches(row: Row, query: Query, *, with_error: bool) -> bool:
+    task = row.task
+    return (
+        (not query.statuses or row.status in query.statuses)
+        and (query.func_name is None or task.func_name == query.func_name)
+        and (query.queue is None or task.queue == query.queue)
+        and (query.source is None or task.source == query.source)
+        and (query.since is None or task.created_at >= query.since)
+        and (query.until is None or task.created_at < query.until)
+        and (query.tag is None or task.tags.get(query.tag[0]) == query.tag[1])
+        and (query.text is None or _speaks_of(row, query.text, with_error=with_error))
+    )
+
+
+def _speaks_of(row: Row, text: str, *, with_error: bool) -> bool:
+    task = row.task
+    return (
+        task.task_id.startswith(text)
+        or task.func_name.startswith(text)
+        or text in task.tags.values()
+        or (with_error and row.error is not None and text in row.error)
+    )

@@ -1,0 +1,172 @@
+"""The rows, and everything that is counted or indexed of them.
+
+All changes of status, owner and due time go through `Table`, which keeps its indexes true.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime
+
+from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.backends.memory.agenda import Agenda
+from fastapi_taskflow.backends.memory.keys import KeyRing
+from fastapi_taskflow.backends.memory.rows import Row
+from fastapi_taskflow.backends.memory.tallies import Tallies
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = ["Table"]
+
+_PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
+_UNKNOWN_ENDS = (TaskStatus.INTERRUPTED, TaskStatus.CANCELLED)
+
+
+class Table:
+    """Rows by id in order of arrival: all live ones and the newest ``keep`` ended ones."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._arrivals = 0
+        # Invariant: in order of arrival, so the newest are at the end.
+        self.rows: dict[str, Row] = {}
+        self.aliases: dict[str, str] = {}
+        self.agenda = Agenda()
+        self.keys = KeyRing()
+        self.tallies = Tallies()
+        # Invariant: a row is in held[x] iff its owner is x; only live rows have owners.
+        self.held: dict[str, dict[str, Row]] = {}
+        # Invariant: the live rows with cancel_asked.
+        self.asked: dict[str, Row] = {}
+        # Invariant: PENDING rows without a start_time, counted by queue.
+        self.waiting: dict[str, int] = {}
+        # Invariant: claims[x] has, by arrival, the unstarted rows whose claim_id is x.
+        self.claims: dict[str, dict[int, Row]] = {}
+        self._ended: OrderedDict[str, Row] = OrderedDict()
+
+    def find(self, task_id: str) -> Row | None:
+        """The row of a task or of the task that an alias stands for."""
+        row = self.rows.get(task_id)
+        if row is None and task_id in self.aliases:
+            return self.rows.get(self.aliases[task_id])
+        return row
+
+    # Coming and going
+
+    def add(self, task: NewTask) -> Row:
+        """A new row that nobody holds, PENDING; `free`, `assign` or `end` it next."""
+        self._arrivals += 1
+        row = Row(task, self._arrivals, self.tallies.family(task.queue, task.func_name))
+        self.rows[task.task_id] = row
+        row.family.enter(_PENDING)
+        return row
+
+    def wait(self, row: Row) -> None:
+        """The row counts towards its queue's size until it starts or ends."""
+        row.waiting = True
+        queue = row.task.queue
+        self.waiting[queue] = self.waiting.get(queue, 0) + 1
+
+    def alias(self, alias: str, row: Row | None, canonical: str) -> None:
+        """Keep another id for a task; it goes when the task's row goes."""
+        if row is None:
+            return
+        self.aliases[alias] = canonical
+        if row.aliases is None:
+            row.aliases = []
+        row.aliases.append(alias)
+
+    def delete(self, row: Row) -> None:
+        """An ended row goes, with its aliases and history. Its key stays held."""
+        del self.rows[row.task.task_id]
+        self._ended.pop(row.task.task_id, None)
+        row.family.leave(row.status)
+        for alias in row.aliases or ():
+            del self.aliases[alias]
+
+    # Between states
+
+    def free(self, row: Row, due: datetime, now: datetime) -> None:
+        """PENDING, held by nobody; to be claimed from ``due`` on if durable."""
+        self._disown(row)
+        self.become(row, _PENDING)
+        row.due_at = due
+        if row.task.persist:
+            self.agenda.add(row, due, now)
+
+    def assign(self, row: Row, owner: str) -> None:
+        """Give a row to an instance."""
+        if row.owner == owner:
+            return
+        self._disown(row)
+        row.owner = owner
+        rows = self.held.get(owner)
+        if rows is None:
+            rows = self.held[owner] = {}
+        rows[row.task.task_id] = row
+
+    def become(self, row: Row, status: TaskStatus) -> None:
+        """Change between the two live states."""
+        if row.status is status:
+            return
+        row.family.leave(row.status)
+        row.family.enter(status)
+        row.status = status
+        if status is _RUNNING and row.waiting:
+            self.stop_waiting(row)
+
+    def end(self, row: Row, status: TaskStatus, now: datetime) -> None:
+        """Terminal. The caller has set ``start_time``, ``elapsed`` and errors before."""
+        if row.owner is not None:
+            self._disown(row)
+        elif row.ticket and row.task.persist:
+            self.agenda.discard(row)
+        if row.waiting:
+            self.stop_waiting(row)
+        if row.cancel_asked:
+            self.asked.pop(row.task.task_id, None)
+        row.family.leave(row.status)
+        row.family.end(status, row.elapsed)
+        row.status = status
+        if row.hold is not None:
+            self._end_hold(row, status, now)
+        self._ended[row.task.task_id] = row
+        if len(self._ended) > self._keep:
+            self.delete(self._ended.popitem(last=False)[1])
+
+    def _end_hold(self, row: Row, status: TaskStatus, now: datetime) -> None:
+        hold = row.hold
+        if hold is None:
+            return
+        unknown = status in _UNKNOWN_ENDS and row.start_time is not None
+        if status is TaskStatus.SUCCESS or unknown:
+            self.keys.expire(hold, now)
+        else:
+            self.keys.release(hold)
+            row.hold = None
+
+    def stop_waiting(self, row: Row) -> None:
+        """The row does not count towards its queue's size any more."""
+        row.waiting = False
+        self.waiting[row.task.queue] -= 1
+
+    def _disown(self, row: Row) -> None:
+        owner = row.owner
+        if owner is None:
+            return
+        row.owner = None
+        rows = self.held[owner]
+        del rows[row.task.task_id]
+        if not rows:
+            del self.held[owner]
+        if row.claim_id is not None:
+            self.unclaim(row)
+
+    def unclaim(self, row: Row) -> None:
+        """Its claim id answers a repeated claim with this row no more."""
+        if row.claim_id is None:
+            return
+        rows = self.claims[row.claim_id]
+        del rows[row.seq]
+        if not rows:
+            del self.claims[row.claim_id]
+        row.claim_id = None
