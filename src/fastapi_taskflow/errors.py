@@ -15,6 +15,7 @@ __all__ = [
     "IdempotencyConflict",
     "PayloadUnreadable",
     "QueueFullError",
+    "RequestClosed",
     "Retry",
     "Snooze",
     "StoreFull",
@@ -43,6 +44,13 @@ class EngineNotRunning(TaskflowError, RuntimeError):
 
     Use ``with TestClient(app)``, install the manager on the root app, or run inside
     ``async with task_manager``.
+    """
+
+
+class RequestClosed(TaskflowError, RuntimeError):
+    """A durable task was added on the event loop after its request was answered.
+
+    Nothing would wait for its commit any more: use ``await task_manager.enqueue(...)``.
     """
 
 

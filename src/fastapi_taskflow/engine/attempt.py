@@ -1,0 +1,232 @@
+"""One run of one task's function: start, run, stop, and tell what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.context import activate, log_line
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.executors.base import ThreadRunner
+from fastapi_taskflow.models import TaskContext
+from fastapi_taskflow.retry import (
+    CancelAsked,
+    Ended,
+    Lost,
+    Raised,
+    Returned,
+    Stopped,
+    TimedOut,
+    format_exception,
+)
+
+__all__ = ["Attempt", "Attempts"]
+
+logger = logging.getLogger(__name__)
+
+
+class Attempt:
+    """One attempt in progress; it is what `get_task_context` and `task_log` see.
+
+    ``stop_reason`` is set once, when the engine ends the attempt: ``cancel``, ``timeout``,
+    ``drain`` or ``lost`` (this instance was declared dead). Threads can only look at it.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_context",
+        "abandoned",
+        "begun",
+        "number",
+        "runner",
+        "stop_reason",
+        "task",
+        "timer",
+    )
+
+    def __init__(self, task: LiveTask, attempts: Attempts, begun: float) -> None:
+        self.task = task
+        self.number = task.failures
+        self.begun = begun
+        self.runner: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.stop_reason: str | None = None
+        # The attempt was ended while its thread still runs; what that returns is ignored.
+        self.abandoned = False
+        self._attempts = attempts
+        self._context: TaskContext | None = None
+
+    @property
+    def task_context(self) -> TaskContext:
+        if self._context is None:
+            task = self.task
+            self._context = TaskContext(
+                task.record.task_id,
+                task.record.func_name,
+                self.number,
+                task.record.tags,
+                task.fence,
+                self._asked,
+            )
+        return self._context
+
+    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
+        """Add a line to the task's log. Called from any thread."""
+        self._attempts.log(self, message, level, extra)
+
+    def _asked(self) -> str | None:
+        if self.stop_reason is not None:
+            return self.stop_reason
+        if self.task.cancel_asked:
+            return "cancel"
+        return "drain" if self._attempts.draining else None
+
+
+class Attempts:
+    """Runs attempts on the event loop and on threads.
+
+    Args:
+        ended: Told on the loop, once per attempt, how it ended and how long it took.
+        released: Told on the loop when the attempt's slots are free again.
+        on_log: Told of each line from any thread: attempt, message, level, extra.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        threads: ThreadRunner,
+        *,
+        ended: Callable[[Attempt, Ended, float], None],
+        released: Callable[[LiveTask], None],
+        on_log: Callable[[Attempt, str, str, dict[str, Any]], None],
+        max_log_lines: int,
+    ) -> None:
+        self._clock = clock
+        self._threads = threads
+        self._ended = ended
+        self._released = released
+        self._on_log = on_log
+        self._max_log_lines = max_log_lines
+        self._loop = asyncio.get_running_loop()
+        # Attempts whose function is being run, on the loop or on a thread.
+        self.running: set[Attempt] = set()
+        self._returned: deque[tuple[Attempt, Ended]] = deque()
+        self.draining = False
+
+    def run(self, task: LiveTask) -> None:
+        """Call the task's function now. Its slots are taken; it is RUNNING."""
+        attempt = task.attempt = Attempt(task, self, self._clock.monotonic())
+        registered = task.registered
+        context = contextvars.copy_context() if task.context is None else task.context.copy()
+        self.running.add(attempt)
+        if registered.executor == "async":
+            attempt.runner = self._loop.create_task(self._drive(attempt), context=context)
+        else:
+            self._threads.submit(lambda: self._work(attempt, context))
+        timeout = registered.config.timeout
+        if timeout is not None:
+            attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
+
+    def stop(self, attempt: Attempt, reason: str) -> None:
+        """End an attempt: cancel it on the loop; a thread is asked, or given up on.
+
+        The first reason wins. A thread is given up on for a timeout, a drain or a lost
+        lease: the attempt ends now, the thread keeps its slot until it returns.
+        """
+        if attempt.stop_reason is not None or attempt not in self.running:
+            return
+        attempt.stop_reason = reason
+        if attempt.runner is not None:
+            attempt.runner.cancel()
+        elif reason != "cancel":
+            attempt.abandoned = True
+            self._finish(attempt, self._stopped(attempt))
+
+    def give_up(self, attempt: Attempt) -> None:
+        """End an attempt that does not react to its cancellation."""
+        if attempt in self.running and not attempt.abandoned:
+            attempt.abandoned = True
+            self._finish(attempt, self._stopped(attempt))
+
+    def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
+        """Keep a log line, up to the limit, and pass it on. Called from any thread."""
+        task = attempt.task
+        if len(task.record.logs) < self._max_log_lines:
+            task.record.logs.append(log_line(self._clock.now(), message))
+        else:
+            task.lines_dropped += 1
+        self._on_log(attempt, message, level, extra)
+
+    async def _drive(self, attempt: Attempt) -> None:
+        activate(attempt)
+        task = attempt.task
+        ended: Ended
+        try:
+            ended = Returned(await task.registered.func(*task.args, **task.kwargs))
+        except asyncio.CancelledError as exc:
+            if attempt.stop_reason is not None:
+                ended = self._stopped(attempt)
+            elif attempt.runner is not None and attempt.runner.cancelling():
+                # Somebody tears the loop down: record it, and let the cancellation pass.
+                self._collect_one(attempt, Stopped())
+                raise
+            else:
+                ended = Raised(exc, format_exception(exc))
+        except BaseException as exc:  # whatever a task raises is its failure, not the server's
+            ended = self._raised(attempt, exc)
+        self._collect_one(attempt, ended)
+
+    def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
+        ended = context.run(self._call, attempt)
+        self._returned.append((attempt, ended))
+        try:
+            self._loop.call_soon_threadsafe(self._collect)
+        except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
+            logger.warning("Task %s ended after its event loop", attempt.task.record.task_id)
+
+    def _call(self, attempt: Attempt) -> Ended:
+        activate(attempt)
+        task = attempt.task
+        try:
+            return Returned(task.registered.func(*task.args, **task.kwargs))
+        except BaseException as exc:  # as in _drive
+            return self._raised(attempt, exc)
+
+    def _collect(self) -> None:
+        while self._returned:
+            self._collect_one(*self._returned.popleft())
+
+    def _collect_one(self, attempt: Attempt, ended: Ended) -> None:
+        """The function is not running any more."""
+        self.running.discard(attempt)
+        self._released(attempt.task)
+        if not attempt.abandoned:
+            self._finish(attempt, ended)
+
+    def _finish(self, attempt: Attempt, ended: Ended) -> None:
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        self._ended(attempt, ended, self._clock.monotonic() - attempt.begun)
+
+    def _raised(self, attempt: Attempt, exc: BaseException) -> Ended:
+        if attempt.stop_reason in (None, "cancel"):
+            return Raised(exc, format_exception(exc))
+        # The engine ended it; what its clean-up raised is not why.
+        return self._stopped(attempt)
+
+    def _stopped(self, attempt: Attempt) -> Ended:
+        match attempt.stop_reason:
+            case "cancel":
+                return CancelAsked()
+            case "timeout":
+                seconds = attempt.task.registered.config.timeout or 0.0
+                return TimedOut(seconds, left_running=attempt.runner is None)
+            case "lost":
+                return Lost()
+            case _:
+                return Stopped()

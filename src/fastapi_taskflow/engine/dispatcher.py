@@ -1,0 +1,216 @@
+"""Which task runs next on this instance, and taking tasks from the store.
+
+Tasks that this instance holds go to a slot or stand in line for one. Tasks that wait in
+the store are claimed, as many as there are free slots, when something hints that there
+are some: an own insert, a freed slot, a due time, another instance. A slow poll covers
+hints that got lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.engine.batching import Batcher
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.retry import QUARANTINE_FROM
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Dispatcher"]
+
+# A hint may get lost; a due task is found after this long all the same.
+_POLL_SECONDS = 1.0
+# After the store failed to start tasks.
+_RETRY_START_SECONDS = 0.5
+
+
+class Dispatcher:
+    """Starts what may start."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._backend = engine.backend
+        self._queues = engine.queues
+        self._window = engine.settings.claim_window
+        self._supervisor = supervisor
+        self._wake = Wakeup()
+        self._starts: Batcher[Lease, datetime | None] = Batcher(
+            "start", engine.backend.start, supervisor
+        )
+        self._pump_scheduled = False
+        # Ids of quarantined tasks that hold a slot here; at most one at a time.
+        self._suspects: set[str] = set()
+        # Tasks whose start is on its way to the store, or waits to be sent again.
+        self.starting: set[LiveTask] = set()
+        # Queues in which the store may have due tasks for us.
+        self._hinted: set[str] = set(engine.queues.names())
+        self.claiming = False
+
+    # Tasks held here
+
+    def submit(self, task: LiveTask) -> None:
+        """Start a held task, or let it stand in line."""
+        if self._queues.may_run(task) and not self._engine.settling.full:
+            self._queues.take(task)
+            self._begin(task)
+        else:
+            self._queues.get(task.record.queue).push(task.registered.executor, task)
+
+    def released(self, task: LiveTask) -> None:
+        """A task left its slots."""
+        self._queues.release(task)
+        self._suspects.discard(task.record.task_id)
+        self.pump()
+
+    def pump(self) -> None:
+        """Fill free slots at the end of this loop iteration."""
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def free_to_hold(self, task: LiveTask) -> bool:
+        """A new task should be born claimed: it could start now, and none waits before it."""
+        return (
+            self.claiming
+            and task.record.queue not in self._hinted
+            and self._queues.may_run(task)
+            and not self._engine.settling.full
+            and self._in_hand() < self._window
+        )
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        while not self._engine.settling.full and (task := self._queues.next_ready()) is not None:
+            self._begin(task)
+        if self._hinted:
+            self._wake.set()
+
+    def _begin(self, task: LiveTask) -> None:
+        if task.durable:
+            self.starting.add(task)
+            self._starts.submit(task.lease, partial(self._started, task))
+        else:
+            self._engine.flow.start(task, None)
+
+    def _started(
+        self, task: LiveTask, started_at: datetime | None, error: Exception | None
+    ) -> None:
+        if error is not None:
+            # Start is idempotent by lease: keep the slots, ask again when the store is back.
+            loop = asyncio.get_running_loop()
+            again = partial(self._starts.submit, task.lease, partial(self._started, task))
+            loop.call_later(_RETRY_START_SECONDS, again)
+            return
+        self.starting.discard(task)
+        if started_at is None:
+            self.released(task)
+            self._engine.flow.lost(task)
+        elif not self.claiming or task.cancel_asked:
+            # Drained or cancelled while the store worked: the function is never called.
+            self.released(task)
+            self._engine.flow.unwanted(task)
+        else:
+            self._engine.flow.start(task, started_at)
+
+    # Tasks in the store
+
+    def start(self) -> None:
+        """Begin to claim."""
+        self.claiming = True
+        self._supervisor.loop("claims", self._round)
+
+    def hint(self, queue: str | None = None) -> None:
+        """The store may have something to claim now, in this queue or in any."""
+        if queue is None:
+            self._hinted.update(self._queues.names())
+        else:
+            self._hinted.add(queue)
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Another instance changed something: see whether there is something due."""
+        self._wake.set()
+
+    def hint_after(self, queue: str, seconds: float) -> None:
+        """The store will have something to claim in a while."""
+        if seconds <= 0:
+            self.hint(queue)
+        elif seconds < _POLL_SECONDS:
+            asyncio.get_running_loop().call_later(seconds, self.hint, queue)
+
+    async def _round(self) -> None:
+        self._pump()
+        timeout = _POLL_SECONDS
+        if self.claiming and not self._engine.settling.full:
+            if not self._hinted:
+                open_queues = [q.name for q in self._queues if not q.paused]
+                due = await self._backend.next_due(open_queues)
+                if due is not None and due <= 0:
+                    self._hinted.update(open_queues)
+                elif due is not None:
+                    timeout = min(timeout, due)
+            if self._hinted and await self._claim():
+                return
+        await self._wake.wait(timeout)
+
+    async def _claim(self) -> bool:
+        """Claim for every pool; True if another round may find more at once."""
+        asked, self._hinted = self._hinted, set()
+        more: set[str] = set()
+        found = 0
+        for pool in self._queues.pools.values():
+            functions = self._engine.registry.functions(pool.name)
+            if not functions:
+                continue
+            limit = min(pool.free, self._window - self._in_hand())
+            slots = self._slots(asked, pool.name, limit)
+            more |= asked - slots.keys()
+            if not slots:
+                continue
+            request = ClaimRequest(
+                self._engine.instance_id,
+                new_id(),
+                slots,
+                limit,
+                functions,
+                0 if self._suspects else 1,
+            )
+            try:
+                claims = await self._backend.claim(request)
+            except BaseException:
+                self._hinted |= asked
+                raise
+            found += len(claims)
+            taken = Counter(claim.task.record.queue for claim in claims)
+            full = len(claims) >= limit
+            more |= {name for name in slots if full or taken[name] >= slots[name]}
+            for claim in claims:
+                self._take_on(claim)
+        # Queues without a free slot stay hinted: the next release looks again.
+        self._hinted |= more
+        return found > 0 and bool(self._hinted)
+
+    def _slots(self, asked: set[str], pool: str, limit: int) -> dict[str, int]:
+        if limit <= 0:
+            return {}
+        states = [self._queues.get(name) for name in asked]
+        return {q.name: min(q.free, limit) for q in states if q.free > 0 and not q.lines.get(pool)}
+
+    def _take_on(self, claim: Claimed) -> None:
+        task = self._engine.flow.adopt(claim)
+        if task is None:
+            return
+        if task.interruptions >= QUARANTINE_FROM:
+            self._suspects.add(task.record.task_id)
+        self.submit(task)
+
+    def _in_hand(self) -> int:
+        return sum(q.running for q in self._queues)

@@ -1,0 +1,183 @@
+"""The engine of one started instance: makes its services and wires them.
+
+It lives on one event loop from `start` to `stop` and is never started twice: the next
+lifespan makes a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.engine.attempt import Attempts
+from fastapi_taskflow.engine.dispatcher import Dispatcher
+from fastapi_taskflow.engine.feed import Feed
+from fastapi_taskflow.engine.fleet import Fleet
+from fastapi_taskflow.engine.flow import Flow
+from fastapi_taskflow.engine.intake import Intake, Options
+from fastapi_taskflow.engine.interventions import Interventions
+from fastapi_taskflow.engine.lanes import Lanes
+from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.mirroring import Mirror
+from fastapi_taskflow.engine.queues import Pool, Queues
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
+from fastapi_taskflow.engine.settling import Settling
+from fastapi_taskflow.engine.shutdown import Shutdown
+from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.errors import QueueFullError
+from fastapi_taskflow.executors.base import ThreadRunner
+from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.models import QueueConfig, TaskStatus
+from fastapi_taskflow.registry import Registered, TaskRegistry
+
+__all__ = ["Engine"]
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Takes tasks in, runs them, and keeps the store true.
+
+    Args:
+        backend: Opened and closed by the engine.
+        store: Where the tasks of this process can be looked up.
+        threads: Runs plain functions; closed by the engine.
+        observer: Told of lifecycle events and log lines.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        registry: TaskRegistry,
+        store: TaskStore,
+        settings: Settings,
+        *,
+        clock: Clock,
+        threads: ThreadRunner,
+        observer: TaskObserver | None = None,
+    ) -> None:
+        self.backend = backend
+        self.registry = registry
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.loop = asyncio.get_running_loop()
+        self.thread_id = threading.get_ident()
+        self.executes = "execute" in settings.roles
+        self._threads = threads
+        self._supervisor = Supervisor()
+        self.queues = Queues(
+            {DEFAULT_QUEUE: QueueConfig(), **settings.queues},
+            [
+                Pool("async", settings.max_concurrent_tasks),
+                Pool("thread", settings.max_sync_threads),
+            ],
+        )
+        watching = observer if "observe" in settings.roles else None
+        self.feed = Feed(watching, clock, self._supervisor)
+        self.flow = Flow(self)
+        self.lanes = Lanes(self, settings.lane_patience)
+        self.interventions = Interventions(self)
+        self.mirror = Mirror(self, self._supervisor)
+        self.attempts = Attempts(
+            clock,
+            threads,
+            ended=self.flow.ended,
+            released=self.flow.released,
+            on_log=self.flow.logged,
+            max_log_lines=settings.max_log_lines,
+        )
+        self.settling = Settling(self, self._supervisor)
+        self.dispatcher = Dispatcher(self, self._supervisor)
+        self.intake = Intake(self, self._supervisor)
+        self.fleet = Fleet(self, self._supervisor)
+        self.shutdown = Shutdown(self)
+
+    @property
+    def instance_id(self) -> str:
+        return self.fleet.instance_id
+
+    @property
+    def draining(self) -> bool:
+        return self.shutdown.begun
+
+    async def start(self) -> None:
+        """Open the store, recover what dead instances left, begin to work.
+
+        Raises:
+            StoreUnavailable, ConfigurationError: the store cannot be used.
+        """
+        try:
+            await self.backend.open(self.fleet.hint)
+            grade = self.backend.grade
+            logger.info("Task store open, durability grade %s: %s", grade.name, grade.value)
+            await self.feed.start()
+            await self.fleet.start()
+            self.mirror.start()
+            if self.executes:
+                self.dispatcher.start()
+        except BaseException:
+            await self._supervisor.stop()
+            await self.backend.close()
+            raise
+
+    async def stop(self) -> None:
+        """Drain, say goodbye, close the store; takes at most the drain time and 2 s."""
+        try:
+            await self.shutdown.run()
+            await self.feed.stop()
+            await self.fleet.stop()
+        finally:
+            await self._supervisor.stop()
+            self._threads.close()
+            await self.backend.close()
+
+    def prepare(
+        self,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        *,
+        durable: bool,
+    ) -> LiveTask:
+        """A checked task that this process knows; nothing is written. From any thread.
+
+        Raises:
+            TaskArgumentError: see `Intake.prepare`.
+            QueueFullError: the queue is full here; a REJECTED record is kept.
+        """
+        task = self.intake.prepare(registered, args, kwargs, options, durable=durable)
+        if not self.queues.admit(task):
+            raise self._reject(task)
+        self.store.add(task)
+        return task
+
+    async def commit(self, tasks: Sequence[LiveTask]) -> None:
+        """Store prepared tasks in one transaction; see `Intake.commit`."""
+        await self.intake.commit(tasks)
+
+    def drop(self, tasks: Sequence[LiveTask]) -> None:
+        """Forget prepared tasks that were not accepted."""
+        for task in tasks:
+            self.flow.dropped(task)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run a coroutine of an operation in the background."""
+        self._supervisor.spawn(coroutine, name)
+
+    def _reject(self, task: LiveTask) -> QueueFullError:
+        record = task.record
+        max_size = self.queues.get(record.queue).max_size or 0
+        error = QueueFullError(record.queue, max_size, task_id=record.task_id)
+        record.status = TaskStatus.REJECTED
+        record.end_time = record.created_at
+        record.error = str(error)
+        task.durable = False
+        self.loop.call_soon_threadsafe(self.flow.rejected, task)
+        return error

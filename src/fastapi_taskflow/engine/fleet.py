@@ -1,0 +1,147 @@
+"""This instance among the others: enlisted, alive, attentive, and standing in for the dead."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import InstanceInfo
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.presence import Presence
+from fastapi_taskflow.engine.recovery import Recovery
+from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.models import TaskStatus
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Fleet"]
+
+logger = logging.getLogger(__name__)
+
+# Other instances may change the store hundreds of times a second.
+_SHORTEST_ROUND_SECONDS = 0.05
+
+
+class Fleet:
+    """Heartbeat, signals from others, and recovery from dead instances.
+
+    ``instance_id`` is made at start and never reused: an instance that learns that it was
+    declared dead takes a new one.
+    """
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._backend = engine.backend
+        self._settings = engine.settings
+        self._supervisor = supervisor
+        self._wake = Wakeup()
+        self._presence: Presence | None = None
+        self._recovery = Recovery(
+            engine.backend,
+            engine.clock,
+            instance=lambda: self.instance_id,
+            recovered=engine.interventions.recovered,
+        )
+        self._strays_due = 0.0
+        self._maintains = "maintain" in engine.settings.roles
+        self.instance_id = new_id()
+
+    async def start(self) -> None:
+        """Enlist and recover what dead instances left, before anything is claimed."""
+        await self._enlist()
+        await self._listen()
+        self._supervisor.loop("watch", self._round)
+
+    async def stop(self) -> None:
+        """Say goodbye; the store must not hold anything for this instance any more."""
+        if self._presence is not None:
+            await self._presence.stopped(1.0)
+        await self._backend.retire(self.instance_id)
+
+    def hint(self) -> None:
+        """Another instance may have changed something."""
+        self._wake.set()
+        self._engine.dispatcher.nudge()
+
+    def refresh(self, task: LiveTask) -> None:
+        """Learn from the store how a task goes on that is not ours any more."""
+        self._supervisor.spawn(self._refresh(task), "refresh")
+
+    def info(self) -> InstanceInfo:
+        """What this instance says of itself."""
+        return InstanceInfo(
+            instance_id=self.instance_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=self._engine.clock.now(),
+            roles=self._settings.roles,
+            ttl=self._settings.instance_ttl,
+            functions=self._engine.registry.names(),
+        )
+
+    async def _enlist(self) -> None:
+        await self._backend.enlist(self.info())
+        self._presence = Presence(
+            self._backend, self.instance_id, self._settings.heartbeat_interval, self._beaten
+        )
+        self._presence.start()
+
+    async def _round(self) -> None:
+        begun = time.monotonic()
+        await self._wake.wait(self._settings.watch_interval)
+        await self._listen()
+        if time.monotonic() >= self._strays_due:
+            interventions = self._engine.interventions
+            self._strays_due = time.monotonic() + self._settings.heartbeat_interval
+            for claim in await self._recovery.strays(interventions.holds):
+                interventions.stray(claim)
+        rest = _SHORTEST_ROUND_SECONDS - (time.monotonic() - begun)
+        if rest > 0:
+            await self._wake.wait(rest)
+
+    async def _listen(self) -> None:
+        signals = await self._backend.signals(self.instance_id)
+        if self._engine.queues.apply(signals.queues):
+            self._engine.dispatcher.hint()
+        for task_id in signals.cancel:
+            self._engine.interventions.cancel_signalled(task_id)
+        if self._maintains:
+            await self._recovery.look(signals.peers)
+
+    def _beaten(self, instance: str, alive: bool | None) -> None:
+        if instance != self.instance_id or self._engine.draining:
+            return
+        if alive is None:
+            self._recovery.reset()
+        elif not alive:
+            self._supervisor.spawn(self._take_new_id(), "rebirth")
+
+    async def _take_new_id(self) -> None:
+        old = self.instance_id
+        if self._presence is not None:
+            self._presence.stop()
+        self.instance_id = new_id()
+        logger.error(
+            "Instance %s was declared dead while it lived (paused, or cut off from the "
+            "store); it goes on as %s",
+            old,
+            self.instance_id,
+        )
+        self._engine.interventions.declared_dead()
+        await self._enlist()
+
+    async def _refresh(self, task: LiveTask) -> None:
+        (stored,) = await self._backend.get([task.record.task_id])
+        if stored is None or task.held:
+            return
+        record = task.record
+        record.status = stored.record.status
+        if record.status is not TaskStatus.RUNNING:
+            record.end_time = stored.record.end_time
+            record.error = stored.record.error
+            record.stacktrace = stored.record.stacktrace

@@ -1,0 +1,267 @@
+"""The life of a task on this instance, from acceptance to its end.
+
+The services of the engine know nothing of each other. What one of them reports comes
+here, and here stands what follows from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi_taskflow import codec
+from fastapi_taskflow.backends.base import Claimed
+from fastapi_taskflow.context import retry_separator
+from fastapi_taskflow.engine.attempt import Attempt
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.retry import Ended, Verdict, format_exception
+from fastapi_taskflow.states import Move
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Flow"]
+
+logger = logging.getLogger(__name__)
+
+
+class Flow:
+    """What happens to a task next.
+
+    Args:
+        engine: Gives the services; they are made after this object.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        # Told while draining that an attempt ended or was settled.
+        self.on_progress: Callable[[], None] = lambda: None
+
+    # Accepted
+
+    def owner(self, task: LiveTask) -> str | None:
+        """This instance's id if the task should be born claimed by it."""
+        engine = self._engine
+        if not task.durable:
+            return engine.instance_id
+        if not engine.executes or engine.draining or task.delay > 0 or task.record.due_at:
+            return None
+        if not task.launch_on_commit or engine.dispatcher.free_to_hold(task):
+            return engine.instance_id
+        return None
+
+    def committed(self, task: LiveTask, fence: int, duplicate_of: str | None) -> None:
+        """The store has the task."""
+        engine = self._engine
+        task.stored = True
+        if duplicate_of is not None:
+            task.record.duplicate_of = duplicate_of
+            self.dropped(task)
+            return
+        if engine.feed.active:
+            engine.feed.lifecycle(task)
+        if fence:
+            task.held, task.fence = True, fence
+            if task.launch_on_commit:
+                self.run_when_due(task)
+        else:
+            engine.queues.uncount(task)
+            engine.store.settle(task)
+            engine.dispatcher.hint_after(task.record.queue, task.delay)
+
+    def launch(self, task: LiveTask) -> None:
+        """Accept a task that needs no commit; it runs as soon as it can."""
+        self.accept(task)
+        self.run_when_due(task)
+
+    def accept(self, task: LiveTask) -> None:
+        """Hold a task that needs no commit."""
+        engine = self._engine
+        task.held = True
+        if engine.feed.active:
+            engine.feed.lifecycle(task)
+        engine.mirror.touch(task)
+
+    def dropped(self, task: LiveTask, rejected: str | None = None) -> None:
+        """The task was not accepted; ``rejected`` is the one that the store kept as such."""
+        engine = self._engine
+        engine.queues.uncount(task)
+        engine.store.drop(task)
+        if rejected is not None and rejected == task.record.task_id:
+            task.record.status = TaskStatus.REJECTED
+            task.record.end_time = task.record.created_at
+            task.stored = True
+            self.rejected(task)
+
+    def rejected(self, task: LiveTask) -> None:
+        """Keep the record of a task for which there was no room."""
+        engine = self._engine
+        engine.queues.get(task.record.queue).rejected += 1
+        engine.store.add(task)
+        engine.store.settle(task)
+        if not task.stored:
+            engine.mirror.touch(task)
+        if engine.feed.active:
+            engine.feed.lifecycle(task)
+
+    # Waiting
+
+    def run_when_due(self, task: LiveTask) -> None:
+        """Submit a held task at its due time."""
+        delay = task.delay
+        if task.record.due_at is not None:
+            delay = (task.record.due_at - self._engine.clock.now()).total_seconds()
+        if delay > 0:
+            task.timer = self._loop.call_later(delay, self._due, task)
+        else:
+            self._engine.dispatcher.submit(task)
+
+    def _due(self, task: LiveTask) -> None:
+        task.timer = None
+        if task.held and task.record.status is TaskStatus.PENDING:
+            self._engine.dispatcher.submit(task)
+
+    def adopt(self, claim: Claimed) -> LiveTask | None:
+        """Make a claimed task live here; None if it is already, or cannot be run."""
+        engine, stored = self._engine, claim.task
+        task = engine.store.find(claim.lease.task_id)
+        if task is None:
+            registered = engine.registry.by_name(stored.record.func_name)
+            if registered is None:
+                return None
+            task = LiveTask(stored.record, registered, (), {}, True)
+        elif task.held and task.fence == claim.lease.fence:
+            return None
+        task.fence = claim.lease.fence
+        task.payload = stored.payload
+        task.failures = stored.failures
+        task.interruptions = stored.interruptions
+        task.requeue = stored.requeue
+        task.cancel_asked = stored.cancel_asked
+        task.durable = task.stored = task.held = True
+        task.attempt = None
+        task.record.status = TaskStatus.PENDING
+        task.lane = claim.lease.task_id in engine.lanes
+        self._decode(task)
+        engine.store.add(task)
+        return task
+
+    def _decode(self, task: LiveTask) -> None:
+        task.unreadable = None
+        try:
+            task.args, task.kwargs = codec.decode(task.payload or b"", self._engine.registry.types)
+        except PayloadUnreadable as exc:
+            task.unreadable = exc
+        else:
+            task.record.args, task.record.kwargs = task.args, task.kwargs
+
+    # Running
+
+    def start(self, task: LiveTask, started_at: datetime | None) -> None:
+        """The task is RUNNING and has its slots: call its function."""
+        engine, record = self._engine, task.record
+        engine.queues.uncount(task)
+        record.status = TaskStatus.RUNNING
+        record.start_time = started_at or engine.clock.now()
+        record.end_time = None
+        record.retries_used = task.failures
+        record.instance = engine.instance_id
+        record.due_at = None
+        if task.failures:
+            record.logs.append(retry_separator(task.failures))
+        if task.lane:
+            engine.lanes.started(record.task_id)
+        if engine.feed.active:
+            engine.feed.lifecycle(task)
+        if task.unreadable is not None:
+            self._fail_unreadable(task, task.unreadable)
+            return
+        engine.attempts.run(task)
+        if not task.durable:
+            engine.mirror.touch(task)
+
+    def _fail_unreadable(self, task: LiveTask, exc: Exception) -> None:
+        logger.error("Task %s cannot run: %s", task.record.task_id, exc)
+        self._engine.dispatcher.released(task)
+        self._engine.settling.settle(task, Verdict(Move.FAIL, 0.0, str(exc), format_exception(exc)))
+
+    def logged(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
+        """A task wrote to its log. Called from any thread."""
+        engine = self._engine
+        if engine.feed.active:
+            engine.feed.line(
+                attempt.task, message, level, engine.clock.now(), attempt.number, extra
+            )
+        with suppress(RuntimeError):  # a stuck thread talks after its loop is gone
+            self._loop.call_soon_threadsafe(engine.mirror.talked, attempt.task)
+
+    def unwanted(self, task: LiveTask) -> None:
+        """RUNNING in the store, but drained or cancelled before its function was called."""
+        move = Move.CANCEL if task.cancel_asked else Move.UNSTART
+        error = "Cancelled on request" if task.cancel_asked else None
+        self._engine.settling.settle(task, Verdict(move, 0.0, error))
+
+    # Ended
+
+    def ended(self, attempt: Attempt, how: Ended, elapsed: float) -> None:
+        """An attempt is over."""
+        self._engine.settling.end(attempt.task, how, elapsed)
+
+    def released(self, task: LiveTask) -> None:
+        """An attempt's slots are free."""
+        self._engine.dispatcher.released(task)
+        if self._engine.draining:
+            self.on_progress()
+
+    def again(self, task: LiveTask, delay: float) -> None:
+        """PENDING again: a retry, a snooze, or given back."""
+        engine, record = self._engine, task.record
+        task.attempt = None
+        if task.lane:
+            if delay > 0:
+                engine.lanes.leave(record.task_id)
+            else:
+                engine.lanes.parked(record.task_id)
+        if task.durable:
+            task.held = False
+            engine.store.settle(task)
+            engine.dispatcher.hint_after(record.queue, delay)
+        elif delay > 0:
+            task.timer = self._loop.call_later(delay, self._due, task)
+        else:
+            engine.dispatcher.submit(task)
+        if engine.draining:
+            self.on_progress()
+
+    def over(self, task: LiveTask) -> None:
+        """Terminal."""
+        engine = self._engine
+        task.attempt = None
+        task.held = False
+        task.context = None
+        engine.queues.uncount(task)
+        engine.queues.get(task.record.queue).finished += 1
+        engine.store.settle(task)
+        if task.lane:
+            engine.lanes.leave(task.record.task_id)
+        if engine.draining:
+            self.on_progress()
+
+    def lost(self, task: LiveTask) -> None:
+        """The lease is not ours any more; the store knows how the task goes on."""
+        engine = self._engine
+        task.held = False
+        engine.queues.uncount(task)
+        engine.store.settle(task)
+        if task.lane:
+            engine.lanes.leave(task.record.task_id)
+        engine.fleet.refresh(task)
+        if engine.draining:
+            self.on_progress()

@@ -1,0 +1,306 @@
+"""How a task gets in: checked, encoded and admitted in `prepare`, stored in `commit`.
+
+`prepare` writes nothing and may be called from any thread. All tasks of one `commit` are
+one transaction; commits that wait together share one group commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastapi_taskflow import codec
+from fastapi_taskflow.backends.base import (
+    Admission,
+    KeyConflict,
+    NewTask,
+    QueueIsFull,
+    RetryRefused,
+    Stored,
+)
+from fastapi_taskflow.engine.batching import Batcher
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.errors import (
+    AlreadyRetried,
+    IdempotencyConflict,
+    QueueFullError,
+    StoreFull,
+    StoreUnavailable,
+    TaskArgumentError,
+    TaskflowError,
+    TaskNotFound,
+    TaskStateError,
+)
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.registry import Registered
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Intake", "Options"]
+
+logger = logging.getLogger(__name__)
+
+# What MySQL can index as text.
+_KEY_LIMIT = 255
+
+
+class Options(NamedTuple):
+    """What a caller may say of one task beside its arguments. ``delay`` is in seconds."""
+
+    idempotency_key: str | None = None
+    tags: Mapping[str, str] | None = None
+    priority: int | None = None
+    queue: str | None = None
+    delay: float = 0.0
+    run_at: datetime | None = None
+    source: str = "manual"
+    retry_of: str | None = None
+    replace_original: bool = False
+    alias: bool = True
+
+
+class Intake:
+    """Makes tasks and stores them."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._queues = engine.queues
+        self._settings = engine.settings
+        self._clock = engine.clock
+        self._inserts: Batcher[Sequence[NewTask], Admission] = Batcher(
+            "insert", self._insert, supervisor
+        )
+        self._told: set[str] = set()
+
+    def prepare(
+        self,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        *,
+        durable: bool,
+    ) -> LiveTask:
+        """A task with an id, checked and encoded; nothing is written.
+
+        Raises:
+            TaskArgumentError: arguments of a durable task cannot be stored, or a tag or key
+                is not text.
+        """
+        config = registered.config
+        tags = _checked_tags(options.tags)
+        key = options.idempotency_key
+        if key is not None and (not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT):
+            raise TaskArgumentError(
+                f"idempotency_key takes 1 to {_KEY_LIMIT} characters, got {key!r}."
+            )
+        queue = options.queue if options.queue is not None else config.queue
+        priority = options.priority if options.priority is not None else config.priority
+        record = TaskRecord(
+            new_id(),
+            registered.name,
+            TaskStatus.PENDING,
+            args,
+            kwargs,
+            self._clock.now(),
+            None,
+            None,
+            0,
+            None,
+            [],
+            None,
+            key,
+            tags,
+            None,
+            options.source,
+            priority,
+            registered.executor,
+            DEFAULT_QUEUE if queue is None else self._known_queue(queue),
+            options.retry_of,
+            None,
+            None,
+            None,
+            options.run_at,
+        )
+        task = LiveTask(record, registered, args, kwargs, durable)
+        task.delay = options.delay
+        task.replace_original = options.replace_original
+        task.alias = options.alias
+        if durable or key is not None:
+            task.payload = self._encode(registered, args, kwargs, durable=durable)
+            if key is not None:
+                task.fingerprint = codec.fingerprint(registered.name, task.payload or b"")
+        return task
+
+    async def commit(self, tasks: Sequence[LiveTask]) -> None:
+        """Store tasks in one transaction; on return they are accepted.
+
+        Raises:
+            IdempotencyConflict: a key is held by other work; nothing is stored.
+            QueueFullError: a queue is full; only a REJECTED record is stored.
+            AlreadyRetried, TaskStateError, TaskNotFound: ``retry_of`` cannot be retried.
+            StoreUnavailable: the store did not answer in time.
+        """
+        if len(self._inserts) >= self._settings.waiting_limit:
+            self._drop(tasks)
+            raise StoreUnavailable(
+                f"{len(self._inserts)} enqueues wait for the store already. Try again later."
+            )
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        group = [self.describe(task, self._engine.flow.owner(task)) for task in tasks]
+        self._inserts.submit(group, partial(self._answered, tasks, done))
+        await done
+
+    def describe(self, task: LiveTask, owner: str | None) -> NewTask:
+        """The task as the store takes it."""
+        record = task.record
+        return NewTask(
+            record.task_id,
+            record.func_name,
+            task.payload,
+            record.queue,
+            record.created_at,
+            record.priority,
+            task.delay,
+            record.due_at,
+            record.idempotency_key,
+            task.fingerprint,
+            task.durable,
+            task.requeue,
+            record.tags,
+            record.source,
+            record.executor,
+            record.retry_of,
+            task.replace_original,
+            task.alias,
+            owner,
+        )
+
+    def describe_for_mirror(self, task: LiveTask, owner: str) -> NewTask:
+        """As `describe`; arguments that cannot be stored are left out."""
+        if task.payload is None and not task.stored:
+            task.payload = self._encode(task.registered, task.args, task.kwargs, durable=False)
+        return self.describe(task, owner)
+
+    def _encode(
+        self,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        durable: bool,
+    ) -> bytes | None:
+        try:
+            return codec.encode(
+                args,
+                kwargs,
+                self._engine.registry.types,
+                max_bytes=self._settings.max_payload_bytes,
+            )
+        except TaskArgumentError:
+            if durable:
+                raise
+        except Exception as exc:  # a foreign object's own defect; only its record suffers
+            if durable:
+                raise TaskArgumentError(
+                    f"Arguments of {registered.name!r} cannot be stored: {exc}"
+                ) from exc
+        return None
+
+    def _known_queue(self, queue: str) -> str:
+        if queue in self._queues:
+            return queue
+        if queue not in self._told:
+            self._told.add(queue)
+            logger.warning(
+                "Queue %r is not configured; its tasks go to %r. Known queues: %s",
+                queue,
+                DEFAULT_QUEUE,
+                ", ".join(sorted(self._queues.names())),
+            )
+        return DEFAULT_QUEUE
+
+    async def _insert(self, groups: list[Sequence[NewTask]]) -> list[Admission]:
+        """Insert, and try again for a while: by id, so a lost reply does no harm."""
+        deadline = self._clock.monotonic() + self._settings.enqueue_patience
+        pause = 0.02
+        while True:
+            try:
+                return await self._engine.backend.insert(
+                    groups, self._queues.limits(), key_ttl=self._settings.idempotency_ttl
+                )
+            except StoreFull:
+                raise
+            except StoreUnavailable:
+                if self._clock.monotonic() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 0.5)
+
+    def _answered(
+        self,
+        tasks: Sequence[LiveTask],
+        done: asyncio.Future[None],
+        admission: Admission | None,
+        error: Exception | None,
+    ) -> None:
+        rejected: str | None = None
+        match admission:
+            case Stored(inserted):
+                for task, (task_id, duplicate, fence) in zip(tasks, inserted, strict=True):
+                    self._engine.flow.committed(task, fence, task_id if duplicate else None)
+            case KeyConflict(key, task_id):
+                error = IdempotencyConflict(key, task_id)
+            case QueueIsFull(queue, max_size, rejected):
+                error = QueueFullError(queue, max_size, task_id=rejected)
+            case RetryRefused():
+                error = _refusal(admission)
+            case _ if not isinstance(error, TaskflowError):
+                logger.error("An insert failed", exc_info=error)
+                error = StoreUnavailable(f"The store could not take the task: {error}")
+            case _:
+                pass
+        if error is not None:
+            self._drop(tasks, rejected)
+        if done.done():  # the waiter was cancelled; what is committed stays committed
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def _drop(self, tasks: Sequence[LiveTask], rejected: str | None = None) -> None:
+        for task in tasks:
+            self._engine.flow.dropped(task, rejected)
+
+
+def _checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    if not tags:
+        return {}
+    if not isinstance(tags, Mapping):
+        raise TaskArgumentError(f"tags take a mapping of text to text, got {tags!r}.")
+    for name, value in tags.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TaskArgumentError(
+                f"tags take text to text, got {name!r}: {value!r}. Convert it with str()."
+            )
+    return dict(tags)
+
+
+def _refusal(refused: RetryRefused) -> TaskflowError:
+    if refused.retried_as is not None:
+        return AlreadyRetried(refused.task_id, refused.retried_as)
+    if refused.status is not None:
+        return TaskStateError(
+            f"Task {refused.task_id} is {refused.status.value}; only tasks that ended without "
+            "success can be retried."
+        )
+    return TaskNotFound(f"Task {refused.task_id} not found")

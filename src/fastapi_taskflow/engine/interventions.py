@@ -1,0 +1,150 @@
+"""What comes to a task from outside its run: cancel, recovery, drain, a lost identity."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import Claimed
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.models import TaskConfig, TaskRecord, TaskStatus
+from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.retry import Ended, Lost, Unstarted, Verdict
+from fastapi_taskflow.states import Move
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Interventions"]
+
+logger = logging.getLogger(__name__)
+
+
+class Interventions:
+    """Acts on tasks that this instance holds, or has just taken from a dead one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # Cancel
+
+    def ask_cancel(self, task: LiveTask) -> None:
+        """End a held task on somebody's request, as far as its executor can."""
+        task.cancel_asked = True
+        if task.record.status is TaskStatus.RUNNING:
+            if task.attempt is not None:
+                self._engine.attempts.stop(task.attempt, "cancel")
+        elif not task.durable and task.held:
+            self._withdraw(task)
+            verdict = Verdict(Move.CANCEL, 0.0, "Cancelled before it started")
+            self._engine.settling.settle(task, verdict)
+
+    def cancel_signalled(self, task_id: str) -> None:
+        """The store says that cancel was asked for one of our tasks."""
+        task = self._engine.store.find(task_id)
+        if task is not None and task.held and not task.cancel_asked:
+            self.ask_cancel(task)
+
+    def cancelled_in_store(self, task: LiveTask) -> None:
+        """The store cancelled a task before it started."""
+        self._withdraw(task)
+        task.record.status = TaskStatus.CANCELLED
+        task.record.end_time = self._engine.clock.now()
+        self._engine.flow.over(task)
+        if self._engine.feed.active:
+            self._engine.feed.lifecycle(task)
+
+    def give_back(self, task: LiveTask) -> None:
+        """A held task that has not started goes back to the store, or is abandoned."""
+        self._withdraw(task)
+        self._engine.settling.end(task, Unstarted())
+
+    # Recovery
+
+    def recovered(self, claim: Claimed) -> None:
+        """Settle a task of a dead instance, which the store handed to us."""
+        self._settle_foreign(claim, Lost())
+
+    def stray(self, claim: Claimed) -> None:
+        """Give back a task that the store says is ours, though we never heard of it.
+
+        Its claim's or start's answer was lost, so its function was never called.
+        """
+        logger.warning("Task %s is ours and unknown here; given back", claim.lease.task_id)
+        self._settle_foreign(claim, Unstarted())
+
+    def holds(self, claim: Claimed) -> bool:
+        """The claim is known here: held, or on its way to the store."""
+        task = self._engine.store.find(claim.lease.task_id)
+        return task is not None and task.fence == claim.lease.fence and task.held
+
+    def _settle_foreign(self, claim: Claimed, ended: Ended) -> None:
+        stored = claim.task
+        record: TaskRecord = stored.record
+        entry = self._engine.registry.by_name(record.func_name)
+        if entry is None:
+            # Not a function of this program: settings do not matter for these ends.
+            entry = Registered(record.func_name, _unknown, TaskConfig(), "async", True)
+        task = LiveTask(record, entry, (), {}, True)
+        task.fence = claim.lease.fence
+        task.failures = stored.failures
+        task.interruptions = stored.interruptions
+        task.requeue = stored.requeue
+        task.cancel_asked = stored.cancel_asked
+        task.stored = task.held = True
+        started = record.status is TaskStatus.RUNNING
+        self._engine.settling.end(task, ended, None, persist=stored.persist, started=started)
+
+    # Drain
+
+    def begin_drain(self) -> None:
+        """Claim nothing more; what has not started goes back."""
+        engine = self._engine
+        engine.dispatcher.claiming = False
+        engine.attempts.draining = True
+        engine.lanes.clear()
+        for queue in engine.queues:
+            for task in list(queue.tasks()):
+                if task.durable:
+                    self.give_back(task)
+
+    def interrupt(self) -> None:
+        """The drain deadline has passed: end every attempt."""
+        for attempt in list(self._engine.attempts.running):
+            self._engine.attempts.stop(attempt, "drain")
+
+    def give_up(self) -> None:
+        """Settle attempts that did not react; what they return is ignored."""
+        for attempt in list(self._engine.attempts.running):
+            self._engine.attempts.give_up(attempt)
+
+    def abandon_waiting(self) -> None:
+        """Nothing more will start here: settle all that still waits."""
+        starting = self._engine.dispatcher.starting
+        for task in self._engine.store.held():
+            if task.attempt is None and task.held and task not in starting:
+                self.give_back(task)
+
+    # Identity
+
+    def declared_dead(self) -> None:
+        """Our leases are void: forget what waits, stop what will run elsewhere again."""
+        engine = self._engine
+        for task in engine.store.held():
+            if not task.durable or not task.held:
+                continue
+            if task.attempt is None:
+                self._withdraw(task)
+                engine.flow.lost(task)
+            elif task.requeue:
+                engine.attempts.stop(task.attempt, "lost")
+
+    def _withdraw(self, task: LiveTask) -> None:
+        self._engine.queues.discard(task)
+        if task.timer is not None:
+            task.timer.cancel()
+            task.timer = None
+
+
+async def _unknown() -> None:
+    """Stands for a function that this program does not have; never called."""

@@ -1,0 +1,120 @@
+"""The request lane: a response's background chain waiting for its tasks, one after another.
+
+Attempts belong to the engine; the chain only waits. It waits for attempts, never for due
+times, and never long for a slot, so no connection hangs. A task that leaves the lane runs
+from its queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.models import TaskStatus
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Lanes"]
+
+
+class _Wait:
+    __slots__ = ("future", "timer")
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self.future = future
+        # Runs while the task has no slot.
+        self.timer: asyncio.TimerHandle | None = None
+
+    def disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Lanes:
+    """Which response's chain waits for which task."""
+
+    def __init__(self, engine: Engine, patience: float) -> None:
+        self._engine = engine
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        # By task id: after a retry the task may be another object here.
+        self._waits: dict[str, _Wait] = {}
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._waits
+
+    async def run(self, task: LiveTask) -> None:
+        """Run an accepted task and wait for its attempts.
+
+        Cancelling the wait cancels nothing.
+        """
+        task.launch_on_commit = True
+        if not task.held or task.attempt is not None:
+            return
+        engine = self._engine
+        if engine.draining or engine.queues.get(task.record.queue).paused:
+            self.pass_on(task)
+            return
+        task_id = task.record.task_id
+        task.lane = True
+        wait = self._waits[task_id] = _Wait(self._loop.create_future())
+        engine.dispatcher.submit(task)
+        if task.attempt is None:
+            self.parked(task_id)
+        try:
+            await wait.future
+        finally:
+            self.leave(task_id)
+
+    def skip(self, task: LiveTask) -> None:
+        """No chain will run this accepted task: its queue does."""
+        waits = task.record.status is TaskStatus.PENDING and not task.launch_on_commit
+        task.launch_on_commit = True
+        if waits and task.held:
+            self.pass_on(task)
+
+    def pass_on(self, task: LiveTask) -> None:
+        """Run a held task from its queue; a durable one that had to wait goes to the store."""
+        engine = self._engine
+        if not task.durable or (not engine.draining and engine.queues.may_run(task)):
+            engine.flow.run_when_due(task)
+        else:
+            engine.interventions.give_back(task)
+
+    def parked(self, task_id: str) -> None:
+        """The task waits for a slot: the chain gives up after a while."""
+        wait = self._waits.get(task_id)
+        if wait is not None and wait.timer is None:
+            wait.timer = self._loop.call_later(self._patience, self._give_up, task_id)
+
+    def started(self, task_id: str) -> None:
+        """The task has a slot: the chain waits for its attempt, however long."""
+        wait = self._waits.get(task_id)
+        if wait is not None:
+            wait.disarm()
+
+    def leave(self, task_id: str) -> None:
+        """The chain goes on to its next task."""
+        wait = self._waits.pop(task_id, None)
+        if wait is not None:
+            wait.disarm()
+            if not wait.future.done():
+                wait.future.set_result(None)
+
+    def clear(self) -> None:
+        """Let every chain go on whose task has not started."""
+        for task_id, wait in list(self._waits.items()):
+            if wait.timer is not None:
+                self.leave(task_id)
+
+    def _give_up(self, task_id: str) -> None:
+        self.leave(task_id)
+        task = self._engine.store.find(task_id)
+        if task is None:
+            return
+        task.lane = False
+        if task.durable and task.held and self._engine.queues.stands_in_line(task):
+            self._engine.interventions.give_back(task)

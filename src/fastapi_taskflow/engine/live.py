@@ -1,0 +1,210 @@
+"""The tasks that this instance knows of right now.
+
+`LiveTask` is a task in this process: its public record and what the engine needs to run
+it. `TaskStore` holds them: those that this instance holds, and a bounded number of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.models import TaskRecord
+from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.states import TERMINAL
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.attempt import Attempt
+
+__all__ = ["LiveTask", "TaskStore"]
+
+_arrivals = itertools.count()
+
+
+class LiveTask:
+    """One task in this process.
+
+    ``durable`` tasks change state through the store's verbs; the others live here and are
+    mirrored to the store.
+    """
+
+    __slots__ = (
+        "alias",
+        "args",
+        "arrival",
+        "attempt",
+        "cancel_asked",
+        "context",
+        "counted",
+        "delay",
+        "done",
+        "durable",
+        "failures",
+        "fence",
+        "fingerprint",
+        "held",
+        "interruptions",
+        "kwargs",
+        "lane",
+        "launch_on_commit",
+        "lines_dropped",
+        "logs_sent",
+        "payload",
+        "record",
+        "registered",
+        "replace_original",
+        "requeue",
+        "stored",
+        "timer",
+        "unreadable",
+    )
+
+    def __init__(
+        self,
+        record: TaskRecord,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        durable: bool,
+    ) -> None:
+        self.record = record
+        self.registered = registered
+        self.args = args
+        self.kwargs = kwargs
+        self.durable = durable
+        self.context: contextvars.Context | None = None
+        self.payload: bytes | None = None
+        self.fingerprint: bytes | None = None
+        self.requeue = registered.config.requeue_on_interrupt
+        self.replace_original = False
+        # If an equal task holds the key, this id stays known as an alias of it.
+        self.alias = True
+        # Why the stored arguments cannot be read.
+        self.unreadable: Exception | None = None
+        self.delay = 0.0
+        self.fence = 1
+        self.failures = 0
+        self.interruptions = 0
+        self.arrival = next(_arrivals)
+        # The task is in the store (inserted, or mirrored at least once).
+        self.stored = False
+        # This instance holds the lease, or owns the task's only copy.
+        self.held = False
+        self.lane = False
+        self.cancel_asked = False
+        # Dispatch as soon as the insert is committed (a lane task waits for its chain).
+        self.launch_on_commit = False
+        # Counts as never started in its queue's `QueueState.unstarted`.
+        self.counted = False
+        self.attempt: Attempt | None = None
+        # Waits for a due time (retry or delay) that is kept in memory.
+        self.timer: asyncio.TimerHandle | None = None
+        self.logs_sent = 0
+        self.lines_dropped = 0
+        # Resolved when the task is terminal here.
+        self.done: asyncio.Future[TaskRecord] | None = None
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.record.task_id, self.fence)
+
+    def order(self) -> tuple[int, int, int]:
+        """Sort key within a queue: highest priority, then due time, then arrival."""
+        record = self.record
+        due = record.due_at
+        return (-(record.priority or 0), 0 if due is None else int(due.timestamp()), self.arrival)
+
+    def take_logs(self) -> tuple[str, ...]:
+        """Log lines that were not handed out yet."""
+        logs = self.record.logs
+        fresh = tuple(logs[self.logs_sent :])
+        self.logs_sent += len(fresh)
+        return fresh
+
+
+class TaskStore:
+    """Records by id, without waiting for the store.
+
+    Bounded: the live tasks of this instance, and the newest ``keep`` others (finished
+    here, or waiting in the backend for any instance). Read it from any thread; only the
+    engine writes.
+    """
+
+    def __init__(self, keep: int = 1_000) -> None:
+        self._keep = keep
+        self._live: dict[str, LiveTask] = {}
+        self._recent: OrderedDict[str, LiveTask] = OrderedDict()
+        self._by_key: dict[str, str] = {}
+
+    def get(self, task_id: str) -> TaskRecord | None:
+        """The record of a task that this instance knows, else None."""
+        task = self.find(task_id)
+        return None if task is None else task.record
+
+    def list(self) -> list[TaskRecord]:
+        """All records held, newest first."""
+        tasks = [*self._live.values(), *self._recent.values()]
+        tasks.sort(key=lambda task: task.arrival, reverse=True)
+        return [task.record for task in tasks]
+
+    def find_by_idempotency_key(self, key: str) -> TaskRecord | None:
+        """The record known here that was added with this key, else None."""
+        task_id = self._by_key.get(key)
+        return None if task_id is None else self.get(task_id)
+
+    # For the engine
+
+    def find(self, task_id: str) -> LiveTask | None:
+        return self._live.get(task_id) or self._recent.get(task_id)
+
+    def held(self) -> Iterable[LiveTask]:
+        """The live tasks, in no order; safe against changes while iterating."""
+        return list(self._live.values())
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def add(self, task: LiveTask) -> None:
+        record = task.record
+        self._live[record.task_id] = task
+        if self._recent:
+            self._recent.pop(record.task_id, None)
+        if record.idempotency_key is not None:
+            self._by_key[record.idempotency_key] = record.task_id
+
+    def settle(self, task: LiveTask) -> None:
+        """The task is not live here any more: it ended, or another instance may have it."""
+        task_id = task.record.task_id
+        if self._live.pop(task_id, None) is None:
+            return
+        self._recent[task_id] = task
+        while len(self._recent) > self._keep:
+            _, old = self._recent.popitem(last=False)
+            self._forget_key(old)
+
+    def drop(self, task: LiveTask) -> None:
+        """The task was never accepted."""
+        self._live.pop(task.record.task_id, None)
+        self._forget_key(task)
+
+    def overlay(self, record: TaskRecord) -> TaskRecord:
+        """The newer of a stored record and what this instance knows of it.
+
+        A terminal stored state is final. A live one may lag behind what happened here.
+        """
+        if record.status in TERMINAL or record.duplicate_of is not None:
+            return record
+        task = self.find(record.task_id)
+        if task is None or not (task.held or task.record.status in TERMINAL):
+            return record
+        return task.record
+
+    def _forget_key(self, task: LiveTask) -> None:
+        key = task.record.idempotency_key
+        if key is not None and self._by_key.get(key) == task.record.task_id:
+            del self._by_key[key]

@@ -1,0 +1,135 @@
+"""Write-behind: the state of tasks that are not durable, and the log lines of all.
+
+Nobody waits for these writes. Only the latest state of a task is written; one that ends
+within the delay is written once. What cannot be written stays marked and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Mirror"]
+
+_BATCH = 500
+# Bounds the memory that a long outage takes; beyond it ended tasks lose their record.
+_CAPACITY = 50_000
+
+
+class Mirror:
+    """Writes the newest state of changed tasks behind them."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._supervisor = supervisor
+        self._delay = engine.settings.write_behind
+        self._changed: dict[str, LiveTask] = {}
+        self._talking: dict[str, LiveTask] = {}
+        self._wake = Wakeup()
+        # Who gets it knows that no older write is under way.
+        self._writing = asyncio.Lock()
+        self.dropped = 0
+        self.refused = 0
+
+    def start(self) -> None:
+        self._supervisor.loop("write-behind", self._round)
+
+    def touch(self, task: LiveTask) -> None:
+        """The task's state changed."""
+        if not self._changed:
+            self._wake.set()
+        elif len(self._changed) >= _CAPACITY and task.record.task_id not in self._changed:
+            self.dropped += 1
+            return
+        self._changed[task.record.task_id] = task
+
+    def talked(self, task: LiveTask) -> None:
+        """The task has new log lines."""
+        if not task.durable:
+            self.touch(task)
+            return
+        if not self._talking:
+            self._wake.set()
+        self._talking[task.record.task_id] = task
+
+    def forget(self, task: LiveTask) -> None:
+        """The task was never accepted."""
+        self._changed.pop(task.record.task_id, None)
+
+    async def flush(self) -> None:
+        """Write everything that is marked.
+
+        Raises:
+            StoreUnavailable: the store did not take it; it stays marked.
+        """
+        async with self._writing:
+            # Only what is marked now: under load there is always more.
+            for _ in range(0, max(len(self._talking), len(self._changed)), _BATCH):
+                await self._write_logs()
+                await self._write_states()
+
+    async def _round(self) -> None:
+        if not self._changed and not self._talking:
+            await self._wake.wait(60.0)
+        await self._wake.wait(self._delay)
+        await self.flush()
+
+    async def _write_states(self) -> None:
+        batch = [self._changed.pop(key) for key in list(self._changed)[:_BATCH]]
+        if not batch:
+            return
+        snapshots = [self._snapshot(task) for task in batch]
+        try:
+            answers = await self._engine.backend.mirror(self._engine.instance_id, snapshots)
+        except Exception:
+            for task, snapshot in zip(batch, snapshots, strict=True):
+                task.logs_sent -= len(snapshot.logs)
+                self._changed.setdefault(task.record.task_id, task)
+            raise
+        for task, answer in zip(batch, answers, strict=True):
+            self._learn(task, answer)
+
+    def _learn(self, task: LiveTask, answer: MirrorAnswer) -> None:
+        task.stored = True
+        if not answer.accepted:
+            self.refused += 1
+        elif answer.cancel_asked and not task.cancel_asked:
+            self._engine.interventions.ask_cancel(task)
+
+    async def _write_logs(self) -> None:
+        batch = [self._talking.pop(key) for key in list(self._talking)[:_BATCH]]
+        chunks = [
+            (task, LogChunk(task.lease, lines)) for task in batch if (lines := task.take_logs())
+        ]
+        if not chunks:
+            return
+        try:
+            await self._engine.backend.append_logs([chunk for _, chunk in chunks])
+        except Exception:
+            for task, chunk in chunks:
+                task.logs_sent -= len(chunk.lines)
+                self._talking.setdefault(task.record.task_id, task)
+            raise
+
+    def _snapshot(self, task: LiveTask) -> Snapshot:
+        record = task.record
+        return Snapshot(
+            self._engine.intake.describe_for_mirror(task, self._engine.instance_id),
+            record.status,
+            record.start_time,
+            record.end_time,
+            record.due_at,
+            record.retries_used,
+            task.failures,
+            record.elapsed,
+            record.error,
+            record.stacktrace,
+            task.take_logs(),
+        )

@@ -1,0 +1,110 @@
+"""Finding dead instances and settling what they left.
+
+Recovery is a claim of a dead instance's tasks: the store hands them over with new fences,
+and each claim is ended like any other. Startup recovery is the same code.
+
+An instance is dead when its file lock is free, or when its heartbeat counter stood still
+for its whole time-to-live while our own heartbeats were stored. Clocks of two machines
+are never compared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from fastapi_taskflow.backends.base import Backend, Claimed, Peer
+from fastapi_taskflow.clock import Clock
+
+__all__ = ["Recovery"]
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 200
+
+
+class _Stopwatch:
+    __slots__ = ("counter", "since")
+
+    def __init__(self, counter: int, since: float) -> None:
+        self.counter = counter
+        self.since = since
+
+
+class Recovery:
+    """Watches the other instances.
+
+    Args:
+        recovered: Takes over a dead instance's task: PENDING (never started) or RUNNING.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Clock,
+        *,
+        instance: Callable[[], str],
+        recovered: Callable[[Claimed], None],
+    ) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._instance = instance
+        self._recovered = recovered
+        self._watches: dict[str, _Stopwatch] = {}
+        # Rows that the store said are ours while we did not hold them, at the last look.
+        self._strays: frozenset[tuple[str, int]] = frozenset()
+
+    def reset(self) -> None:
+        """Our own heartbeat failed: standstill of others proves nothing until it works."""
+        self._watches.clear()
+
+    async def look(self, peers: Sequence[Peer]) -> None:
+        """Recover from every peer that is dead."""
+        others = [peer for peer in peers if peer.info.instance_id != self._instance()]
+        if not others:
+            self._watches.clear()
+            return
+        gone = await self._backend.gone([peer.info.instance_id for peer in others])
+        for peer in others:
+            if peer.info.instance_id in gone or self._stands_still(peer):
+                await self._take_over(peer)
+        known = {peer.info.instance_id for peer in others}
+        self._watches = {name: w for name, w in self._watches.items() if name in known}
+
+    async def strays(self, held: Callable[[Claimed], bool]) -> list[Claimed]:
+        """Rows that the store says are ours and that we do not hold, seen twice in a row.
+
+        A row is seen once while a claim's answer is on its way; twice means it was lost.
+        """
+        rows = await self._backend.owned(self._instance())
+        missing = [row for row in rows if not held(row)]
+        seen_again = [row for row in missing if tuple(row.lease) in self._strays]
+        self._strays = frozenset((row.lease.task_id, row.lease.fence) for row in missing)
+        return seen_again
+
+    def _stands_still(self, peer: Peer) -> bool:
+        now = self._clock.monotonic()
+        watch = self._watches.get(peer.info.instance_id)
+        if watch is None or watch.counter != peer.counter:
+            self._watches[peer.info.instance_id] = _Stopwatch(peer.counter, now)
+            return False
+        return now - watch.since >= peer.info.ttl
+
+    async def _take_over(self, peer: Peer) -> None:
+        dead = peer.info.instance_id
+        logger.warning(
+            "Instance %s (pid %s on %s) is dead; recovering its tasks",
+            dead,
+            peer.info.pid,
+            peer.info.host,
+        )
+        total = 0
+        while True:
+            claims = await self._backend.recover(self._instance(), dead, limit=_BATCH)
+            for claim in claims:
+                self._recovered(claim)
+            total += len(claims)
+            if len(claims) < _BATCH:
+                break
+        self._watches.pop(dead, None)
+        logger.info("Recovered %d tasks of instance %s", total, dead)

@@ -1,0 +1,64 @@
+"""What an engine is told at its making. Spans are float seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastapi_taskflow.models import QueueConfig
+
+__all__ = ["ALL_ROLES", "DEFAULT_QUEUE", "Settings"]
+
+DEFAULT_QUEUE = "default"
+ALL_ROLES = frozenset({"enqueue", "execute", "maintain", "observe"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one engine.
+
+    Attributes:
+        queues: Limits by queue name; ``default`` is always there.
+        max_concurrent_tasks: Tasks on the event loop at a time; None: no limit.
+        max_sync_threads: Threads for plain functions.
+        durable_default: Every registered function is durable.
+        drain_timeout: What a shutdown gives running tasks.
+        heartbeat_interval: Between two heartbeats.
+        instance_ttl: Standstill after which an instance counts as dead.
+        watch_interval: Between two looks for dead instances and cancel requests.
+        lane_patience: How long a response's background chain waits for a free slot.
+        write_behind: Delay before a ``persist=False`` task's state is written.
+        enqueue_patience: How long a failing store is tried again for an enqueue.
+        idempotency_ttl: How long a key is held after the end.
+        outbox_limit: Unstored outcomes at which nothing new is started.
+        waiting_limit: Enqueues that may wait for a commit.
+        claim_window: Tasks that an unlimited instance takes from the store at a time.
+        keep_finished: Finished records held in memory.
+        max_payload_bytes: Encoded size of one task's arguments.
+        max_log_lines: Log lines kept per task.
+        detached_lane: The response's chain waits for nothing.
+        roles: What the instance does.
+        retry_replaces_original: A manual retry deletes its original's record.
+    """
+
+    queues: Mapping[str, QueueConfig] = field(default_factory=dict)
+    max_concurrent_tasks: int | None = None
+    max_sync_threads: int = 8
+    durable_default: bool = False
+    drain_timeout: float = 25.0
+    heartbeat_interval: float = 5.0
+    instance_ttl: float = 20.0
+    watch_interval: float = 0.5
+    lane_patience: float = 1.0
+    write_behind: float = 0.05
+    enqueue_patience: float = 2.0
+    idempotency_ttl: float = 86400.0
+    outbox_limit: int = 10_000
+    waiting_limit: int = 10_000
+    claim_window: int = 1_000
+    keep_finished: int = 1_000
+    max_payload_bytes: int = 262_144
+    max_log_lines: int = 1_000
+    detached_lane: bool = False
+    retry_replaces_original: bool = False
+    roles: frozenset[str] = ALL_ROLES

@@ -1,0 +1,198 @@
+"""What becomes of a task when its attempt ends: decide, store, tell.
+
+Durable tasks end when the store says so: their outcome goes to an outbox that is sent
+until the store answers. The others end here and are mirrored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import Outcome, Settled
+from fastapi_taskflow.engine.batching import Batcher
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.retry import (
+    Ended,
+    Facts,
+    Raised,
+    Returned,
+    Verdict,
+    decide,
+)
+from fastapi_taskflow.states import MOVES, TERMINAL, Move
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Settling"]
+
+logger = logging.getLogger(__name__)
+
+_SUCCEED = Verdict(Move.SUCCEED, 0.0, None, None)
+# Between two tries to store outcomes; doubles up to the second.
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
+
+
+class Settling:
+    """Ends attempts, and claims that never became one."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._random = random.Random()  # noqa: S311  (jitter, not a secret)
+        self._finishes: Batcher[Outcome, Settled | None] = Batcher(
+            "finish", self._finish, supervisor
+        )
+        # Outcomes that the store has not answered yet.
+        self.unsettled = 0
+        # Outcomes that came after their lease was lost.
+        self.late = 0
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    @property
+    def full(self) -> bool:
+        """So many outcomes wait for the store that nothing new may start."""
+        return self.unsettled >= self._engine.settings.outbox_limit
+
+    def end(
+        self,
+        task: LiveTask,
+        ended: Ended,
+        elapsed: float | None = None,
+        *,
+        started: bool | None = None,
+        persist: bool | None = None,
+    ) -> None:
+        """An attempt ended (or never began: `Unstarted`).
+
+        ``started`` and ``persist`` are given for a dead instance's task.
+        """
+        if type(ended) is Returned:
+            verdict = _SUCCEED
+        else:
+            facts = Facts(
+                failures=task.failures,
+                interruptions=task.interruptions,
+                persist=task.durable if persist is None else persist,
+                requeue=task.requeue,
+                cancel_asked=task.cancel_asked,
+                started=task.attempt is not None if started is None else started,
+            )
+            verdict = decide(task.registered.config, facts, ended, random=self._random)
+        self._report(task, ended, verdict)
+        self.settle(task, verdict, elapsed)
+
+    def settle(self, task: LiveTask, verdict: Verdict, elapsed: float | None = None) -> None:
+        """Bring a verdict to the store, or for a task that is not durable to its record."""
+        if task.lines_dropped:
+            task.record.logs.append(f"--- {task.lines_dropped} more lines were dropped ---")
+            task.lines_dropped = 0
+        if not task.durable:
+            rule = MOVES[verdict.move]
+            cancelled = task.cancel_asked and rule.yields_to_cancel
+            status = TaskStatus.CANCELLED if cancelled else rule.target
+            self._apply(
+                task,
+                Outcome(
+                    task.lease,
+                    verdict.move,
+                    verdict.delay,
+                    verdict.error,
+                    verdict.stacktrace,
+                    elapsed,
+                ),
+                status,
+            )
+            self._engine.mirror.touch(task)
+            return
+        outcome = Outcome(
+            task.lease,
+            verdict.move,
+            verdict.delay,
+            verdict.error,
+            verdict.stacktrace,
+            elapsed,
+            task.take_logs(),
+        )
+        self.unsettled += 1
+        self._send(task, outcome)
+
+    async def _finish(self, outcomes: list[Outcome]) -> Sequence[Settled | None]:
+        return await self._engine.backend.finish(outcomes)
+
+    def _send(self, task: LiveTask, outcome: Outcome) -> None:
+        self._finishes.submit(outcome, partial(self._answered, task, outcome))
+
+    def _answered(
+        self, task: LiveTask, outcome: Outcome, settled: Settled | None, error: Exception | None
+    ) -> None:
+        if error is not None:
+            # Nothing acknowledged is lost: the outcome stays ours until the store has it.
+            if self._pause == _FIRST_PAUSE_SECONDS:
+                logger.warning("Outcomes cannot be stored, trying on: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._pause, self._send, task, outcome)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+            return
+        self.unsettled -= 1
+        self._pause = _FIRST_PAUSE_SECONDS
+        if settled is None or settled.late:
+            self.late += 1
+            logger.warning(
+                "The end of task %s (%s) came after its lease was lost; kept as a late outcome",
+                task.record.task_id,
+                task.record.func_name,
+            )
+            self._engine.flow.lost(task)
+        else:
+            self._apply(task, outcome, settled.status)
+
+    def _apply(self, task: LiveTask, outcome: Outcome, status: TaskStatus) -> None:
+        record = task.record
+        rule = MOVES[outcome.move]
+        task.failures += rule.failures
+        task.interruptions += rule.interruptions
+        record.status = status
+        now = self._engine.clock.now()
+        if status in TERMINAL:
+            record.error = outcome.error
+            record.stacktrace = outcome.stacktrace
+            record.end_time = now
+            record.elapsed = outcome.elapsed
+            record.due_at = None
+            self._engine.flow.over(task)
+        else:
+            if rule.source is TaskStatus.RUNNING:
+                record.error = outcome.error
+                record.stacktrace = outcome.stacktrace
+            record.due_at = now + timedelta(seconds=outcome.delay)
+            self._engine.flow.again(task, outcome.delay)
+        if self._engine.feed.active and outcome.move is not Move.GIVE_BACK:
+            self._engine.feed.lifecycle(task)
+
+    def _report(self, task: LiveTask, ended: Ended, verdict: Verdict) -> None:
+        """A failure reaches Python logging with its traceback: silence is the worst bug."""
+        if not isinstance(ended, Raised) or verdict.move in (Move.SNOOZE, Move.CANCEL):
+            return
+        record = task.record
+        if verdict.move is Move.RETRY:
+            level, what = logging.WARNING, f"will run again in {verdict.delay:g} s"
+        else:
+            level, what = logging.ERROR, "failed"
+        logger.log(
+            level,
+            "Task %s (%s) %s: %s",
+            record.task_id,
+            record.func_name,
+            what,
+            verdict.error,
+            exc_info=ended.error,
+        )

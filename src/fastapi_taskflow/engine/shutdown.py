@@ -1,0 +1,109 @@
+"""Draining: what happens between the signal to stop and the end of the process.
+
+Nothing new is claimed, what was not started goes back to the store, what runs has
+`drain_timeout` seconds. Then attempts end by the drain rule, everything is flushed, and
+nothing waits for a thread that is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Shutdown"]
+
+logger = logging.getLogger(__name__)
+
+# For coroutines to end after their cancellation, then for the last writes.
+_GRACE_SECONDS = 0.5
+_FLUSH_SECONDS = 1.0
+_STEP_SECONDS = 0.02
+
+
+class Shutdown:
+    """The drain of one engine; its clock starts with `begin`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._progress = asyncio.Event()
+        self._deadline = float("inf")
+        self._loop = asyncio.get_running_loop()
+        self.begun = False
+        engine.flow.on_progress = self._progress.set
+
+    def begin(self) -> None:
+        """Start the drain; a second call makes the deadline now."""
+        if self.begun:
+            self._deadline = self._loop.time()
+            self._progress.set()
+            return
+        self.begun = True
+        seconds = self._engine.settings.drain_timeout
+        self._deadline = self._loop.time() + seconds
+        logger.info("Draining: %d tasks run", len(self._engine.attempts.running))
+        self._engine.interventions.begin_drain()
+        self._loop.call_later(seconds, self._overdue)
+
+    async def run(self) -> None:
+        """Wait for what runs, up to the deadline; then end it and write everything."""
+        if not self.begun:
+            self.begin()
+        while self._busy() and self._loop.time() < self._deadline:
+            await self._wait(self._deadline - self._loop.time())
+        if self._engine.attempts.running:
+            await self._interrupt()
+        self._engine.interventions.abandon_waiting()
+        await self._flush()
+
+    def _overdue(self) -> None:
+        # Responses may still wait for their lanes, and the server for its responses: the
+        # deadline must not depend on `run` having been called.
+        self._progress.set()
+        self._engine.interventions.interrupt()
+        self._loop.call_later(_GRACE_SECONDS, self._engine.interventions.give_up)
+
+    def _busy(self) -> bool:
+        engine = self._engine
+        return (
+            any(not attempt.abandoned for attempt in engine.attempts.running)
+            or any(True for queue in engine.queues for _ in queue.tasks())
+            or bool(engine.dispatcher.starting)
+            or engine.settling.unsettled > 0
+        )
+
+    async def _interrupt(self) -> None:
+        engine = self._engine
+        logger.warning("Drain time is over: %d tasks run on", len(engine.attempts.running))
+        engine.interventions.interrupt()
+        until = self._loop.time() + _GRACE_SECONDS
+        while engine.attempts.running and self._loop.time() < until:
+            await self._wait(until - self._loop.time())
+        engine.interventions.give_up()
+
+    async def _flush(self) -> None:
+        engine = self._engine
+        until = self._loop.time() + _FLUSH_SECONDS
+        while engine.settling.unsettled and self._loop.time() < until:
+            await self._wait(_STEP_SECONDS)
+        if engine.settling.unsettled:
+            logger.error(
+                "%d outcomes could not be stored; recovery will take these tasks for interrupted",
+                engine.settling.unsettled,
+            )
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await engine.mirror.flush()
+        except Exception:  # a store that is down must not keep the process from ending
+            logger.exception("The last states and log lines could not be stored")
+
+    async def _wait(self, timeout: float) -> None:
+        self._progress.clear()
+        try:
+            async with asyncio.timeout(max(0.0, timeout)):
+                await self._progress.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,335 @@
+"""`TaskManager`: settings, decorators, and a face for what the engine can do.
+
+It only delegates: the engine's life is in `runtime`, operations in `operations`, FastAPI's
+side in `integration`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from fastapi import BackgroundTasks, FastAPI
+from starlette.requests import HTTPConnection
+
+from fastapi_taskflow import assembly, integration
+from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.calls import Enqueued, TaskCall, bound
+from fastapi_taskflow.engine.intake import Options
+from fastapi_taskflow.engine.live import TaskStore
+from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.models import QueueConfig, TaskConfig, TaskRecord
+from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.runtime import Runtime
+
+__all__ = ["TaskManager"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class TaskManager:
+    """Registers tasks and runs them in the app's own process.
+
+    Construction does no I/O. The engine starts with the app's lifespan after `init_app`,
+    `install` or ``TaskAdmin``, or with ``async with task_manager``.
+
+    Args:
+        snapshot_db: Path of a SQLite file that makes durable tasks possible.
+        snapshot_backend: A backend or its URL (``sqlite:///tasks.db``); wins over the path.
+        requeue_pending: Make every registered task durable, as ``persist=True`` does.
+        loggers: Observers of log lines and lifecycle events.
+        log_file: Path of a log file; the next four settings go with it.
+        max_concurrent_tasks: Tasks that run on the event loop at a time; None: no limit.
+        max_sync_threads: Threads for plain functions; None: as many as CPUs and 4, at
+            most 32.
+        retry_replaces_original: A manual retry deletes the record of the original.
+        queues: Limits by queue name.
+        max_size: Tasks that may wait unstarted in the default queue.
+        instance_url, instance_tasks_prefix, registry_ttl, registry_heartbeat: Deprecated;
+            instances share the backend and never call each other.
+        drain_timeout: Seconds that a shutdown gives to running tasks.
+        heartbeat_interval: Seconds between two heartbeats.
+        instance_ttl: Seconds of standstill after which an instance counts as dead.
+        request_lane: ``"attached"``: a response's tasks run in its background chain, as with
+            plain FastAPI; ``"detached"``: they leave it at once.
+        roles: Subset of ``{"enqueue", "execute", "maintain", "observe"}``.
+        idempotency_ttl: Seconds for which a key is held after a task's end.
+        table_prefix: Of the tables in a SQL backend.
+        max_payload_bytes: Limit of one task's encoded arguments.
+
+    Raises:
+        ConfigurationError: a setting that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        snapshot_db: str | os.PathLike[str] | None = None,
+        snapshot_backend: Backend | str | None = None,
+        requeue_pending: bool = False,
+        loggers: Iterable[TaskObserver] | None = None,
+        log_file: str | os.PathLike[str] | None = None,
+        log_file_max_bytes: int = 10_485_760,
+        log_file_backup_count: int = 5,
+        log_file_mode: Literal["rotate", "watched"] = "rotate",
+        log_lifecycle: bool = False,
+        max_concurrent_tasks: int | None = None,
+        max_sync_threads: int | None = None,
+        retry_replaces_original: bool = False,
+        queues: Mapping[str, QueueConfig] | None = None,
+        max_size: int | None = None,
+        instance_url: str | None = None,
+        instance_tasks_prefix: str = "",
+        registry_ttl: float = 90,
+        registry_heartbeat: float = 30,
+        drain_timeout: float = 25.0,
+        heartbeat_interval: float = 5.0,
+        instance_ttl: float = 20.0,
+        request_lane: Literal["attached", "detached"] = "attached",
+        roles: Iterable[str] | None = None,
+        idempotency_ttl: float = 86_400.0,
+        table_prefix: str = "taskflow_",
+        max_payload_bytes: int = 262_144,
+    ) -> None:
+        assembly.note_deprecated(
+            instance_url=instance_url,
+            instance_tasks_prefix=instance_tasks_prefix,
+            registry_ttl=None if registry_ttl == 90 else registry_ttl,  # noqa: PLR2004
+            registry_heartbeat=None if registry_heartbeat == 30 else registry_heartbeat,  # noqa: PLR2004
+        )
+        backend = assembly.choose_backend(snapshot_db, snapshot_backend, table_prefix)
+        settings = assembly.choose_settings(
+            queues=assembly.choose_queues(queues, max_size),
+            max_concurrent_tasks=max_concurrent_tasks,
+            max_sync_threads=max_sync_threads,
+            durable_default=requeue_pending,
+            drain_timeout=drain_timeout,
+            heartbeat_interval=heartbeat_interval,
+            instance_ttl=instance_ttl,
+            request_lane=request_lane,
+            roles=roles,
+            idempotency_ttl=idempotency_ttl,
+            max_payload_bytes=max_payload_bytes,
+            retry_replaces_original=retry_replaces_original,
+        )
+        observer = assembly.choose_observer(
+            loggers,
+            log_file,
+            max_bytes=log_file_max_bytes,
+            backup_count=log_file_backup_count,
+            mode=log_file_mode,
+            log_lifecycle=log_lifecycle,
+        )
+        self.runtime = Runtime(backend, settings, observer)
+        self.operations = Operations(self.runtime)
+        #: The observer of all events; None without one.
+        self.logger = observer
+
+    @property
+    def registry(self) -> TaskRegistry:
+        """Registered functions and their settings."""
+        return self.runtime.registry
+
+    @property
+    def store(self) -> TaskStore:
+        """The tasks that this process knows of right now."""
+        return self.runtime.store
+
+    # Declaring
+
+    def task(
+        self,
+        *,
+        executor: str | None = None,
+        retries: int = 0,
+        delay: float = 0.0,
+        backoff: float = 1.0,
+        persist: bool = False,
+        name: str | None = None,
+        requeue_on_interrupt: bool = False,
+        eager: bool = False,
+        priority: int | None = None,
+        queue: str | None = None,
+        max_delay: float | None = None,
+        jitter: float = 0.0,
+        retry_on: type[BaseException] | Sequence[type[BaseException]] = (),
+        no_retry_on: type[BaseException] | Sequence[type[BaseException]] = (),
+        timeout: float | None = None,
+    ) -> Callable[[F], F]:
+        """Register a function as a task; gives it back unchanged.
+
+        Args:
+            executor: ``"async"`` or ``"thread"``; None: by the kind of function.
+            retries: Attempts after the first one.
+            delay: Seconds before the first retry.
+            backoff: Factor on the delay for each further retry.
+            persist: Durable: stored before the response is sent, survives a crash.
+            name: The task's name everywhere; default ``func.__name__``.
+            requeue_on_interrupt: Run again if its process dies while it runs; only for
+                functions that may run twice. With a backend it makes the task durable.
+            eager: Start when it is added, without waiting for the response.
+            priority: Higher runs first; with it, the task runs from its queue.
+            queue: Name of a configured queue.
+            max_delay: Longest delay in seconds.
+            jitter: Part of each delay, 0 to 1, that is random.
+            retry_on: Only these exceptions are retried.
+            no_retry_on: These are not.
+            timeout: Seconds that one attempt may take.
+
+        Raises:
+            ConfigurationError: settings that cannot work together.
+        """
+        config = TaskConfig(
+            retries,
+            delay,
+            backoff,
+            persist,
+            name,
+            requeue_on_interrupt,
+            eager,
+            priority,
+            executor,
+            queue,
+            max_delay,
+            jitter,
+            (retry_on,) if isinstance(retry_on, type) else tuple(retry_on),
+            (no_retry_on,) if isinstance(no_retry_on, type) else tuple(no_retry_on),
+            timeout,
+        )
+
+        def register(func: F) -> F:
+            self.registry.register(func, config)
+            return func
+
+        return register
+
+    @staticmethod
+    def call(func: Callable[..., Any], *args: Any, **kwargs: Any) -> TaskCall:
+        """Bind arguments apart from options, for ``add_task`` and `enqueue`."""
+        return bound(func, args, kwargs)
+
+    # Adding
+
+    async def enqueue(
+        self,
+        func_or_call: Callable[..., Any] | TaskCall,
+        *args: Any,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        delay: float | None = None,
+        run_at: datetime | None = None,
+        **kwargs: Any,
+    ) -> Enqueued:
+        """Add a task from anywhere on the app's event loop; accepted when this returns.
+
+        Args:
+            delay: Seconds to wait before it may start.
+            run_at: When it may start (aware); not together with ``delay``.
+
+        Raises:
+            TaskArgumentError, QueueFullError, IdempotencyConflict, EngineNotRunning: as
+                ``add_task``.
+            StoreUnavailable: the store did not take it; it was not accepted.
+        """
+        call = bound(func_or_call, args, kwargs)
+        registered = self.registry.find(call.func) or self.registry.adopt(call.func)
+        seconds = assembly.checked_delay(delay, run_at)
+        options = Options(idempotency_key, tags, priority, queue, seconds, run_at, alias=False)
+        return await self.runtime.enqueue(registered, call, options)
+
+    async def get_tasks(
+        self, conn: HTTPConnection, background_tasks: BackgroundTasks
+    ) -> ManagedBackgroundTasks:
+        """Dependency: ``tasks: ManagedBackgroundTasks = Depends(task_manager.get_tasks)``."""
+        return integration.bind(self, conn, background_tasks)
+
+    @property
+    def background_tasks(self) -> Callable[..., Any]:
+        """Another name of `get_tasks`."""
+        return self.get_tasks
+
+    # Looking and acting
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        """The task's record, from this process or the store; None if there is none."""
+        return await self.operations.get(task_id)
+
+    async def cancel(self, task_id: str) -> TaskRecord:
+        """Cancel a task, or ask its instance to; gives the record as it is now.
+
+        Raises:
+            TaskNotFound: no such task.
+            TaskStateError: it has ended already.
+        """
+        return (await self.operations.cancel(task_id)).record
+
+    async def retry(self, task_id: str) -> str:
+        """Run a task that ended without success once more, as a new task; its id.
+
+        Raises:
+            TaskNotFound, TaskStateError, AlreadyRetried, UnknownTaskFunction: it cannot be.
+        """
+        return await self.operations.retry(task_id)
+
+    async def pause(self, queue: str) -> None:
+        """Start nothing more of this queue, on any instance, until `resume`."""
+        await self.operations.pause(queue)
+
+    async def resume(self, queue: str) -> None:
+        """Let a paused queue go on."""
+        await self.operations.resume(queue)
+
+    def update_queue_config(self, name: str, concurrency: int | None, max_size: int | None) -> None:
+        """Set a queue's limits, here at once and soon for every instance and restart.
+
+        Called on the event loop.
+
+        Raises:
+            ConfigurationError: a limit that cannot work, or no such queue.
+        """
+        self.operations.update_queue_soon(name, {"concurrency": concurrency, "max_size": max_size})
+
+    def queue_stats(self) -> list[dict[str, Any]]:
+        """Queues with their limits and the numbers of this instance, by name."""
+        return self.operations.local_queues()
+
+    async def merged_list(self) -> list[TaskRecord]:
+        """The newest 1,000 tasks of all instances; what is live here over what is stored."""
+        return await self.operations.newest()
+
+    # Life
+
+    def init_app(self, app: FastAPI) -> None:
+        """Start and stop with the app, and answer its errors of ours with 409, 429, 503."""
+        integration.init_app(self, app)
+
+    def install(self, app: FastAPI) -> None:
+        """`init_app`, and manage plain ``background_tasks: BackgroundTasks`` parameters."""
+        integration.install(self, app)
+
+    async def startup(self) -> None:
+        """Start the engine on this event loop; a second call only counts."""
+        await self.runtime.startup()
+
+    async def shutdown(self) -> None:
+        """Drain and stop the engine; idempotent."""
+        await self.runtime.shutdown()
+
+    async def __aenter__(self) -> Self:
+        await self.startup()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.shutdown()

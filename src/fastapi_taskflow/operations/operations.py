@@ -1,0 +1,272 @@
+"""Acting on tasks and queues, from any instance, with an audit entry for each act."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from fastapi_taskflow import codec
+from fastapi_taskflow.assembly import check_limit
+from fastapi_taskflow.backends.base import Attempt, CancelResult, Query, StoredTask
+from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.intake import Options
+from fastapi_taskflow.errors import (
+    AlreadyRetried,
+    ConfigurationError,
+    TaskArgumentError,
+    TaskNotFound,
+    TaskStateError,
+    UnknownTaskFunction,
+)
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
+from fastapi_taskflow.operations import reading
+from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.states import RETRYABLE, TERMINAL
+
+__all__ = ["Cancelled", "Operations"]
+
+_ANONYMOUS = "anonymous"
+_NEWEST = 1_000
+
+
+class Cancelled(NamedTuple):
+    """``asked`` is True if the task still runs and was only asked to stop."""
+
+    record: TaskRecord
+    asked: bool
+
+
+class Operations:
+    """Operations of one manager; they need its running engine.
+
+    Raises:
+        EngineNotRunning: from every method, without one.
+        StoreUnavailable: from every method, when the store does not answer.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    # Looking
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        """One task with its logs and arguments; None if there is none."""
+        return await reading.find(self._engine, task_id)
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Ended attempts of a task beside the one that its record shows, oldest first."""
+        return await self._engine.backend.attempts(task_id)
+
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[TaskRecord], str | None]:
+        """One page of tasks, newest first; see `reading.search`."""
+        return await reading.search(self._engine, query, limit=limit, cursor=cursor)
+
+    async def count(self, query: Query, *, cap: int = 10_000) -> int:
+        """How many stored tasks match, at most ``cap``."""
+        return await self._engine.backend.count(query, cap=cap)
+
+    async def newest(self) -> list[TaskRecord]:
+        """The newest 1,000 tasks of all instances."""
+        records, _ = await self.search(Query(), limit=_NEWEST)
+        return records
+
+    async def metrics(self) -> reading.Metrics:
+        """Totals and rates."""
+        return await reading.metrics(self._engine)
+
+    async def queues(self) -> list[dict[str, Any]]:
+        """Limits and numbers of every queue, over all instances, by name."""
+        engine = self._engine
+        await reading.catch_up(engine)
+        return reading.queue_stats(engine, await engine.backend.tally())
+
+    async def audit(
+        self, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[AuditEntry], str | None]:
+        """What operators did, newest first, and the cursor of the next page."""
+        return await self._engine.backend.audit(limit=limit, cursor=cursor)
+
+    # Acting on tasks
+
+    async def cancel(self, task_id: str, *, actor: str = _ANONYMOUS) -> Cancelled:
+        """Cancel a task, or ask the instance that runs it to.
+
+        Raises:
+            TaskNotFound: no such task.
+            TaskStateError: it has ended.
+        """
+        engine = self._engine
+        await reading.catch_up(engine)
+        live = engine.store.find(task_id)
+        if live is not None and live.held and not live.durable:
+            engine.interventions.ask_cancel(live)
+        else:
+            (answer,) = await engine.backend.cancel([task_id])
+            if answer.result is CancelResult.MISSING:
+                raise TaskNotFound(f"Task {task_id} not found")
+            if answer.result is CancelResult.REFUSED and answer.status is not None:
+                raise TaskStateError(
+                    f"Task {task_id} is {answer.status.value}; only pending and running tasks "
+                    "can be cancelled."
+                )
+            if live is not None and answer.result is CancelResult.CANCELLED:
+                engine.interventions.cancelled_in_store(live)
+            elif live is not None and live.held:
+                engine.interventions.ask_cancel(live)
+        await self._note("cancel", task_id, actor, {})
+        record = await reading.find(engine, task_id)
+        if record is None:
+            raise TaskNotFound(f"Task {task_id} not found")
+        return Cancelled(record, record.status not in TERMINAL)
+
+    async def retry(self, task_id: str, *, actor: str = _ANONYMOUS) -> str:
+        """Run a task that ended without success once more, as a new task; its id.
+
+        Raises:
+            TaskNotFound: no such task.
+            TaskStateError: it did not end without success, or its arguments are not stored.
+            AlreadyRetried: it was retried before.
+            UnknownTaskFunction: its function is not registered in this process.
+        """
+        engine = self._engine
+        await reading.catch_up(engine)
+        (stored,) = await engine.backend.get([task_id])
+        if stored is None:
+            raise TaskNotFound(f"Task {task_id} not found")
+        record = stored.record
+        # Checked by the store too, in the transaction; here for the sake of the order of
+        # errors: a task in the wrong state need not have a function.
+        if record.retried_as is not None:
+            raise AlreadyRetried(task_id, record.retried_as)
+        if record.status not in RETRYABLE:
+            raise TaskStateError(
+                f"Task {task_id} is {record.status.value}; only tasks that ended without success "
+                "can be retried."
+            )
+        new = await self._enqueue_again(engine, stored)
+        await self._note("retry", task_id, actor, {"new_task_id": new})
+        return new
+
+    async def _enqueue_again(self, engine: Engine, stored: StoredTask) -> str:
+        record = stored.record
+        registered = engine.registry.by_name(record.func_name)
+        if registered is None:
+            raise UnknownTaskFunction(
+                f"Function {record.func_name!r} is not registered in this process"
+            )
+        call = TaskCall(registered.func, *self._arguments(engine, stored))
+        options = Options(
+            record.idempotency_key,
+            record.tags,
+            record.priority,
+            record.queue,
+            source=record.source,
+            retry_of=record.task_id,
+            replace_original=self._runtime.settings.retry_replaces_original,
+            alias=False,
+        )
+        task = self._runtime.prepare(registered, call, options)
+        task.context = contextvars.copy_context()
+        task.launch_on_commit = True
+        await engine.commit([task])
+        if options.replace_original and (original := engine.store.find(record.task_id)):
+            engine.store.drop(original)
+        return task.record.task_id
+
+    def _arguments(
+        self, engine: Engine, stored: StoredTask
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if stored.payload is not None:
+            return codec.decode(stored.payload, engine.registry.types)
+        live = engine.store.find(stored.record.task_id)
+        if live is not None:
+            return live.args, live.kwargs
+        raise TaskArgumentError(
+            f"The arguments of task {stored.record.task_id} were not stored, because they are "
+            "not of types that can be. Add the task anew from your code."
+        )
+
+    # Acting on queues
+
+    async def pause(self, queue: str, *, actor: str = _ANONYMOUS) -> None:
+        """Start nothing more of a queue, on any instance, until `resume`.
+
+        Raises:
+            ConfigurationError: no such queue.
+        """
+        await self._set_queue("pause", queue, {"paused": True}, actor)
+
+    async def resume(self, queue: str, *, actor: str = _ANONYMOUS) -> None:
+        """Let a paused queue go on.
+
+        Raises:
+            ConfigurationError: no such queue.
+        """
+        await self._set_queue("resume", queue, {"paused": False}, actor)
+
+    async def update_queue(
+        self, queue: str, changes: Mapping[str, int | None], *, actor: str = _ANONYMOUS
+    ) -> QueueConfig:
+        """Set limits of a queue for every instance, now and after a restart.
+
+        Args:
+            changes: ``concurrency`` and ``max_size``; what is absent stays as it is.
+
+        Raises:
+            ConfigurationError: no such queue, or a limit that cannot work.
+        """
+        self._check_limits(queue, changes)
+        return await self._set_queue("update_queue", queue, dict(changes), actor)
+
+    def update_queue_soon(self, queue: str, changes: Mapping[str, int | None]) -> None:
+        """As `update_queue`, here at once and stored in the background."""
+        engine = self._engine
+        self._check_limits(queue, changes)
+        engine.queues.get(queue).change(changes)
+        engine.dispatcher.pump()
+        engine.spawn(self.update_queue(queue, changes), "update queue")
+
+    def local_queues(self) -> list[dict[str, Any]]:
+        """Limits of every queue and what this instance does with it, by name."""
+        return reading.local_queue_stats(self._engine)
+
+    def _check_limits(self, queue: str, changes: Mapping[str, int | None]) -> None:
+        self._check_queue(queue)
+        for name, least in (("concurrency", 1), ("max_size", 0)):
+            check_limit(name, changes.get(name), least=least)
+
+    def _check_queue(self, queue: str) -> None:
+        names = sorted(self._engine.queues.names())
+        if queue not in names:
+            close = get_close_matches(queue, names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ConfigurationError(
+                f"No queue is named {queue!r}.{hint} Queues: {', '.join(names)}"
+            )
+
+    async def _set_queue(
+        self, action: str, queue: str, changes: dict[str, Any], actor: str
+    ) -> QueueConfig:
+        engine = self._engine
+        self._check_queue(queue)
+        stored = await engine.backend.set_queue(queue, changes)
+        state = engine.queues.get(queue)
+        state.override(stored)
+        engine.dispatcher.pump()
+        engine.dispatcher.hint(queue)
+        await self._note(action, queue, actor, changes)
+        return QueueConfig(state.concurrency, state.max_size, state.paused)
+
+    async def _note(self, action: str, target: str, actor: str, detail: dict[str, Any]) -> None:
+        entry = AuditEntry(new_id(), action, target, actor, self._engine.clock.now(), detail)
+        await self._engine.backend.append_audit([entry])
+
+    @property
+    def _engine(self) -> Engine:
+        return self._runtime.engine()

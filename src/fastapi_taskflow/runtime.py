@@ -1,0 +1,239 @@
+"""One manager's engine over the lifespans of its process, and how tasks reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from datetime import UTC, datetime, timedelta
+
+from fastapi_taskflow import codec
+from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.memory import MemoryBackend
+from fastapi_taskflow.calls import Enqueued, TaskCall
+from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.intake import Options
+from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.settings import Settings
+from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
+from fastapi_taskflow.executors.local import DaemonThreads
+from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.registry import Registered, TaskRegistry
+
+__all__ = ["Runtime"]
+
+logger = logging.getLogger(__name__)
+
+# States in which a task's idempotency key keeps others from being made.
+_HOLDING = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.SUCCESS})
+
+
+class Runtime:
+    """Makes an engine for each lifespan, and says which tasks are durable.
+
+    Args:
+        backend: None: memory, where nothing can be durable.
+    """
+
+    def __init__(
+        self, backend: Backend | None, settings: Settings, observer: TaskObserver | None
+    ) -> None:
+        self.settings = settings
+        self.registry = TaskRegistry()
+        self.store = TaskStore(settings.keep_finished)
+        self.persistent = backend is not None
+        self.backend: Backend = backend or MemoryBackend()
+        self._observer = observer
+        self._engine: Engine | None = None
+        # Lifespans that have started and not ended: the last one stops the engine.
+        self._users = 0
+        self._told: set[str] = set()
+
+    # Life
+
+    async def startup(self) -> None:
+        """Start an engine on this event loop; a second call while one runs only counts.
+
+        Raises:
+            ConfigurationError: a task is durable and no backend outlives the process.
+            StoreUnavailable: the backend cannot be reached.
+        """
+        if self.running_engine() is not None:
+            self._users += 1
+            return
+        self._check_durability()
+        engine = Engine(
+            self.backend,
+            self.registry,
+            self.store,
+            self.settings,
+            clock=SYSTEM_CLOCK,
+            threads=DaemonThreads(self.settings.max_sync_threads),
+            observer=self._observer,
+        )
+        self._engine, self._users = engine, 1
+        try:
+            await engine.start()
+        except BaseException:
+            self._engine = None
+            raise
+
+    async def shutdown(self) -> None:
+        """Stop the engine when the last of its users has ended; idempotent."""
+        engine = self.running_engine()
+        if engine is None:
+            return
+        self._users -= 1
+        if self._users <= 0:
+            try:
+                await engine.stop()
+            finally:
+                self._engine = None
+
+    def running_engine(self) -> Engine | None:
+        """The engine, if one runs on a live event loop."""
+        engine = self._engine
+        if engine is None or engine.loop.is_closed():
+            return None
+        return engine
+
+    def engine(self) -> Engine:
+        """The running engine.
+
+        Raises:
+            EngineNotRunning: there is none.
+        """
+        engine = self.running_engine()
+        if engine is None:
+            raise EngineNotRunning(
+                "No engine of this TaskManager runs in this process. In tests use "
+                "`with TestClient(app)`, so that the app's lifespan runs; in an app call "
+                "task_manager.init_app(app) on the root app, because the lifespan of a mounted "
+                "app never runs; elsewhere use `async with task_manager:`."
+            )
+        return engine
+
+    # Tasks
+
+    def durable(self, registered: Registered) -> bool:
+        """The task must be stored before it counts as accepted."""
+        config = registered.config
+        if config.persist:
+            if not self.persistent:
+                raise ConfigurationError(_NO_BACKEND.format(registered.name))
+            return True
+        if not self.persistent:
+            return False
+        if config.requeue_on_interrupt:
+            return True
+        if self.settings.durable_default:
+            if self.registry.by_name(registered.name) is registered:
+                return True
+            self._tell(
+                registered.name,
+                "Task %r is not registered, so requeue_pending does not make it durable",
+            )
+        return False
+
+    def prepare(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
+        """See `Engine.prepare`."""
+        return self.engine().prepare(
+            registered, call.args, call.kwargs, options, durable=self.durable(registered)
+        )
+
+    def require_engine_for(self, registered: Registered) -> None:
+        """No engine runs: refuse a durable task, warn once about the others.
+
+        Raises:
+            EngineNotRunning: the task is durable.
+        """
+        if self.durable(registered):
+            self.engine()
+        self._tell(
+            "",
+            "No engine of this TaskManager runs: tasks run as plain FastAPI background tasks, "
+            "without records or retries (first one: %r)",
+            registered.name,
+        )
+
+    def find_duplicate(self, registered: Registered, call: TaskCall, key: str) -> str | None:
+        """The id of a committed equal task that holds the key, as far as is known here.
+
+        The commit decides; this only saves it the work.
+
+        Raises:
+            IdempotencyConflict: other work holds the key.
+        """
+        record = self.store.find_by_idempotency_key(key)
+        if record is None or not self._holds(record):
+            return None
+        known = self.store.find(record.task_id)
+        if known is None or not known.stored or known.fingerprint is None:
+            return None
+        payload = codec.encode(
+            call.args,
+            call.kwargs,
+            self.registry.types,
+            max_bytes=self.settings.max_payload_bytes,
+        )
+        if codec.fingerprint(registered.name, payload) != known.fingerprint:
+            raise IdempotencyConflict(key, record.task_id)
+        return record.task_id
+
+    async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
+        """Accept a task from any place on the engine's loop."""
+        engine = self.engine()
+        if asyncio.get_running_loop() is not engine.loop:
+            raise EngineNotRunning(
+                "enqueue() was called on another event loop than the one that the TaskManager "
+                "was started on. Start it in this loop, or call from the app's own."
+            )
+        task = self.prepare(registered, call, options)
+        task.context = contextvars.copy_context()
+        task.launch_on_commit = True
+        if task.durable or options.idempotency_key is not None:
+            await engine.commit([task])
+        else:
+            engine.flow.launch(task)
+        record = task.record
+        return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)
+
+    def _holds(self, record: TaskRecord) -> bool:
+        if record.status not in _HOLDING:
+            return False
+        if record.end_time is None:
+            return True
+        return datetime.now(UTC) - record.end_time < timedelta(
+            seconds=self.settings.idempotency_ttl
+        )
+
+    def _check_durability(self) -> None:
+        if self.persistent:
+            return
+        if self.settings.durable_default:
+            raise ConfigurationError(_NO_BACKEND.format("every task (requeue_pending=True)"))
+        for name in sorted(self.registry.names()):
+            entry = self.registry.by_name(name)
+            if entry is None:
+                continue
+            if entry.config.persist:
+                raise ConfigurationError(_NO_BACKEND.format(name))
+            if entry.config.requeue_on_interrupt:
+                self._tell(
+                    name,
+                    "Task %r has requeue_on_interrupt=True, which means nothing without a "
+                    "backend: give the TaskManager snapshot_db=...",
+                )
+
+    def _tell(self, key: str, message: str, *args: object) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            logger.warning(message, *(args or (key,)))
+
+
+_NO_BACKEND = (
+    "{!r} is durable, but the TaskManager has no backend that outlives the process. "
+    "Give it one: TaskManager(snapshot_db='tasks.db')."
+)
