@@ -13,4 +13,5 @@ sqlite = pytest.importorskip("fastapi_taskflow.backends.sqlite")
 
 class TestSqliteBackend(BackendConformance):
     def make_backend(self, clock: Clock, place: Path) -> Backend:
-        return sqlite.SqliteBackend(str(place / "tasks.db"), clock=clock)
+        backend: Backend = sqlite.SqliteBackend(str(place / "tasks.db"), clock=clock)
+        return backend

@@ -519,9 +519,10 @@ class Backend(ABC):
         """Write the latest state of ``persist=False`` tasks, newer over older.
 
         A task that is not stored yet is stored as if born claimed; one that came through
-        `insert` with an idempotency key keeps or frees it as `insert` says. ``instance``
-        becomes the owner of live ones (it may have changed its id since). A known row
-        that somebody recovered or that is terminal stays as it is.
+        `insert` with an idempotency key keeps or frees it as `insert` says (a key's time
+        runs from the write, by the store's clock). ``instance`` becomes the owner of live
+        ones (it may have changed its id since). A known row that somebody recovered or
+        that is terminal stays as it is.
         """
 
     @abstractmethod

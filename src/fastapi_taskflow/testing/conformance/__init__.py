@@ -11,28 +11,55 @@ For readable failures call ``pytest.register_assert_rewrite("fastapi_taskflow.te
 in ``conftest.py`` first. `fastapi_taskflow.testing.statemachine` has the other half.
 """
 
-from fastapi_taskflow.testing.conformance.admission import Inserting, RepeatedInserts
-from fastapi_taskflow.testing.conformance.claims import Claiming, ClaimOrder, Quarantine
-from fastapi_taskflow.testing.conformance.keys import Aliases, Keys
-from fastapi_taskflow.testing.conformance.limits import QueueLimits
-from fastapi_taskflow.testing.conformance.outcomes import Finishing, Starting
-from fastapi_taskflow.testing.conformance.retrying import KeysOfRetries, ManualRetry
+from fastapi_taskflow.testing.conformance import (
+    admission,
+    cancelling,
+    claims,
+    filtering,
+    fleet,
+    history,
+    keys,
+    leases,
+    limits,
+    mirroring,
+    outcomes,
+    reading,
+    retrying,
+)
 
 __all__ = ["BackendConformance"]
 
 
 class BackendConformance(
-    Inserting,
-    RepeatedInserts,
-    QueueLimits,
-    Keys,
-    Aliases,
-    ManualRetry,
-    KeysOfRetries,
-    Claiming,
-    ClaimOrder,
-    Quarantine,
-    Starting,
-    Finishing,
+    admission.Inserting,
+    admission.RepeatedInserts,
+    limits.QueueLimits,
+    keys.Keys,
+    keys.Aliases,
+    retrying.ManualRetry,
+    retrying.KeysOfRetries,
+    claims.Claiming,
+    claims.ClaimOrder,
+    claims.Quarantine,
+    outcomes.Starting,
+    outcomes.Finishing,
+    leases.LostLeases,
+    leases.RepeatedOutcomes,
+    leases.Finality,
+    cancelling.Cancelling,
+    cancelling.CancelAsked,
+    mirroring.Mirroring,
+    mirroring.MirroredCounts,
+    reading.Getting,
+    reading.Searching,
+    reading.NextDue,
+    filtering.Filtering,
+    fleet.Liveness,
+    fleet.Recovering,
+    history.Logs,
+    history.Attempts,
+    history.Counters,
+    history.QueueSettings,
+    history.Audit,
 ):
     """Every rule of the storage port. Override `make_backend`, and `open_second` if needed."""

@@ -1,0 +1,133 @@
+"""The filters of search and count, each alone and all together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fastapi_taskflow.backends.base import Backend, NewTask, Query
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.testing.conformance.harness import (
+    Conformance,
+    accept,
+    end,
+    fresh_id,
+    running,
+    task,
+)
+from fastapi_taskflow.testing.conformance.reading import matches, pages
+
+
+class Filtering(Conformance):
+    """All filters that are given must hold."""
+
+    async def test_each_filter_alone_and_all_together(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        base = task(
+            func_name="mail",
+            queue="q",
+            tags={"user": "7"},
+            source="api",
+            created_at=clock.now() + timedelta(seconds=5),
+        )
+        wanted: dict[str, NewTask] = {
+            "same": base,
+            "func": base._replace(task_id=fresh_id(), func_name="mailing"),
+            "queue": base._replace(task_id=fresh_id(), queue="q2"),
+            "key": base._replace(task_id=fresh_id(), tags={"users": "7"}),
+            "value": base._replace(task_id=fresh_id(), tags={"user": "77", "x": "7"}),
+            "source": base._replace(task_id=fresh_id(), source="cron"),
+            "early": base._replace(task_id=fresh_id(), created_at=clock.now()),
+            "late": base._replace(
+                task_id=fresh_id(), created_at=clock.now() + timedelta(seconds=10)
+            ),
+        }
+        await accept(backend, *wanted.values())
+
+        async def left_out(query: Query) -> set[str]:
+            found = set(await matches(backend, query))
+            return {name for name, new in wanted.items() if new.task_id not in found}
+
+        since, until = clock.now() + timedelta(seconds=5), clock.now() + timedelta(seconds=10)
+        assert await left_out(Query(func_name="mail")) == {"func"}
+        assert await left_out(Query(queue="q")) == {"queue"}
+        assert await left_out(Query(tag=("user", "7"))) == {"key", "value"}
+        assert await left_out(Query(source="api")) == {"source"}
+        assert await left_out(Query(since=since)) == {"early"}
+        assert await left_out(Query(until=until)) == {"late"}
+        assert await left_out(Query(statuses=frozenset({TaskStatus.SUCCESS}))) == set(wanted)
+        everything = Query(
+            statuses=frozenset({TaskStatus.PENDING, TaskStatus.FAILED}),
+            func_name="mail",
+            queue="q",
+            tag=("user", "7"),
+            text="ma",
+            source="api",
+            since=since,
+            until=until,
+        )
+        assert await matches(backend, everything) == [base.task_id]
+
+    async def test_any_of_the_states_asked_for(self, backend: Backend) -> None:
+        failed, done = await running(backend), await running(backend)
+        await end(backend, failed, Move.FAIL)
+        await end(backend, done, Move.SUCCEED)
+        waiting = task()
+        await accept(backend, waiting)
+        query = Query(statuses=frozenset({TaskStatus.PENDING, TaskStatus.SUCCESS}))
+
+        assert await matches(backend, query) == [waiting.task_id, done.task_id]
+
+    async def test_a_filtered_search_pages_like_any_other(self, backend: Backend) -> None:
+        new = [task(queue="ab"[n % 2]) for n in range(10)]
+        await accept(backend, *new)
+        latest_first = [one.task_id for one in new if one.queue == "a"][::-1]
+
+        assert await pages(backend, Query(queue="a"), 2) == [
+            latest_first[:2],
+            latest_first[2:4],
+            latest_first[4:],
+        ]
+
+    async def test_text_finds_ids_functions_tags_and_errors(self, backend: Backend) -> None:
+        by_id = task("abc-id")
+        by_name = task(func_name="abc.run")
+        by_tag = task(tags={"k": "abc"})
+        await accept(backend, by_id, by_name, by_tag)
+        by_error = task(queue="q")
+        await end(backend, await running(backend, by_error), Move.FAIL, error="it is abc, no?")
+        others = [
+            task("x-abc"),
+            task(func_name="xabc"),
+            task(tags={"abc": "k"}),
+            task(tags={"k": "abcd"}),
+            task(queue="abc", source="abc"),
+        ]
+        await accept(backend, *others)
+
+        found = await matches(backend, Query(text="abc"))
+
+        assert found == [one.task_id for one in (by_error, by_tag, by_name, by_id)]
+
+    @pytest.mark.parametrize("text", ["%", "_", "\\", "'", '"', "*", "?", "[", "é", "\x00", ";--"])
+    async def test_text_is_taken_literally(self, backend: Backend, text: str) -> None:
+        name, tag = task(func_name=f"{text}f"), task(tags={"k": text})
+        await accept(backend, name, tag, task(func_name="plain", tags={"k": "plain"}))
+        error = task(queue="q")
+        await end(backend, await running(backend, error), Move.FAIL, error=f"a{text}b")
+
+        found = await matches(backend, Query(text=text))
+
+        assert found == [error.task_id, tag.task_id, name.task_id]
+
+    async def test_a_tag_is_matched_exactly(self, backend: Backend) -> None:
+        exact = task(tags={"k": "100%", 'q"': "'"})
+        await accept(backend, exact, task(tags={"k": "1000"}), task(tags={"k": "100%\x00"}))
+
+        assert await matches(backend, Query(tag=("k", "100%"))) == [exact.task_id]
+        assert await matches(backend, Query(tag=('q"', "'"))) == [exact.task_id]
+        assert await matches(backend, Query(tag=("k", ""))) == []

@@ -1,0 +1,304 @@
+"""Mirror: write-behind of tasks that live in their owner's memory."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fastapi_taskflow.backends.base import (
+    Backend,
+    Inserted,
+    MirrorAnswer,
+    NewTask,
+    QueueIsFull,
+    Snapshot,
+    Stored,
+)
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.states import TERMINAL, Move
+from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.testing.conformance.harness import (
+    A,
+    B,
+    Conformance,
+    accept,
+    claim,
+    end,
+    find,
+    keyed,
+    put,
+    recover_all,
+    task,
+)
+
+OK = MirrorAnswer(accepted=True, cancel_asked=False)
+NO = MirrorAnswer(accepted=False, cancel_asked=False)
+
+
+def light(**changes: Any) -> NewTask:
+    """A task of the memory tier."""
+    return task(persist=False, owner=A, **changes)
+
+
+def snapshot(
+    new: NewTask, status: TaskStatus, start: datetime | None = None, **changes: Any
+) -> Snapshot:
+    """The state of a task; terminal ones that started took half a second."""
+    ended = None
+    if status in TERMINAL:
+        ended = (start or new.created_at) + timedelta(seconds=0.5)
+    return Snapshot(
+        task=new,
+        status=status,
+        start_time=start,
+        end_time=ended,
+        due_at=None,
+        retries_used=0,
+        failures=0,
+        elapsed=None if start is None or ended is None else 0.5,
+        error=None,
+        stacktrace=None,
+        logs=(),
+    )._replace(**changes)
+
+
+class Mirroring(Conformance):
+    """The owner's latest word is what the store shows."""
+
+    async def test_a_task_that_is_not_stored_yet_appears_whole(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light(tags={"a": "b"}, priority=3, source="schedule", queue="q", payload=None)
+        state = snapshot(
+            new,
+            TaskStatus.FAILED,
+            clock.now(),
+            retries_used=2,
+            failures=3,
+            error="why",
+            stacktrace="where",
+            logs=("one", "two"),
+        )
+
+        assert await backend.mirror(A, [state]) == [OK]
+
+        stored = await find(backend, new.task_id)
+        record = stored.record
+        assert (record.status, record.queue, record.priority) == (TaskStatus.FAILED, "q", 3)
+        assert (record.tags, record.source) == ({"a": "b"}, "schedule")
+        assert (record.start_time, record.end_time) == (state.start_time, state.end_time)
+        assert (record.duration, record.retries_used) == (0.5, 2)
+        assert (record.error, record.stacktrace) == ("why", "where")
+        assert record.logs == ["one", "two"]
+        assert record.instance == A
+        assert (stored.persist, stored.failures, stored.owner) == (False, 3, None)
+        assert stored.payload is None
+
+    async def test_a_live_task_belongs_to_its_writer_and_is_never_claimed(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        waiting, started = light(), light()
+        due = clock.now() - timedelta(seconds=5)
+        await backend.mirror(
+            A,
+            [
+                snapshot(waiting, TaskStatus.PENDING, due_at=due),
+                snapshot(started, TaskStatus.RUNNING, clock.now()),
+            ],
+        )
+
+        assert {got.lease.task_id for got in await backend.owned(A)} == {
+            waiting.task_id,
+            started.task_id,
+        }
+        assert await claim(backend, B) == []
+        assert await claim(backend, A) == []
+        assert await backend.next_due(["default"]) is None
+        assert (await find(backend, waiting.task_id)).record.due_at == due
+
+    async def test_newer_states_replace_older_ones_and_logs_add_up(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new, start = light(), clock.now()
+        states = [
+            snapshot(new, TaskStatus.PENDING),
+            snapshot(new, TaskStatus.RUNNING, start, logs=("a",)),
+            snapshot(new, TaskStatus.PENDING, start, failures=1, error="boom", logs=("b",)),
+            snapshot(new, TaskStatus.RUNNING, start, failures=1, retries_used=1),
+            snapshot(new, TaskStatus.SUCCESS, start, failures=1, retries_used=1, logs=("c",)),
+        ]
+        for state in states:
+            assert await backend.mirror(A, [state]) == [OK]
+            assert (await find(backend, new.task_id)).record.status is state.status
+
+        stored = await find(backend, new.task_id)
+        assert (stored.failures, stored.record.retries_used) == (1, 1)
+        assert stored.record.error is None
+        assert stored.record.logs == ["a", "b", "c"]
+        assert await backend.owned(A) == []
+
+    async def test_snapshots_of_one_task_in_one_call_count_in_order(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+
+        answers = await backend.mirror(
+            A,
+            [
+                snapshot(new, TaskStatus.RUNNING, clock.now()),
+                snapshot(new, TaskStatus.SUCCESS, clock.now()),
+                snapshot(new, TaskStatus.RUNNING, clock.now()),
+            ],
+        )
+
+        assert answers == [OK, OK, NO]
+        assert await backend.mirror(A, []) == []
+
+    @pytest.mark.parametrize("status", sorted(TERMINAL))
+    async def test_a_terminal_row_stays_as_it_is(
+        self, backend: Backend, clock: ManualClock, status: TaskStatus
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, status, clock.now())])
+        before = await find(backend, new.task_id)
+
+        answers = await backend.mirror(
+            A, [snapshot(new, TaskStatus.RUNNING, clock.now(), logs=("x",), error="new")]
+        )
+
+        assert answers == [NO]
+        assert await find(backend, new.task_id) == before
+
+    async def test_a_row_that_was_recovered_is_its_old_owners_no_more(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.RUNNING, clock.now())])
+        (got,) = await recover_all(backend, by=B, dead=A)
+
+        assert await backend.mirror(A, [snapshot(new, TaskStatus.SUCCESS, clock.now())]) == [NO]
+        await end(backend, got.lease, Move.LOSE, error="its process ended")
+        assert await backend.mirror(A, [snapshot(new, TaskStatus.SUCCESS, clock.now())]) == [NO]
+
+        assert (await find(backend, new.task_id)).record.status is TaskStatus.INTERRUPTED
+
+    async def test_an_instance_with_a_new_id_goes_on_writing(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.PENDING)])
+
+        answers = await backend.mirror(B, [snapshot(new, TaskStatus.RUNNING, clock.now())])
+
+        assert answers == [OK]
+        assert [got.lease.task_id for got in await backend.owned(B)] == [new.task_id]
+        assert await backend.owned(A) == []
+
+    async def test_the_wish_to_cancel_reaches_the_owner(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.PENDING)])
+        await backend.cancel([new.task_id])
+
+        answers = await backend.mirror(A, [snapshot(new, TaskStatus.RUNNING, clock.now())])
+
+        assert answers == [MirrorAnswer(accepted=True, cancel_asked=True)]
+        answers = await backend.mirror(A, [snapshot(new, TaskStatus.CANCELLED, clock.now())])
+        assert answers[0].accepted
+        assert (await backend.signals(A)).cancel == ()
+
+    async def test_a_task_that_was_inserted_goes_on_by_mirror(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light(idempotency_key="k", tags={"a": "b"})
+        assert await accept(backend, new) == [Inserted(new.task_id, duplicate=False, fence=1)]
+
+        answers = await backend.mirror(A, [snapshot(new, TaskStatus.SUCCESS, clock.now())])
+
+        assert answers == [OK]
+        record = (await find(backend, new.task_id)).record
+        assert (record.status, record.tags) == (TaskStatus.SUCCESS, {"a": "b"})
+
+
+class MirroredCounts(Conformance):
+    """What is mirrored counts as what goes through the other verbs."""
+
+    async def test_a_task_that_ended_before_its_first_write_counts_once(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        state = snapshot(light(), TaskStatus.SUCCESS, clock.now())
+        await backend.mirror(A, [state])
+        await backend.mirror(A, [state])
+
+        assert [tuple(cell) for cell in await backend.tally() if cell.rows or cell.ended] == [
+            ("default", "f", TaskStatus.SUCCESS, 1, 1, 0.5)
+        ]
+
+    async def test_states_on_the_way_leave_no_count(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        for status in (TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.FAILED):
+            await backend.mirror(A, [snapshot(new, status, clock.now())])
+
+        assert [tuple(cell)[2:5] for cell in await backend.tally() if cell.rows or cell.ended] == [
+            (TaskStatus.FAILED, 1, 1)
+        ]
+
+    async def test_waiting_tasks_take_a_place_until_they_start(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.PENDING)])
+        assert isinstance(await put(backend, task(), limits={"default": 1}), QueueIsFull)
+
+        await backend.mirror(A, [snapshot(new, TaskStatus.RUNNING, clock.now())])
+        assert isinstance(await put(backend, task(), limits={"default": 1}), Stored)
+
+    async def test_a_retry_of_the_owner_takes_no_place(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        await backend.mirror(A, [snapshot(light(), TaskStatus.PENDING, clock.now(), failures=1)])
+
+        assert isinstance(await put(backend, task(), limits={"default": 1}), Stored)
+
+    @pytest.mark.parametrize(
+        ("status", "started", "held"),
+        [
+            (TaskStatus.SUCCESS, True, True),
+            (TaskStatus.FAILED, True, False),
+            (TaskStatus.INTERRUPTED, True, True),
+            (TaskStatus.INTERRUPTED, False, False),
+            (TaskStatus.CANCELLED, True, True),
+            (TaskStatus.CANCELLED, False, False),
+        ],
+    )
+    async def test_a_mirrored_end_holds_or_frees_the_key(
+        self, backend: Backend, clock: ManualClock, status: TaskStatus, started: bool, held: bool
+    ) -> None:
+        new = keyed("k", persist=False, owner=A)
+        await accept(backend, new, key_ttl=60.0)
+        state = snapshot(new, status, clock.now() if started else None)
+        await backend.mirror(A, [state])
+        clock.advance(59)
+
+        (inserted,) = await accept(backend, keyed("k"))
+
+        assert inserted.duplicate is held
+        if held:
+            clock.advance(1)
+            (inserted,) = await accept(backend, keyed("k"))
+            assert not inserted.duplicate
+
+    async def test_a_mirrored_task_that_failed_may_be_retried(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.FAILED, clock.now())])
+
+        await accept(backend, task(retry_of=new.task_id))
+
+        assert len(await claim(backend)) == 1
