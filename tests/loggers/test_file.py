@@ -173,7 +173,7 @@ async def test_rotation_forgets_the_oldest_file(tmp_path, path, said):
     assert messages(path)[-1] == "19"
 
 
-async def test_a_line_longer_than_a_file_is_written_whole(path, said):
+async def test_a_line_longer_than_a_file_is_written_whole(tmp_path, path, said):
     logger = FileLogger(path, max_bytes=100, backup_count=2)
 
     await logger.on_events([said("x" * 500), said("next")])
@@ -181,6 +181,7 @@ async def test_a_line_longer_than_a_file_is_written_whole(path, said):
 
     assert messages(path.with_name("tasks.log.1")) == ["x" * 500]
     assert messages(path) == ["next"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("settings", [{"max_bytes": 0}, {"backup_count": 0}, {"mode": "watched"}])
