@@ -1,0 +1,216 @@
+"""Insert: which groups of tasks are accepted, and storing them.
+
+Plain groups (no key, no limit, no retry) cannot be refused and go straight to a few large
+statements. For the others everything that decides is read first, then each group is judged
+in memory against that and against the groups before it, then all is written. That one of
+them fails takes nothing back, so no savepoints are needed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastapi_taskflow.backends.base import Admission, Inserted, NewTask, Stored
+from fastapi_taskflow.backends.sqlite.judgement import (
+    Desk,
+    Draft,
+    Facts,
+    Holder,
+    Known,
+    Original,
+    owner_of,
+)
+from fastapi_taskflow.backends.sqlite.rows import INSERT, Entry, new_row
+from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = ["MustLook", "Terms", "insert", "last_seq", "write_tags"]
+
+_LAST = "SELECT seq FROM sqlite_sequence WHERE name = '@tasks'"
+_KNOWN = Rows("SELECT id, state, born, queue FROM @tasks WHERE id IN ({rows})", 1)
+_ALIASES = Rows("SELECT id, task_id FROM @aliases WHERE id IN ({rows})", 1)
+_ORIGINALS = Rows(
+    "SELECT id, state, retried_as, idempotency_key, fingerprint, queue, func"
+    " FROM @tasks WHERE id IN ({rows})",
+    1,
+)
+_KEYS = Rows("SELECT key, task_id, fingerprint, expires_at FROM @keys WHERE key IN ({rows})", 1)
+_TAKE = Rows(
+    "INSERT INTO @keys (key, task_id, fingerprint, ttl, expires_at) VALUES {rows}"
+    " ON CONFLICT (key) DO UPDATE SET task_id = excluded.task_id,"
+    " fingerprint = excluded.fingerprint, ttl = excluded.ttl, expires_at = NULL",
+    5,
+    padded=False,
+)
+# Few at a time, by whoever takes keys: so the table stays small and nobody waits for it.
+_EXPIRE = (
+    "DELETE FROM @keys WHERE key IN (SELECT key FROM @keys WHERE expires_at <= ?"
+    " ORDER BY expires_at LIMIT 100)"
+)
+_ALIAS = Rows("INSERT INTO @aliases (id, task_id) VALUES {rows}", 2, padded=False)
+_LINK = "UPDATE @tasks SET retried_as = ? WHERE id = ?"
+_DELETE = (
+    "DELETE FROM @tags WHERE task = (SELECT seq FROM @tasks WHERE id = ?)",
+    "DELETE FROM @logs WHERE task = (SELECT seq FROM @tasks WHERE id = ?)",
+    "DELETE FROM @attempts WHERE task = (SELECT seq FROM @tasks WHERE id = ?)",
+    "DELETE FROM @aliases WHERE task_id = ?",
+    "DELETE FROM @tasks WHERE id = ?",
+)
+_TAG = Rows("INSERT OR IGNORE INTO @tags (key, value, task) VALUES {rows}", 3, padded=False)
+
+_PENDING = CODES[TaskStatus.PENDING]
+_REJECTED = CODES[TaskStatus.REJECTED]
+
+
+class MustLook(Exception):
+    """A task that was taken for new is known: the insert was sent again.
+
+    Not an error: it asks for the careful way.
+    """
+
+
+class Terms(NamedTuple):
+    """What holds for all groups of a call."""
+
+    limits: tuple[tuple[str, int], ...]
+    # Microseconds.
+    key_ttl: int
+
+
+def insert(tx: Transaction, terms: Terms, groups: Sequence[Sequence[NewTask]]) -> list[Admission]:
+    """Judge and store groups of tasks, see `Backend.insert`.
+
+    Raises:
+        MustLook: a task of a plain group is stored already; run again, carefully.
+    """
+    limits = dict(terms.limits)
+    careful = tx.careful or any(task.retry_of is not None for group in groups for task in group)
+    judged = [group for group in groups if careful or not _is_plain(group, limits)]
+    if not judged:
+        _store(tx, [task for group in groups for task in group])
+        return [_accepted(tx, group) for group in groups]
+    desk = Desk(_facts(tx, judged, limits), limits)
+    answers: list[Admission] = []
+    plain: list[NewTask] = []
+    for group in groups:
+        if careful or not _is_plain(group, limits):
+            answers.append(desk.judge(group))
+        else:
+            plain.extend(group)
+            answers.append(_accepted(tx, group))
+    _store(tx, plain)
+    _write(tx, desk.draft, terms.key_ttl)
+    return answers
+
+
+def _is_plain(group: Sequence[NewTask], limits: Mapping[str, int]) -> bool:
+    for task in group:
+        if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
+            return False
+    return True
+
+
+def _accepted(tx: Transaction, group: Sequence[NewTask]) -> Stored:
+    return Stored(
+        tuple(
+            Inserted(task.task_id, False, 0 if owner_of(task, tx.alive) is None else 1)
+            for task in group
+        )
+    )
+
+
+def _store(tx: Transaction, tasks: Sequence[NewTask]) -> None:
+    """Store new PENDING tasks that nobody objects to."""
+    if not tasks:
+        return
+    now, seq = tx.now, last_seq(tx)
+    _insert_rows(
+        tx,
+        [
+            new_row(number, Entry(task, TaskStatus.PENDING, owner_of(task, tx.alive)), now)
+            for number, task in enumerate(tasks, seq + 1)
+        ],
+    )
+    write_tags(tx, list(enumerate(tasks, seq + 1)))
+    for task in tasks:
+        tx.counters.move(task.queue, task.func_name, None, _PENDING)
+        tx.counters.wait(task.queue, 1)
+
+
+def _insert_rows(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
+    try:
+        tx.write(INSERT, rows)
+    except sqlite3.IntegrityError as exc:
+        if tx.careful:
+            raise
+        raise MustLook from exc
+
+
+def last_seq(tx: Transaction) -> int:
+    """The highest arrival number that was ever given."""
+    row = tx.one(_LAST)
+    return row[0] if row else 0
+
+
+def write_tags(tx: Transaction, tasks: Sequence[tuple[int, NewTask]]) -> None:
+    """Make new tasks findable by their tags."""
+    tags = [(key, value, seq) for seq, task in tasks for key, value in task.tags.items()]
+    if tags:
+        tx.write(_TAG, tags)
+
+
+def _facts(
+    tx: Transaction, groups: Sequence[Sequence[NewTask]], limits: Mapping[str, int]
+) -> Facts:
+    tasks = [task for group in groups for task in group]
+    ids = [task.task_id for task in tasks]
+    known: dict[str, Known | None] = {
+        task_id: Known(STATES[state], born, queue)
+        for task_id, state, born, queue in tx.find(_KNOWN, ids)
+    }
+    originals = [task.retry_of for task in tasks if task.retry_of is not None]
+    aliases: dict[str, str | None] = dict(tx.find(_ALIASES, [*ids, *originals]))
+    found: dict[str, Original | None] = {
+        row[0]: Original(row[0], STATES[row[1]], *row[2:])
+        for row in tx.find(_ORIGINALS, [aliases.get(one) or one for one in originals])
+    }
+    keys = {task.idempotency_key for task in tasks} | {one.key for one in found.values() if one}
+    holders: dict[str, Holder | None] = {
+        key: Holder(task_id, fingerprint)
+        for key, task_id, fingerprint, expires_at in tx.find(_KEYS, list(keys - {None}))
+        if expires_at is None or expires_at > tx.now
+    }
+    queues = {task.queue for task in tasks} & limits.keys()
+    waiting = {queue: tx.waiting(queue) for queue in queues}
+    return Facts(known, aliases, found, holders, waiting, tx.alive)
+
+
+def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
+    seq = last_seq(tx)
+    entries = list(enumerate(draft.entries, seq + 1))
+    _insert_rows(tx, [new_row(number, entry, tx.now) for number, entry in entries])
+    write_tags(tx, [(number, entry.task) for number, entry in entries])
+    for entry in draft.entries:
+        task = entry.task
+        if entry.status is TaskStatus.PENDING:
+            tx.counters.move(task.queue, task.func_name, None, _PENDING)
+            tx.counters.wait(task.queue, 1)
+        else:
+            tx.counters.end(task.queue, task.func_name, None, _REJECTED, 0.0)
+    if draft.keys:
+        tx.run(_EXPIRE, (tx.now,))
+        tx.write(
+            _TAKE,
+            [(key, one.task_id, one.fingerprint, key_ttl, None) for key, one in draft.keys.items()],
+        )
+    tx.write(_ALIAS, list(draft.aliases.items()))
+    for original, retried_as in draft.linked:
+        tx.run(_LINK, (retried_as, original.task_id))
+    for original in draft.replaced:
+        for statement in _DELETE:
+            tx.run(statement, (original.task_id,))
+        tx.counters.move(original.queue, original.func, CODES[original.status], None)

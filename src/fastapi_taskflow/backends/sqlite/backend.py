@@ -1,0 +1,256 @@
+"""`SqliteBackend`: the verbs of the port, handed to a writer thread and to readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+from fastapi_taskflow.backends.base import (
+    Admission,
+    Attempt,
+    Backend,
+    CancelAnswer,
+    Claimed,
+    ClaimRequest,
+    Grade,
+    InstanceInfo,
+    Lease,
+    LogChunk,
+    MirrorAnswer,
+    NewTask,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Signals,
+    Snapshot,
+    StoredTask,
+    Tally,
+)
+from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, reading
+from fastapi_taskflow.backends.sqlite.admission import Terms, insert
+from fastapi_taskflow.backends.sqlite.connections import Database
+from fastapi_taskflow.backends.sqlite.jobs import Job
+from fastapi_taskflow.backends.sqlite.rows import span
+from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
+from fastapi_taskflow.backends.sqlite.stores import Store, quick_look
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock
+from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.models import AuditEntry, TaskStatus
+
+__all__ = ["SqliteBackend"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class SqliteBackend(Backend):
+    """Tasks in one SQLite file, shared by the processes of one host.
+
+    Locks, write-ahead log, life locks and a reserve of disk space are in files beside it.
+    Nothing else may write to the tables; on SQLite before 3.51.3 nothing else may write to
+    the database while several processes use it (see `locks`). On Windows, which has no
+    ``flock``, dead instances are found by their heartbeats only.
+
+    Args:
+        db_path: The database file; its directory must exist. Not ``:memory:``.
+        synchronous: ``FULL``: what is committed survives power loss (grade A). ``NORMAL``:
+            it survives a crash of the process (grade B), and commits are faster.
+        clock: The store's clock.
+        table_prefix: Starts the names of all tables and indexes.
+
+    Raises:
+        ConfigurationError: an argument cannot work. Places are checked by `open`.
+    """
+
+    def __init__(
+        self,
+        db_path: str = "tasks.db",
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        clock: Clock = SYSTEM_CLOCK,
+        table_prefix: str = "taskflow_",
+    ) -> None:
+        path = str(db_path)
+        if path in ("", ":memory:") or path.startswith("file:"):
+            raise ConfigurationError(
+                f"SqliteBackend takes the path of a file, got {path!r}. For tasks in memory use "
+                "MemoryBackend."
+            )
+        if synchronous not in ("FULL", "NORMAL"):
+            raise ConfigurationError(f"synchronous takes 'FULL' or 'NORMAL', got {synchronous!r}.")
+        self._clock = clock
+        self._grade = Grade.A if synchronous == "FULL" else Grade.B
+        self._database = Database(
+            path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
+        )
+        self._open_store: Store | None = None
+
+    def query(
+        self,
+        status: TaskStatus | str | None = None,
+        func_name: str | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """The newest tasks, as `TaskRecord.to_dict` gives them, without logs.
+
+        For a quick look from a script: blocks, writes nothing, needs no `open`.
+
+        Raises:
+            StoreUnavailable: there is no such database, or it cannot be read.
+            ValueError: there is no such status.
+        """
+        statuses = frozenset() if status is None else frozenset({TaskStatus(status)})
+        wanted = Query(statuses=statuses, func_name=func_name)
+        return quick_look(self._database, wanted, limit)
+
+    # Life
+
+    @property
+    def grade(self) -> Grade:
+        return self._grade
+
+    async def open(self, on_change: Callable[[], None]) -> None:
+        if self._open_store is None:
+            self._open_store = await Store.open(self._database, self._clock, on_change)
+
+    async def close(self) -> None:
+        store, self._open_store = self._open_store, None
+        if store is not None:
+            await store.close()
+
+    @property
+    def _store(self) -> Store:
+        if self._open_store is None:
+            raise StoreUnavailable(
+                f"The task store {self._database.path!r} is not open. Start the engine first."
+            )
+        return self._open_store
+
+    async def _batch(
+        self,
+        verb: Callable[..., list[A]],
+        items: Sequence[Q],
+        *terms: object,
+        admits: bool = False,
+    ) -> list[A]:
+        """Run a verb that answers its items one by one, perhaps with those of others."""
+        if not items:
+            return []
+        job = Job(verb, terms, items, admits=admits)
+        self._store.writer.submit(job)
+        answers: list[A] = await job.future
+        return answers
+
+    async def _write(
+        self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        job = Job(verb, args, None)
+        self._store.writer.submit(job)
+        answer: T = await job.future
+        return answer
+
+    # Tasks
+
+    async def insert(
+        self,
+        groups: Sequence[Sequence[NewTask]],
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> list[Admission]:
+        terms = Terms(tuple((limits or {}).items()), span(key_ttl))
+        return await self._batch(insert, groups, terms, admits=True)
+
+    async def claim(self, request: ClaimRequest) -> list[Claimed]:
+        if request.limit <= 0 or not request.queues or not request.functions:
+            return []
+        return await self._write(claims.claim, request)
+
+    async def start(self, leases: Sequence[Lease]) -> list[datetime | None]:
+        return await self._batch(outcomes.start, leases)
+
+    async def finish(self, outcomes_: Sequence[Outcome]) -> list[Settled | None]:
+        return await self._batch(outcomes.finish, outcomes_)
+
+    async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
+        return await self._batch(outcomes.cancel, task_ids)
+
+    async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
+        return await self._batch(mirrors.mirror, snapshots, instance)
+
+    async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
+        await self._batch(outcomes.append_logs, chunks)
+
+    async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        if not task_ids:
+            return []
+        return await self._store.readers.read(reading.get, task_ids)
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        return await self._store.readers.read(reading.attempts, task_id)
+
+    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        before = reading.parsed_cursor(cursor)
+        return await self._store.readers.read(reading.search, query, limit, before)
+
+    async def count(self, query: Query, *, cap: int = 10_000) -> int:
+        return await self._store.readers.read(reading.count, query, cap)
+
+    async def tally(self) -> list[Tally]:
+        return await self._store.readers.read(reading.tally)
+
+    async def next_due(self, queues: Sequence[str]) -> float | None:
+        if not queues:
+            return None
+        due = await self._store.readers.read(reading.next_due, queues)
+        return None if due is None else (due - self._clock.micros()) / 1_000_000
+
+    # Fleet
+
+    async def enlist(self, info: InstanceInfo) -> None:
+        store = self._store
+        try:
+            await self._write(store.enlist, info)
+        except BaseException:
+            store.life.drop(info.instance_id)
+            raise
+
+    def beat(self, instance: str, lag: float) -> bool:
+        return self._store.heartbeat.beat(instance, lag)
+
+    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
+        if not instances:
+            return frozenset()
+        store = self._store
+        return await store.readers.read(lambda _: store.life.free(instances))
+
+    async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
+        return await self._write(self._store.recover, by, dead, limit)
+
+    async def owned(self, instance: str) -> list[Claimed]:
+        return await self._store.readers.read(reading.owned, instance)
+
+    async def retire(self, instance: str) -> None:
+        await self._write(self._store.retire, instance)
+
+    async def signals(self, instance: str) -> Signals:
+        return await self._store.readers.read(fleet.signals, instance)
+
+    # Operators
+
+    async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._write(fleet.set_queue, queue, settings)
+
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        await self._batch(fleet.append_audit, entries)
+
+    async def audit(
+        self, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[AuditEntry], str | None]:
+        before = reading.parsed_cursor(cursor)
+        return await self._store.readers.read(fleet.audit_page, limit, before)

@@ -1,0 +1,149 @@
+"""Claim, recover and give an account of claims: who holds which tasks.
+
+A claim never looks at what it may not take. It walks the index of free tasks by queue,
+function, rank and due time, and jumps from one function to the next and from one rank to
+the next; a backlog of unknown functions, or of tasks that are not due, costs one step each.
+"""
+
+# ruff: noqa: S608  (texts are put together from constants; data are parameters)
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import Claimed, ClaimRequest
+from fastapi_taskflow.backends.sqlite.logs import logs_of
+from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
+from fastapi_taskflow.backends.sqlite.schema import FREE
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.retry import QUARANTINE_FROM
+
+__all__ = ["Recovery", "claim", "recover"]
+
+_PAUSED = "SELECT name FROM @queues WHERE paused = 1"
+_FUNCTIONS = (
+    "WITH RECURSIVE one (func) AS ("
+    f" SELECT min(func) FROM @tasks WHERE {FREE} AND queue = ?1 UNION ALL"
+    f" SELECT (SELECT min(func) FROM @tasks WHERE {FREE} AND queue = ?1 AND func > one.func)"
+    " FROM one WHERE one.func IS NOT NULL)"
+    " SELECT func FROM one WHERE func IS NOT NULL"
+)
+_FIRST_RANK = f"SELECT min(rank) FROM @tasks WHERE {FREE} AND queue = ? AND func = ?"
+_NEXT_RANK = f"{_FIRST_RANK} AND rank > ?"
+_DUE = (
+    f"SELECT due_at, seq, interruptions FROM @tasks INDEXED BY @tasks_free WHERE {FREE}"
+    " AND queue = ? AND func = ? AND rank = ? AND due_at <= ? ORDER BY due_at, seq"
+)
+_REPEATED = (
+    "SELECT seq FROM @tasks WHERE owner = ? AND claim_id = ? AND state = 0"
+    " ORDER BY rank, due_at, seq"
+)
+_TAKE = Rows(
+    "UPDATE @tasks SET owner = ?1, claim_id = ?2, fence = fence + 1 WHERE seq IN ({rows})", 1
+)
+_READ = Rows(f"SELECT {FULL} FROM @tasks AS t WHERE t.seq IN ({{rows}})", 1)
+_ORPHANS = "SELECT seq FROM @tasks WHERE owner = ? ORDER BY seq LIMIT ?"
+_DECLARE = "UPDATE @instances SET dead = 1 WHERE id = ?"
+_FENCE = 25
+_BURY = "DELETE FROM @instances WHERE id = ?"
+
+
+class _Candidate(NamedTuple):
+    """In the order of claims: by rank, due time and arrival."""
+
+    rank: int
+    due_at: int
+    seq: int
+    interruptions: int
+    queue: str
+
+
+def claim(tx: Transaction, request: ClaimRequest) -> list[Claimed]:
+    """Take tasks for one instance, see `Backend.claim`."""
+    if request.instance not in tx.alive:
+        return []
+    repeated = [row[0] for row in tx.run(_REPEATED, (request.instance, request.claim_id))]
+    if repeated:
+        return _read(tx, repeated)
+    chosen = _choose(tx, request)
+    _hand_over(tx, chosen, request.instance, request.claim_id)
+    return _read(tx, chosen)
+
+
+class Recovery(NamedTuple):
+    """What was handed over; ``complete`` if the dead instance's row is gone."""
+
+    claims: list[Claimed]
+    complete: bool
+
+
+def recover(tx: Transaction, by: str, dead: str, limit: int) -> Recovery:
+    """Hand tasks of a dead instance over, see `Backend.recover`."""
+    if by == dead or by not in tx.alive:
+        return Recovery([], complete=False)
+    tx.run(_DECLARE, (dead,))
+    tx.fleet_changed()
+    orphans = [row[0] for row in tx.run(_ORPHANS, (dead, limit))]
+    _hand_over(tx, orphans, by, None)
+    complete = len(orphans) < limit
+    if complete:
+        tx.run(_BURY, (dead,))
+    return Recovery(_read(tx, orphans), complete)
+
+
+def _choose(tx: Transaction, request: ClaimRequest) -> list[int]:
+    """The rows to take, in order."""
+    paused = {row[0] for row in tx.run(_PAUSED)}
+    slots = {name: n for name, n in request.queues.items() if n > 0 and name not in paused}
+    chosen: list[int] = []
+    suspects = request.suspects
+    streams = [
+        _candidates(tx, queue, func, slots)
+        for queue in slots
+        for (func,) in tx.all(_FUNCTIONS, (queue,))
+        if func in request.functions
+    ]
+    if request.limit <= 0:
+        return []
+    for one in heapq.merge(*streams):
+        if slots[one.queue] <= 0:
+            continue
+        if one.interruptions >= QUARANTINE_FROM:
+            if suspects <= 0:
+                continue
+            suspects -= 1
+        slots[one.queue] -= 1
+        chosen.append(one.seq)
+        if len(chosen) >= request.limit:
+            break
+    for stream in streams:
+        stream.close()
+    return chosen
+
+
+def _candidates(
+    tx: Transaction, queue: str, func: str, slots: dict[str, int]
+) -> Generator[_Candidate]:
+    """Due tasks of one function in one queue, in order, as long as the queue has slots."""
+    (rank,) = tx.one(_FIRST_RANK, (queue, func))
+    while rank is not None and slots[queue] > 0:
+        for due_at, seq, interruptions in tx.stream(_DUE, (queue, func, rank, tx.now)):
+            yield _Candidate(rank, due_at, seq, interruptions, queue)
+            if slots[queue] <= 0:
+                return
+        (rank,) = tx.one(_NEXT_RANK, (queue, func, rank))
+
+
+def _hand_over(tx: Transaction, rows: list[int], owner: str, claim_id: str | None) -> None:
+    for template, parameters in _TAKE.batches([(seq,) for seq in rows]):
+        tx.run(template, [owner, claim_id, *parameters])
+
+
+def _read(tx: Transaction, rows: list[int]) -> list[Claimed]:
+    """The tasks of these rows, in their order."""
+    found = {row[SEQ]: row for row in tx.find(_READ, rows)}
+    logs = logs_of(tx, [seq for seq, row in found.items() if row[_FENCE] > 1])
+    return [claimed(found[seq], logs.get(seq)) for seq in rows]

@@ -1,0 +1,112 @@
+"""Connections to the database file: how they are opened, and with which settings."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi_taskflow.backends.sqlite.filesystems import check_place
+from fastapi_taskflow.backends.sqlite.statements import Texts
+from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+
+__all__ = ["WRITE_SECONDS", "Database"]
+
+# UPDATE ... FROM is of 3.33, RETURNING of 3.35.
+_OLDEST = (3, 35)
+
+WRITE_SECONDS = 2.0
+"""How long a write waits for a lock before the store counts as unavailable (SEMANTICS)."""
+
+# Pages of 4 KiB between checkpoints. SQLite's own 1,000 would sync the database file every
+# 4,000 tasks or so; 16 MB of log cost nothing but a moment at the next start.
+_CHECKPOINT_PAGES = 4000
+_CACHE_KIB = 16_384
+_PREPARED = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """Which file, in which way.
+
+    Attributes:
+        path: As given; resolved when it is opened.
+        synchronous: ``FULL`` or ``NORMAL``, for connections that write tasks.
+    """
+
+    path: str
+    synchronous: str
+    texts: Texts
+
+    def resolved(self) -> str:
+        """The absolute path without symbolic links, so that all agree on the lock files."""
+        return os.path.realpath(self.path)
+
+    def prepare(self) -> None:
+        """Check the place and create the file if it is missing, readable by its owner only.
+
+        Raises:
+            ConfigurationError: the place, the file's type or SQLite's version will not do.
+            OSError: the file cannot be created.
+        """
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise ConfigurationError(
+                f"SqliteBackend needs SQLite {'.'.join(map(str, _OLDEST))} or later; this Python "
+                f"has {sqlite3.sqlite_version}."
+            )
+        path = self.resolved()
+        check_place(path)
+        if not Path(path).exists():
+            # SQLite gives the log and the shared memory beside it the same permissions.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def writer(self, *, synchronous: str | None = None) -> sqlite3.Connection:
+        """A connection for writes, in WAL mode. The file must exist.
+
+        Raises:
+            sqlite3.Error: it cannot be opened.
+            StoreUnavailable: the database does not take WAL mode.
+        """
+        connection = self._connect("rw")
+        try:
+            self._set_up(connection, synchronous or self.synchronous)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def reader(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A connection that cannot write. The file must exist.
+
+        Args:
+            read_only: Without even the right to write; for a look from outside.
+
+        Raises:
+            sqlite3.Error: it cannot be opened.
+        """
+        connection = self._connect("ro" if read_only else "rw")
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _set_up(self, connection: sqlite3.Connection, synchronous: str) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"The task store {self.path!r} stays in journal mode {mode!r}; it needs WAL."
+            )
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        # Each is used by one thread at a time, but closed by another.
+        return sqlite3.connect(
+            f"file:{quote(self.resolved())}?mode={mode}",
+            uri=True,
+            timeout=WRITE_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_PREPARED,
+        )

@@ -1,0 +1,119 @@
+"""Queries as SQL: which index finds the newest matching tasks without a walk through history.
+
+SQLite keeps no statistics that we could rely on, so the index is named. Each list is asked
+for one state at a time: the rows of one state stand in order of arrival in its index, those
+of several do not.
+"""
+
+# ruff: noqa: S608  (texts are put together from constants; data are parameters)
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.clock import to_micros
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = ["Filter", "filters"]
+
+_PENDING = CODES[TaskStatus.PENDING]
+_RUNNING = CODES[TaskStatus.RUNNING]
+_SUCCESS = CODES[TaskStatus.SUCCESS]
+_DEFAULT_QUEUE = "default"
+_DEFAULT_SOURCE = "manual"
+_LAST_CHARACTER = "\U0010ffff"
+# Error texts are searched in so many of the newest tasks only.
+_ERRORS_WITHIN = 10_000
+
+_TEXT = (
+    "t.seq IN (SELECT seq FROM @tasks WHERE id >= ? AND id <= ?"
+    " UNION ALL SELECT seq FROM @tasks WHERE func >= ? AND func <= ?"
+    " UNION ALL SELECT task FROM @tags WHERE value = ?"
+    " UNION ALL SELECT seq FROM (SELECT seq, error FROM @tasks ORDER BY seq DESC"
+    f" LIMIT {_ERRORS_WITHIN}) WHERE instr(error, ?) > 0)"
+)
+
+
+def filters(query: Query) -> Iterator[Filter]:
+    """Filters that together match what the query matches, and no task twice."""
+    if not query.statuses or len(query.statuses) == len(STATES):
+        yield Filter(query, None)
+    else:
+        for status in query.statuses:
+            yield Filter(query, CODES[status])
+
+
+class Filter:
+    """A query for one state, or for all of them.
+
+    Attributes:
+        source: What follows FROM; the task table is called ``t``.
+        condition: What follows WHERE.
+        parameters: Of the condition, in its order.
+        seq: The column to page by.
+    """
+
+    def __init__(self, query: Query, state: int | None) -> None:
+        self._conditions: list[str] = []
+        self.parameters: list[Any] = []
+        self.seq = "t.seq"
+        self.source = "@tasks AS t"
+        if query.tag is not None:
+            key, value = query.tag
+            self.source, self.seq = "@tags AS g CROSS JOIN @tasks AS t", "g.task"
+            self._where("g.value = ? AND g.key = ? AND t.seq = g.task", value, key)
+        elif (index := _index(query, state)) is not None:
+            name, condition = index
+            self.source = f"@tasks AS t INDEXED BY @tasks_{name}"
+            self._where(condition)
+        if state is not None:
+            # A literal: partial indexes are matched with literals only.
+            self._where(f"t.state = {state}")
+        self._fields(query)
+
+    @property
+    def condition(self) -> str:
+        return " AND ".join(self._conditions) or "1"
+
+    def _where(self, condition: str, *parameters: Any) -> None:
+        self._conditions.append(condition)
+        self.parameters.extend(parameters)
+
+    def _fields(self, query: Query) -> None:
+        if query.func_name is not None:
+            self._where("t.func = ?", query.func_name)
+        if query.queue is not None:
+            self._where("t.queue = ?", query.queue)
+        if query.source is not None:
+            self._where("t.source = ?", query.source)
+        if query.since is not None:
+            self._where("t.created_at >= ?", to_micros(query.since))
+        if query.until is not None:
+            self._where("t.created_at < ?", to_micros(query.until))
+        if query.text:
+            text, last = query.text, query.text + _LAST_CHARACTER
+            self._where(_TEXT, text, last, text, last, text, text)
+
+
+def _index(query: Query, state: int | None) -> tuple[str, str] | None:
+    """The index to walk, and what its WHERE says; None for the table in order of arrival."""
+    found = None
+    unsuccessful = state is not None and state > _SUCCESS
+    if state == _PENDING:
+        found = "live", "t.state < 2 AND t.end_at IS NULL"
+    elif state == _RUNNING:
+        found = "held", "t.owner IS NOT NULL"
+    elif query.func_name is not None:
+        found = ("unsuccessful", "t.state > 2") if unsuccessful else ("func", "1")
+    elif unsuccessful:
+        found = "ended", "t.state >= 2"
+    elif query.queue not in (None, _DEFAULT_QUEUE):
+        found = "queue", f"t.queue <> '{_DEFAULT_QUEUE}'"
+    elif query.source not in (None, _DEFAULT_SOURCE):
+        found = "source", f"t.source <> '{_DEFAULT_SOURCE}'"
+    elif state == _SUCCESS:
+        found = "ended", "t.state >= 2"
+    return found

@@ -1,0 +1,134 @@
+"""Instances, queue settings and the audit trail: small tables that operators look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi_taskflow.backends.base import InstanceInfo, Peer, Signals
+from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.clock import from_micros, to_micros
+from fastapi_taskflow.models import AuditEntry
+
+__all__ = [
+    "BEAT",
+    "append_audit",
+    "audit_page",
+    "enlist",
+    "instance_ids",
+    "retire",
+    "set_queue",
+    "signals",
+]
+
+BEAT = "UPDATE @instances SET counter = counter + 1, lag = ? WHERE id = ? AND dead = 0 RETURNING 1"
+
+_ENLIST = (
+    "INSERT INTO @instances (id, info, counter, lag, dead) VALUES (?, ?, 0, 0, 0)"
+    " ON CONFLICT (id) DO UPDATE SET info = excluded.info"
+)
+_HOLDS = "SELECT 1 FROM @tasks WHERE owner = ? LIMIT 1"
+_END = "UPDATE @instances SET dead = 1 WHERE id = ?"
+_REMOVE = "DELETE FROM @instances WHERE id = ?"
+_IDS = "SELECT id FROM @instances"
+_PEERS = "SELECT info, counter, lag FROM @instances ORDER BY id"
+_ASKED = "SELECT id FROM @tasks WHERE owner = ? AND cancel_asked = 1"
+_QUEUES = "SELECT name, settings FROM @queues"
+_QUEUE = "SELECT settings FROM @queues WHERE name = ?"
+_SET_QUEUE = (
+    "INSERT INTO @queues (name, settings, paused) VALUES (?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, paused = excluded.paused"
+)
+_AUDIT = Rows(
+    "INSERT OR IGNORE INTO @audit (id, action, task_id, actor, at, detail) VALUES {rows}",
+    6,
+    padded=False,
+)
+_PAGE = (
+    "SELECT seq, id, action, task_id, actor, at, detail FROM @audit WHERE seq < ?"
+    " ORDER BY seq DESC LIMIT ?"
+)
+
+
+def enlist(tx: Transaction, info: InstanceInfo) -> None:
+    """Write an instance's row. Its life lock must be held already."""
+    text = json.dumps(
+        {
+            "instance_id": info.instance_id,
+            "host": info.host,
+            "pid": info.pid,
+            "started_at": to_micros(info.started_at),
+            "roles": sorted(info.roles),
+            "ttl": info.ttl,
+            "functions": sorted(info.functions),
+        }
+    )
+    tx.run(_ENLIST, (info.instance_id, text))
+    tx.fleet_changed()
+
+
+def retire(tx: Transaction, instance: str) -> bool:
+    """End an instance; True if its row is gone, False while tasks are still its own."""
+    held = tx.one(_HOLDS, (instance,)) is not None
+    tx.run(_END if held else _REMOVE, (instance,))
+    tx.fleet_changed()
+    return not held
+
+
+def instance_ids(session: Session) -> list[str]:
+    """All that have a row."""
+    return [row[0] for row in session.run(_IDS)]
+
+
+def signals(session: Session, instance: str) -> Signals:
+    """What others want an instance to know, see `Backend.signals`."""
+    return Signals(
+        cancel=tuple(row[0] for row in session.all(_ASKED, (instance,))),
+        queues={name: json.loads(settings) for name, settings in session.all(_QUEUES)},
+        peers=tuple(_peer(*row) for row in session.all(_PEERS)),
+    )
+
+
+def _peer(info: str, counter: int, lag: float) -> Peer:
+    fields: dict[str, Any] = json.loads(info)
+    fields["started_at"] = from_micros(fields["started_at"])
+    fields["roles"] = frozenset(fields["roles"])
+    fields["functions"] = frozenset(fields["functions"])
+    return Peer(InstanceInfo(**fields), counter, lag)
+
+
+def set_queue(tx: Transaction, queue: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge settings into the stored ones, see `Backend.set_queue`."""
+    row = tx.one(_QUEUE, (queue,))
+    merged: dict[str, Any] = (json.loads(row[0]) if row else {}) | dict(settings)
+    tx.run(_SET_QUEUE, (queue, json.dumps(merged), bool(merged.get("paused"))))
+    return merged
+
+
+def append_audit(tx: Transaction, entries: Sequence[AuditEntry]) -> list[None]:
+    """Keep what operators did; an entry that is known already is not kept twice."""
+    tx.write(_AUDIT, [_row(one) for one in entries])
+    return [None] * len(entries)
+
+
+def _row(one: AuditEntry) -> tuple[Any, ...]:
+    at, detail = to_micros(one.timestamp), json.dumps(one.detail)
+    return one.entry_id, one.action, one.task_id, one.actor, at, detail
+
+
+def audit_page(session: Session, limit: int, before: int) -> tuple[list[AuditEntry], str | None]:
+    """Entries older than number ``before``, newest first, and the cursor of the next page."""
+    rows = session.all(_PAGE, (before, limit + 1))
+    page = rows[:limit]
+    last = page[-1][0] if page else before
+    return [_entry(row) for row in page], str(last) if len(rows) > limit else None
+
+
+def _entry(row: Sequence[Any]) -> AuditEntry:
+    _, entry_id, action, task_id, actor, at, detail = row
+    timestamp: datetime = from_micros(at)
+    return AuditEntry(entry_id, action, task_id, actor, timestamp, json.loads(detail))

@@ -1,0 +1,68 @@
+"""Heartbeats: written from the engine's own thread, past the writer's queue.
+
+A busy or stuck writer must not make its instance look dead, so a beat has a connection and
+a place in the line for the write lock of its own. It is not synced to disk: liveness need
+not survive a power failure.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import suppress
+
+from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
+from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
+from fastapi_taskflow.backends.sqlite.fleet import BEAT
+from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.errors import StoreUnavailable
+
+__all__ = ["Heartbeat"]
+
+
+class Heartbeat:
+    """The connection that beats; callable from any thread, until it is closed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = WriteLock(store_directory(database.resolved()))
+        # Protects all below, and that a beat and `close` do not meet.
+        self._mutex = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def beat(self, instance: str, lag: float) -> bool:
+        """One more on the instance's counter; False if it is not alive.
+
+        Raises:
+            StoreUnavailable: it could not be written within two seconds.
+        """
+        with self._mutex:
+            if self._closed:
+                raise StoreUnavailable("The task store is closed.")
+            try:
+                with self._lock.held(WRITE_SECONDS):
+                    return self._write(instance, lag)
+            except (sqlite3.Error, OSError) as exc:
+                if loses_connection(exc):
+                    self._disconnect()
+                raise translated(exc, self._database.path) from exc
+
+    def close(self) -> None:
+        """Disconnect. Waits for a beat that is under way. Idempotent."""
+        with self._mutex:
+            self._closed = True
+            self._disconnect()
+            self._lock.close()
+
+    def _write(self, instance: str, lag: float) -> bool:
+        if self._connection is None:
+            self._connection = self._database.writer(synchronous="NORMAL")
+        rows = self._connection.execute(self._database.texts[BEAT], (lag, instance)).fetchall()
+        return bool(rows)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()

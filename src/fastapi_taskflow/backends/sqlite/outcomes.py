@@ -1,0 +1,268 @@
+"""Start, finish and cancel: the compare-and-sets on claimed tasks.
+
+The transaction holds the write lock, so a look is as good as a compare: what was read
+stays true until the commit. All tasks of a batch are read at once, each question is
+decided in memory in order (a later one sees what an earlier one did), all are written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi_taskflow.backends.base import (
+    CancelAnswer,
+    CancelResult,
+    Lease,
+    LogChunk,
+    NewTask,
+    Outcome,
+    Settled,
+)
+from fastapi_taskflow.backends.sqlite.history import History
+from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
+from fastapi_taskflow.backends.sqlite.rows import span
+from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.clock import from_micros
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.states import MOVES, TERMINAL, Move, Rule
+
+__all__ = [
+    "LiveRow",
+    "append_logs",
+    "cancel",
+    "count_end",
+    "finish",
+    "look",
+    "release_keys",
+    "start",
+]
+
+_LOOK = Rows(
+    "SELECT seq, id, queue, func, state, fence, owner, instance, failures, interruptions,"
+    " cancel_asked, persist, start_at, elapsed, idempotency_key"
+    " FROM @tasks WHERE id IN ({rows})",
+    1,
+)
+_START = Rows(
+    "UPDATE @tasks SET state = 1, start_at = ?1, elapsed = NULL, instance = owner,"
+    " retries_used = failures"
+    " WHERE seq IN ({rows})",
+    1,
+)
+_FINISH = Rows(
+    "UPDATE @tasks SET owner = NULL, claim_id = NULL, state = v.column2, failures = v.column3,"
+    " interruptions = v.column4, due_at = coalesce(v.column5, due_at), end_at = v.column6,"
+    " elapsed = coalesce(v.column7, elapsed), error = v.column8, stacktrace = v.column9"
+    " FROM (VALUES {rows}) AS v WHERE @tasks.seq = v.column1",
+    9,
+)
+_CANCEL = Rows(
+    "UPDATE @tasks SET state = 5, owner = NULL, claim_id = NULL, end_at = ?1 WHERE seq IN ({rows})",
+    1,
+)
+_ASK = Rows("UPDATE @tasks SET cancel_asked = 1 WHERE seq IN ({rows})", 1)
+_ALIASES = Rows("SELECT id, task_id FROM @aliases WHERE id IN ({rows})", 1)
+_HOLD_KEY = "UPDATE @keys SET expires_at = ? + ttl WHERE key = ? AND task_id = ?"
+_FREE_KEY = "DELETE FROM @keys WHERE key = ? AND task_id = ?"
+
+_PENDING = CODES[TaskStatus.PENDING]
+_RUNNING = CODES[TaskStatus.RUNNING]
+_CANCELLED = CODES[TaskStatus.CANCELLED]
+# Their function was not called: no attempt ended.
+_NO_ATTEMPT = frozenset({Move.UNSTART, Move.GIVE_BACK})
+_HOLDING = frozenset({TaskStatus.SUCCESS, TaskStatus.INTERRUPTED, TaskStatus.CANCELLED})
+
+
+class LiveRow:
+    """What decides about a task, as it is after the questions answered so far."""
+
+    __slots__ = (
+        "asked", "elapsed", "failures", "fence", "func", "instance", "interruptions", "key",
+        "owner", "persist", "queue", "seq", "start_at", "state", "task_id",
+    )  # fmt: skip
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        (
+            self.seq, self.task_id, self.queue, self.func, self.state, self.fence, self.owner,
+            self.instance, self.failures, self.interruptions, self.asked, self.persist,
+            self.start_at, self.elapsed, self.key,
+        ) = row  # fmt: skip
+
+    @classmethod
+    def born(cls, seq: int, task: NewTask) -> LiveRow:
+        """The row of a task that is being stored, claimed."""
+        state = (seq, task.task_id, task.queue, task.func_name, _PENDING, 1, task.owner)
+        history = (None, 0, 0, False, task.persist, None, None, task.idempotency_key)
+        return cls((*state, *history))
+
+    @property
+    def status(self) -> TaskStatus:
+        """The state as the port names it."""
+        return STATES[self.state]
+
+    def leased(self, lease: Lease) -> bool:
+        """The lease is the one that holds the task now."""
+        return self.owner is not None and self.fence == lease.fence
+
+
+def look(tx: Transaction, ids: Sequence[str]) -> dict[str, LiveRow]:
+    """Stored tasks by id."""
+    return {row[1]: LiveRow(row) for row in tx.find(_LOOK, ids)}
+
+
+def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
+    """Commit RUNNING, see `Backend.start`."""
+    rows = look(tx, [lease.task_id for lease in leases])
+    now = from_micros(tx.now)
+    started: list[int] = []
+    answers: list[datetime | None] = []
+    for lease in leases:
+        row = rows.get(lease.task_id)
+        if row is None or not row.leased(lease):
+            answers.append(None)
+        elif row.state == _RUNNING:
+            answers.append(from_micros(row.start_at))
+        else:
+            started.append(row.seq)
+            answers.append(now)
+            tx.counters.move(row.queue, row.func, _PENDING, _RUNNING)
+            if row.start_at is None:
+                tx.counters.wait(row.queue, -1)
+            row.state, row.start_at = _RUNNING, tx.now
+    for template, parameters in _START.batches([(seq,) for seq in started]):
+        tx.run(template, [tx.now, *parameters])
+    return answers
+
+
+class _Settlement:
+    """Gathers what a batch of outcomes changes."""
+
+    def __init__(self, tx: Transaction, ids: Sequence[str]) -> None:
+        self.tx = tx
+        self.rows = look(tx, ids)
+        self.history = History(tx)
+        self.changed: list[tuple[Any, ...]] = []
+        self.logs: list[tuple[int, str]] = []
+        self.ended: list[LiveRow] = []
+
+    def settle(self, outcome: Outcome) -> Settled | None:
+        row = self.rows.get(outcome.lease.task_id)
+        if row is None:
+            return None
+        if row.fence != outcome.lease.fence:
+            late = self.history.add_late(row.seq, row.failures, outcome)
+            return Settled(row.status, late)
+        rule = MOVES[outcome.move]
+        # Without an owner this claim has ended before: the outcome was sent twice.
+        if row.owner is not None and row.status is rule.source:
+            self._apply(row, outcome, rule)
+        return Settled(row.status)
+
+    def _apply(self, row: LiveRow, outcome: Outcome, rule: Rule) -> None:
+        tx = self.tx
+        target = TaskStatus.CANCELLED if row.asked and rule.yields_to_cancel else rule.target
+        over = target in TERMINAL
+        if not over and outcome.move not in _NO_ATTEMPT:
+            self.history.add(row, outcome)
+        if outcome.logs:
+            self.logs.append(chunk(row.seq, outcome.logs))
+        source, row.state = row.state, CODES[target]
+        row.failures += rule.failures
+        row.interruptions += rule.interruptions
+        row.owner = None
+        if outcome.elapsed is not None:
+            row.elapsed = outcome.elapsed
+        due = None if over else tx.now + span(outcome.delay)
+        end = tx.now if over else None
+        state = (row.seq, row.state, row.failures, row.interruptions, due, end)
+        self.changed.append((*state, outcome.elapsed, outcome.error, outcome.stacktrace))
+        if over:
+            count_end(tx, row, source)
+            self.ended.append(row)
+        elif source != row.state:
+            tx.counters.move(row.queue, row.func, source, row.state)
+
+    def write(self) -> None:
+        tx = self.tx
+        tx.write(_FINISH, self.changed)
+        tx.write(APPEND, self.logs)
+        self.history.write()
+        release_keys(tx, self.ended)
+
+
+def finish(tx: Transaction, outcomes: Sequence[Outcome]) -> list[Settled | None]:
+    """End claims, see `Backend.finish`."""
+    settlement = _Settlement(tx, [outcome.lease.task_id for outcome in outcomes])
+    answers = [settlement.settle(outcome) for outcome in outcomes]
+    settlement.write()
+    return answers
+
+
+def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
+    """Cancel what has not started, ask for the rest; see `Backend.cancel`."""
+    aliases = dict(tx.find(_ALIASES, ids))
+    canonical = [aliases.get(one, one) for one in ids]
+    rows = look(tx, canonical)
+    cancelled: list[LiveRow] = []
+    asked: list[int] = []
+    answers = []
+    for task_id in canonical:
+        row = rows.get(task_id)
+        if row is None:
+            answers.append(CancelAnswer(CancelResult.MISSING, None))
+            continue
+        if row.status in TERMINAL:
+            result = CancelResult.REFUSED
+        elif row.state == _PENDING and row.persist:
+            result = CancelResult.CANCELLED
+            row.state, row.owner = _CANCELLED, None
+            cancelled.append(row)
+        else:
+            result = CancelResult.ASKED
+            asked.append(row.seq)
+        answers.append(CancelAnswer(result, row.status))
+    for template, parameters in _CANCEL.batches([(row.seq,) for row in cancelled]):
+        tx.run(template, [tx.now, *parameters])
+    tx.write(_ASK, [(seq,) for seq in asked])
+    for row in cancelled:
+        count_end(tx, row, _PENDING)
+    release_keys(tx, cancelled)
+    return answers
+
+
+def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
+    """Add lines to running tasks whose lease holds, see `Backend.append_logs`."""
+    rows = look(tx, [one.lease.task_id for one in chunks])
+    kept = []
+    for one in chunks:
+        row = rows.get(one.lease.task_id)
+        if row is not None and row.leased(one.lease) and row.state == _RUNNING and one.lines:
+            kept.append(chunk(row.seq, one.lines))
+    tx.write(APPEND, kept)
+    return [None] * len(chunks)
+
+
+def count_end(tx: Transaction, row: LiveRow, source: int) -> None:
+    """A task that was in state ``source`` is terminal now."""
+    tx.counters.end(row.queue, row.func, source, row.state, row.elapsed or 0.0)
+    if source == _PENDING and row.start_at is None:
+        tx.counters.wait(row.queue, -1)
+
+
+def release_keys(tx: Transaction, ended: Sequence[LiveRow]) -> None:
+    """Keys of tasks that are terminal now: free, or held for their time.
+
+    Held after a success and where the effect is unknown: the task was started, be it for
+    an earlier attempt, and did not fail.
+    """
+    for row in ended:
+        if row.key is None:
+            continue
+        if row.status in _HOLDING and row.start_at is not None:
+            tx.run(_HOLD_KEY, (tx.now, row.key, row.task_id))
+        else:
+            tx.run(_FREE_KEY, (row.key, row.task_id))

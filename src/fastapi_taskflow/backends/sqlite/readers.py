@@ -1,0 +1,107 @@
+"""Readers: threads with connections of their own, so that a read never waits for a write.
+
+In WAL mode a reader sees all that was committed before it began, also what this process
+has committed a moment ago on the writer's connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from fastapi_taskflow.backends.sqlite.connections import Database
+from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
+from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.errors import StoreUnavailable
+
+__all__ = ["Readers"]
+
+T = TypeVar("T")
+
+# One for the engine's small reads while a dashboard's large one runs on the other.
+_THREADS = 2
+
+
+class Readers:
+    """Runs reads in daemon threads until `stop`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._calls: queue.SimpleQueue[
+            tuple[Callable[..., Any], tuple[Any, ...], asyncio.Future[Any]] | None
+        ] = queue.SimpleQueue()
+        self._accepting = True
+        self._threads = [
+            threading.Thread(target=self._run, name="taskflow sqlite reader", daemon=True)
+            for _ in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def read(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call ``function(session, *arguments)`` in one read transaction.
+
+        Raises:
+            StoreUnavailable: the store does not answer, or is closed.
+        """
+        if not self._accepting:
+            raise StoreUnavailable("The task store is closed.")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._calls.put((function, arguments, future))
+        return await future
+
+    async def stop(self) -> None:
+        """Finish what is queued and disconnect."""
+        self._accepting = False
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _run(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (call := self._calls.get()) is not None:
+            function, arguments, future = call
+            result, error = None, None
+            try:
+                if connection is None:
+                    connection = self._database.reader()
+                result = self._call(connection, function, arguments)
+            except Exception as exc:  # handed to the one who waits for it
+                error = translated(exc, self._database.path)
+                if error is not exc:
+                    error.__cause__ = exc
+                if loses_connection(exc) and connection is not None:
+                    connection.close()
+                    connection = None
+            with suppress(RuntimeError):  # the loop was closed
+                future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
+        if connection is not None:
+            connection.close()
+
+    def _call(
+        self,
+        connection: sqlite3.Connection,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+    ) -> Any:
+        connection.execute("BEGIN")
+        try:
+            return function(Session(connection, self._database.texts), *arguments)
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():  # the caller was cancelled
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

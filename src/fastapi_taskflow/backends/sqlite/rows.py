@@ -1,0 +1,165 @@
+"""Rows of the task table: from a new task, and to a stored one."""
+
+# ruff: noqa: S608  (texts are put together from constants; data are parameters)
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.clock import from_micros, to_micros
+from fastapi_taskflow.models import TaskRecord, TaskStatus
+
+__all__ = [
+    "BRIEF",
+    "FULL",
+    "INSERT",
+    "INSERT_LATER",
+    "SEQ",
+    "Entry",
+    "claimed",
+    "moment",
+    "new_row",
+    "span",
+    "stored",
+]
+
+_MICROS_PER_SECOND = 1_000_000
+# The calendar's last day: a due time beyond it could not be read back.
+_LATEST = to_micros(datetime(9999, 12, 31, tzinfo=UTC))
+
+_BIRTH = (
+    "seq, state, fence, owner, born, due_at, end_at, id, queue, func, rank, priority, persist,"
+    " requeue, created_at, source, executor, idempotency_key, fingerprint, retry_of, tags, payload"
+)
+_LATER = "instance, start_at, retries_used, failures, elapsed, error, stacktrace"
+
+INSERT = Rows(f"INSERT INTO @tasks ({_BIRTH}) VALUES {{rows}}", 22, padded=False)
+"""Stores new tasks: rows of `new_row`."""
+
+INSERT_LATER = Rows(f"INSERT INTO @tasks ({_BIRTH}, {_LATER}) VALUES {{rows}}", 29, padded=False)
+"""Stores tasks that have a history already: rows of `new_row` and what came of them."""
+
+FULL = (
+    "t.id, t.func, t.state, t.created_at, t.start_at, t.end_at, t.retries_used, t.error,"
+    " t.stacktrace, t.idempotency_key, t.tags, t.source, t.priority, t.executor, t.queue,"
+    " t.retry_of, t.retried_as, t.instance, t.due_at, t.elapsed, t.payload, t.persist, t.requeue,"
+    " t.failures, t.interruptions, t.fence, t.owner, t.cancel_asked, t.seq"
+)
+"""Columns that `stored` reads; the task table is called ``t``."""
+
+BRIEF = FULL.replace("t.stacktrace", "NULL")
+"""The same without the stack trace, for lists."""
+
+SEQ = 28
+"""Where in a row its ``seq`` is."""
+
+
+def span(seconds: float) -> int:
+    """Seconds as microseconds."""
+    return round(seconds * _MICROS_PER_SECOND)
+
+
+def moment(micros: int | None) -> datetime | None:
+    """A stored time."""
+    return None if micros is None else from_micros(micros)
+
+
+class Entry(NamedTuple):
+    """A task as it was admitted. The key and fingerprint of a retry are its original's."""
+
+    task: NewTask
+    status: TaskStatus
+    owner: str | None = None
+    key: str | None = None
+    fingerprint: bytes | None = None
+    retry_of: str | None = None
+
+
+def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
+    """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
+    task, status, owner, key, fingerprint, retry_of = entry
+    due_at = now + span(task.delay) if task.due_at is None else to_micros(task.due_at)
+    fence = 0 if owner is None else 1
+    return (
+        seq,
+        CODES[status],
+        fence,
+        owner,
+        fence,
+        min(due_at, _LATEST),
+        None if status is TaskStatus.PENDING else now,
+        task.task_id,
+        task.queue,
+        task.func_name,
+        -(task.priority or 0),
+        task.priority,
+        task.persist,
+        task.requeue,
+        to_micros(task.created_at),
+        task.source,
+        task.executor,
+        key,
+        fingerprint,
+        retry_of,
+        json.dumps(dict(task.tags)) if task.tags else None,
+        task.payload,
+    )
+
+
+def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:
+    """A task as the port describes it, from the columns of `FULL` or `BRIEF`."""
+    (
+        task_id, func, state, created_at, start_at, end_at, retries_used, error, stacktrace,
+        key, tags, source, priority, executor, queue, retry_of, retried_as, instance, due_at,
+        elapsed, payload, persist, requeue, failures, interruptions, fence, owner, asked, _,
+    ) = row  # fmt: skip
+    record = TaskRecord(
+        task_id,
+        func,
+        STATES[state],
+        (),
+        {},
+        from_micros(created_at),
+        moment(start_at),
+        moment(end_at),
+        retries_used,
+        error,
+        [] if logs is None else logs,
+        stacktrace,
+        key,
+        json.loads(tags) if tags else {},
+        None,
+        source,
+        priority,
+        executor,
+        queue,
+        retry_of,
+        retried_as,
+        None,
+        instance,
+        moment(due_at),
+        elapsed,
+    )
+    return StoredTask(
+        record,
+        payload,
+        bool(persist),
+        bool(requeue),
+        failures,
+        interruptions,
+        fence,
+        owner,
+        bool(asked),
+    )
+
+
+def claimed(row: Sequence[Any], logs: list[str] | None = None) -> Claimed:
+    """A claim of the task in this row."""
+    task = stored(row, logs)
+    return Claimed(Lease(task.record.task_id, task.fence), task)

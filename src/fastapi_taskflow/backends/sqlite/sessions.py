@@ -1,0 +1,52 @@
+"""A connection as the verbs see it: templates in, rows out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Executes statement templates on one connection; for one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, texts: Texts) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._texts = texts
+
+    def run(self, template: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Execute one statement. The next `run` ends the cursor that this one returned."""
+        try:
+            return self._cursor.execute(self._texts[template], parameters)
+        except UnicodeEncodeError:
+            return self._cursor.execute(self._texts[template], _encodable(parameters))
+
+    def all(self, template: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows of one query."""
+        return self.run(template, parameters).fetchall()
+
+    def one(self, template: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first row of one query, or None."""
+        return self.run(template, parameters).fetchone()
+
+    def find(self, rows: Rows, values: Sequence[Any]) -> Iterator[Any]:
+        """Rows of a query of one column of values, such as ids; in no order."""
+        for template, parameters in rows.batches([(value,) for value in values]):
+            yield from self.all(template, parameters)
+
+    def stream(self, template: str, parameters: Sequence[Any]) -> Iterator[Any]:
+        """Rows of a query, read as they are asked for; end it before anything is written."""
+        return self._connection.execute(self._texts[template], parameters)
+
+
+def _encodable(parameters: Sequence[Any]) -> list[Any]:
+    """Parameters without lone surrogates, which UTF-8 cannot hold: an error text, say."""
+    return [
+        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for value in parameters
+    ]

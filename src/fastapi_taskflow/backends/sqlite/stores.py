@@ -1,0 +1,105 @@
+"""An open store: its threads, connections and locks, from `open` to `close`."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Query
+from fastapi_taskflow.backends.sqlite import claims, fleet
+from fastapi_taskflow.backends.sqlite.connections import Database
+from fastapi_taskflow.backends.sqlite.faults import translated
+from fastapi_taskflow.backends.sqlite.heartbeat import Heartbeat
+from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
+from fastapi_taskflow.backends.sqlite.readers import Readers
+from fastapi_taskflow.backends.sqlite.reading import NEWEST, search
+from fastapi_taskflow.backends.sqlite.schema import migrate
+from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.backends.sqlite.writer import Writer
+from fastapi_taskflow.clock import Clock
+
+__all__ = ["Store", "quick_look"]
+
+
+class Store:
+    """Made by `open`, on the event loop that uses it."""
+
+    def __init__(
+        self, writer: Writer, readers: Readers, heartbeat: Heartbeat, life: LifeLocks
+    ) -> None:
+        self.writer = writer
+        self.readers = readers
+        self.heartbeat = heartbeat
+        self.life = life
+
+    @classmethod
+    async def open(cls, database: Database, clock: Clock, on_change: Callable[[], None]) -> Store:
+        """Connect, bring the schema up to date, remove what dead processes left.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+            ConfigurationError: it is of a kind or in a place that cannot work.
+        """
+        life = LifeLocks(store_directory(database.resolved()), database.texts.prefix)
+
+        def begin(tx: Transaction) -> None:
+            migrate(tx, database.path)
+            known = fleet.instance_ids(tx)
+            tx.after.append(lambda: life.sweep(known))
+
+        writer = Writer(database, clock, begin=begin, on_change=on_change)
+        await writer.start()
+        return cls(writer, Readers(database), Heartbeat(database), life)
+
+    async def close(self) -> None:
+        """Finish what was handed in; the writer, which may be the last, disconnects last."""
+        await self.readers.stop()
+        await asyncio.to_thread(self.heartbeat.close)
+        await self.writer.stop()
+        self.life.close()
+
+    # Verbs that touch lock files as well
+
+    def enlist(self, tx: Transaction, info: InstanceInfo) -> None:
+        """The lock first: a row without a lock looks dead."""
+        self.life.take(info.instance_id)
+        fleet.enlist(tx, info)
+
+    def retire(self, tx: Transaction, instance: str) -> None:
+        """The row first: a lock that is free before looks like a death."""
+        removed = fleet.retire(tx, instance)
+
+        def release() -> None:
+            self.life.drop(instance)
+            if removed:
+                self.life.forget(instance)
+
+        tx.after.append(release)
+
+    def recover(self, tx: Transaction, by: str, dead: str, limit: int) -> list[Claimed]:
+        """With the last task the dead instance's lock file goes."""
+        recovery = claims.recover(tx, by, dead, limit)
+        if recovery.complete:
+            tx.after.append(lambda: self.life.forget(dead))
+        return recovery.claims
+
+
+def quick_look(database: Database, query: Query, limit: int) -> list[dict[str, Any]]:
+    """The newest matching tasks as dictionaries, over a connection of its own.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = database.reader(read_only=True)
+        page = search(Session(connection, database.texts), query, limit, NEWEST)
+    except sqlite3.Error as exc:
+        raise translated(exc, database.path) from exc
+    finally:
+        if connection is not None:
+            connection.close()
+    return [task.record.to_dict() for task in page.tasks]

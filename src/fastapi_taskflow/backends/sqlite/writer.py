@@ -1,0 +1,292 @@
+"""The writer: one thread, one connection, one commit for all that waits.
+
+It takes every job that is queued, runs them in one transaction, commits once and answers
+them together. While a commit waits for the disk the next batch gathers; so an idle store
+answers at once, and a busy one syncs no more often than it must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
+from fastapi_taskflow.backends.sqlite.disk import Disk
+from fastapi_taskflow.backends.sqlite.faults import (
+    is_full,
+    is_outage,
+    loses_connection,
+    translated,
+)
+from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, deliver, run_apart, run_jobs
+from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.errors import StoreUnavailable, TaskflowError
+
+__all__ = ["Writer"]
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+_RESERVE_SECONDS = 5.0
+# Keeps one transaction, and so others' wait for the write lock, at some tens of milliseconds.
+_MOST_JOBS = 256
+_CLOSE_SECONDS = 0.5
+
+
+class Writer:
+    """Runs jobs in a daemon thread from `start` until `stop`.
+
+    Args:
+        begin: Run first on the new connection, in a transaction: the schema.
+        on_change: Called on ``loop`` when somebody else wrote to the database.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        begin: Callable[[Transaction], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._begin = begin
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, name="taskflow sqlite writer", daemon=True
+        )
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._stopped: asyncio.Future[None] = self._loop.create_future()
+        self._accepting = True
+        directory = store_directory(database.resolved())
+        self._lock = WriteLock(directory)
+        self._disk = Disk(directory)
+        # Below: the thread's own.
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._version: int | None = None
+        self._polled_at = self._reserved_at = float("-inf")
+
+    async def start(self) -> None:
+        """Connect and run ``begin``.
+
+        Raises:
+            StoreUnavailable: that failed.
+            ConfigurationError: it cannot work.
+        """
+        self._thread.start()
+        await self._started
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; its future gets the answer after the commit.
+
+        Raises:
+            StoreUnavailable: the writer is stopped.
+        """
+        if not self._accepting:
+            raise StoreUnavailable("The task store is closed.")
+        self._jobs.put(job)
+
+    async def stop(self) -> None:
+        """Finish what is queued and disconnect."""
+        self._accepting = False
+        self._jobs.put(None)
+        await asyncio.shield(self._stopped)
+        self._thread.join()
+
+    # In the thread
+
+    def _run(self) -> None:
+        try:
+            self._open()
+        except Exception as exc:  # handed to the caller of `start`
+            self._disconnect()
+            self._tell(self._started, _public(exc, self._database.path))
+        else:
+            self._tell(self._started, None)
+            while self._turn():
+                pass
+        self._close()
+        self._tell(self._stopped, None)
+
+    def _open(self) -> None:
+        self._database.prepare()
+        with self._lock.held(WRITE_SECONDS):
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            tx = Transaction(connection, self._database.texts, self._clock.micros())
+            self._begin(tx)
+            connection.execute("COMMIT")
+        for hook in tx.after:
+            hook()
+        self._disk.keep_reserve()
+
+    def _turn(self) -> bool:
+        """Serve what is queued, or look around; False after the last job."""
+        jobs: list[Job] = []
+        going = True
+        try:
+            job = self._jobs.get(timeout=_POLL_SECONDS)
+            while job is not None and len(jobs) < _MOST_JOBS:
+                jobs.append(job)
+                job = self._jobs.get_nowait()
+            if job is None:
+                going = False
+            else:
+                jobs.append(job)
+        except queue.Empty:
+            pass
+        if jobs:
+            deliver(list(zip(jobs, self._serve(jobs), strict=True)))
+        if going:
+            self._look_around()
+        return going
+
+    def _serve(self, jobs: Sequence[Job]) -> list[Answer]:
+        """Answers for all jobs, whatever happens."""
+        try:
+            if any(job.admits for job in jobs):
+                try:
+                    self._disk.admit()
+                except StoreUnavailable as exc:
+                    return self._without_new_tasks(jobs, exc)
+            return self._commit(jobs)
+        except Exception as exc:  # every waiter gets it, and the thread goes on
+            if is_full(exc) and self._disk.release_reserve():
+                logger.warning("The disk under %s is full; using the reserve", self._database.path)
+                return self._without_new_tasks(jobs, exc)
+            return [(None, _public(exc, self._database.path)) for _ in jobs]
+
+    def _without_new_tasks(self, jobs: Sequence[Job], reason: Exception) -> list[Answer]:
+        rest = [job for job in jobs if not job.admits]
+        answers = iter(self._serve(rest) if rest else ())
+        return [
+            (None, _public(reason, self._database.path)) if job.admits else next(answers)
+            for job in jobs
+        ]
+
+    def _commit(self, jobs: Sequence[Job]) -> list[Answer]:
+        """Run the jobs in one transaction; apart from each other if one of them fails."""
+        try:
+            with self._lock.held(WRITE_SECONDS):
+                connection = self._connect()
+                try:
+                    tx, answers = self._transact(connection, jobs, apart=False)
+                except Exception as exc:
+                    if is_outage(exc):
+                        raise
+                    tx, answers = self._transact(connection, jobs, apart=True)
+        except Exception as exc:
+            if loses_connection(exc):
+                self._disconnect()
+            raise
+        for hook in tx.after:
+            try:
+                hook()
+            except OSError:
+                logger.exception("After a commit a file operation failed")
+        return answers
+
+    def _transact(
+        self, connection: sqlite3.Connection, jobs: Sequence[Job], *, apart: bool
+    ) -> tuple[Transaction, list[Answer]]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            tx = Transaction(connection, self._database.texts, self._clock.micros(), careful=apart)
+            answers = run_apart(connection, tx, jobs) if apart else run_jobs(tx, jobs)
+            tx.settle()
+            connection.execute("COMMIT")
+        except BaseException:
+            # Some errors have rolled back already.
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+        return tx, answers
+
+    def _look_around(self) -> None:
+        """Now and then: has anybody else written, is the file still ours."""
+        now = time.monotonic()
+        if now - self._polled_at < _POLL_SECONDS:
+            return
+        self._polled_at = now
+        if self._connection is not None:
+            try:
+                self._check_file()
+                row = self._connection.execute("PRAGMA data_version").fetchone()
+            except (sqlite3.Error, OSError, StoreUnavailable) as exc:
+                logger.warning("The task store %s: %s", self._database.path, exc)
+                self._disconnect()
+                return
+            if row[0] != self._version:
+                self._version = row[0]
+                with suppress(RuntimeError):  # the loop was closed
+                    self._loop.call_soon_threadsafe(self._on_change)
+        if now - self._reserved_at > _RESERVE_SECONDS:
+            self._reserved_at = now
+            self._disk.keep_reserve()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._database.writer()
+            self._file = self._identity()
+            self._version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return self._connection
+
+    def _check_file(self) -> None:
+        if self._identity() != self._file:
+            raise StoreUnavailable("the file was moved, deleted or replaced")
+
+    def _identity(self) -> tuple[int, int]:
+        found = Path(self._database.resolved()).stat()
+        return found.st_dev, found.st_ino
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _close(self) -> None:
+        # The last connection to close writes the log back into the database file.
+        try:
+            with self._lock.held(_CLOSE_SECONDS):
+                self._disconnect()
+        except (StoreUnavailable, OSError):
+            # Whoever holds the lock has the file open: ours is not the last connection.
+            self._disconnect()
+        self._lock.close()
+        self._disk.release_reserve()
+
+    def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
+        def tell() -> None:
+            if not future.done():
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(tell)
+
+
+def _public(error: Exception, path: str) -> Exception:
+    """What a caller gets: an exception of its own, with the driver's as its cause."""
+    found = translated(error, path)
+    if isinstance(error, TaskflowError):
+        return error
+    if found is not error:
+        found.__cause__ = error
+    return found
