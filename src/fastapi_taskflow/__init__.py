@@ -1,1 +1,74 @@
 """Background tasks for FastAPI with retries, durable state, and live visibility."""
+
+from fastapi_taskflow._version import __version__
+from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.memory import MemoryBackend
+from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.calls import Enqueued, TaskCall
+from fastapi_taskflow.context import TaskExecutionContext, get_task_context, task_log
+from fastapi_taskflow.errors import (
+    Cancel,
+    IdempotencyConflict,
+    QueueFullError,
+    Retry,
+    Snooze,
+    StoreUnavailable,
+    TaskArgumentError,
+    TaskflowError,
+)
+from fastapi_taskflow.loggers import (
+    FileLogger,
+    InMemoryLogger,
+    LifecycleEvent,
+    LogEvent,
+    LoggerChain,
+    StdoutLogger,
+    TaskObserver,
+)
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.models import (
+    AuditEntry,
+    QueueConfig,
+    TaskConfig,
+    TaskContext,
+    TaskRecord,
+    TaskStatus,
+)
+from fastapi_taskflow.registry import TaskRegistry
+
+__all__ = [
+    "AuditEntry",
+    "Backend",
+    "Cancel",
+    "Enqueued",
+    "FileLogger",
+    "IdempotencyConflict",
+    "InMemoryLogger",
+    "LifecycleEvent",
+    "LogEvent",
+    "LoggerChain",
+    "ManagedBackgroundTasks",
+    "MemoryBackend",
+    "QueueConfig",
+    "QueueFullError",
+    "Retry",
+    "Snooze",
+    "SqliteBackend",
+    "StdoutLogger",
+    "StoreUnavailable",
+    "TaskArgumentError",
+    "TaskCall",
+    "TaskConfig",
+    "TaskContext",
+    "TaskExecutionContext",
+    "TaskManager",
+    "TaskObserver",
+    "TaskRecord",
+    "TaskRegistry",
+    "TaskStatus",
+    "TaskflowError",
+    "__version__",
+    "get_task_context",
+    "task_log",
+]

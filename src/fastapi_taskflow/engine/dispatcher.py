@@ -88,10 +88,13 @@ class Dispatcher:
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        while not self._engine.settling.full and (task := self._queues.next_ready()) is not None:
-            self._begin(task)
+        self._fill()
         if self._hinted:
             self._wake.set()
+
+    def _fill(self) -> None:
+        while not self._engine.settling.full and (task := self._queues.next_ready()) is not None:
+            self._begin(task)
 
     def _begin(self, task: LiveTask) -> None:
         if task.durable:
@@ -147,7 +150,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(seconds, self.hint, queue)
 
     async def _round(self) -> None:
-        self._pump()
+        self._fill()
         timeout = _POLL_SECONDS
         if self.claiming and not self._engine.settling.full:
             if not self._hinted:

@@ -179,5 +179,6 @@ class Engine:
         record.end_time = record.created_at
         record.error = str(error)
         task.durable = False
+        self.store.add(task)
         self.loop.call_soon_threadsafe(self.flow.rejected, task)
         return error

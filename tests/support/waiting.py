@@ -1,0 +1,28 @@
+"""Waiting without guessing: until a condition holds, or the test has failed."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_STEP_SECONDS = 0.005
+
+
+async def wait_until(condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0) -> T:
+    """The condition's first true value.
+
+    Raises:
+        AssertionError: it did not come within so many seconds.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"did not happen within {within:g} s: {condition}"
+        await asyncio.sleep(_STEP_SECONDS)
