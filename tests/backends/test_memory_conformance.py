@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from fastapi_taskflow.backends.memory import MemoryBackend
-
 from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.testing.conformance import BackendConformance
 
