@@ -15,6 +15,7 @@ __all__ = [
     "IdempotencyConflict",
     "PayloadUnreadable",
     "QueueFullError",
+    "QueueNotFound",
     "RequestClosed",
     "Retry",
     "Snooze",
@@ -106,6 +107,10 @@ class IdempotencyConflict(TaskflowError, ValueError):
 
 class TaskNotFound(TaskflowError, LookupError):
     """No task has this id. HTTP 404."""
+
+
+class QueueNotFound(ConfigurationError, LookupError):
+    """No queue has this name. HTTP 404."""
 
 
 class UnknownTaskFunction(TaskflowError, LookupError):

@@ -17,10 +17,11 @@ from fastapi_taskflow.errors import (
     TaskflowError,
 )
 
-__all__ = ["add_handlers", "reraise"]
+__all__ = ["add_handlers", "answer", "reraise"]
 
 
-def _answer(error: TaskflowError) -> tuple[int, dict[str, str]]:
+def answer(error: TaskflowError) -> tuple[int, dict[str, str]]:
+    """Status and headers for an error that a request may run into, 500 for all others."""
     match error:
         case IdempotencyConflict():
             return 409, {}
@@ -34,7 +35,7 @@ def _answer(error: TaskflowError) -> tuple[int, dict[str, str]]:
 
 async def _handle(_: Request, error: Exception) -> Response:
     assert isinstance(error, TaskflowError)  # noqa: S101  (registered for these only)
-    status, headers = _answer(error)
+    status, headers = answer(error)
     return JSONResponse({"detail": str(error)}, status, headers)
 
 
@@ -58,5 +59,5 @@ def reraise(error: TaskflowError, scope: Scope) -> NoReturn:
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
     if any(kind in handlers for kind in type(error).__mro__[:-2]):
         raise error
-    status, headers = _answer(error)
+    status, headers = answer(error)
     raise HTTPException(status, str(error), headers) from error

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow import codec
 from fastapi_taskflow.assembly import check_limit
-from fastapi_taskflow.backends.base import Attempt, CancelResult, Query, StoredTask
+from fastapi_taskflow.backends.base import CancelResult, Grade, Query, StoredTask
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.intake import Options
 from fastapi_taskflow.errors import (
     AlreadyRetried,
-    ConfigurationError,
+    QueueNotFound,
     TaskArgumentError,
     TaskNotFound,
     TaskStateError,
@@ -23,7 +23,7 @@ from fastapi_taskflow.errors import (
 )
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
-from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations import metrics, reading
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import RETRYABLE, TERMINAL
 
@@ -53,13 +53,18 @@ class Operations:
 
     # Looking
 
+    @property
+    def grade(self) -> Grade:
+        """What an accepted durable task survives."""
+        return self._engine.backend.grade
+
     async def get(self, task_id: str) -> TaskRecord | None:
         """One task with its logs and arguments; None if there is none."""
         return await reading.find(self._engine, task_id)
 
-    async def attempts(self, task_id: str) -> list[Attempt]:
-        """Ended attempts of a task beside the one that its record shows, oldest first."""
-        return await self._engine.backend.attempts(task_id)
+    async def inspect(self, task_id: str) -> reading.Inspection | None:
+        """One task with its history and prospects; None if there is none."""
+        return await reading.inspect(self._engine, task_id)
 
     async def search(
         self, query: Query, *, limit: int, cursor: str | None = None
@@ -67,18 +72,18 @@ class Operations:
         """One page of tasks, newest first; see `reading.search`."""
         return await reading.search(self._engine, query, limit=limit, cursor=cursor)
 
-    async def count(self, query: Query, *, cap: int = 10_000) -> int:
-        """How many stored tasks match, at most ``cap``."""
-        return await self._engine.backend.count(query, cap=cap)
+    async def count(self, query: Query, *, cap: int = 10_000) -> reading.Count:
+        """How many tasks match: exact without filters, else counted up to ``cap``."""
+        return await reading.count(self._engine, query, cap=cap)
 
     async def newest(self) -> list[TaskRecord]:
         """The newest 1,000 tasks of all instances."""
         records, _ = await self.search(Query(), limit=_NEWEST)
         return records
 
-    async def metrics(self) -> reading.Metrics:
+    async def metrics(self) -> metrics.Metrics:
         """Totals and rates."""
-        return await reading.metrics(self._engine)
+        return await metrics.metrics(self._engine)
 
     async def queues(self) -> list[dict[str, Any]]:
         """Limits and numbers of every queue, over all instances, by name."""
@@ -130,7 +135,9 @@ class Operations:
 
         Raises:
             TaskNotFound: no such task.
-            TaskStateError: it did not end without success, or its arguments are not stored.
+            TaskStateError: it did not end without success.
+            TaskArgumentError, PayloadUnreadable: its arguments are not stored, or cannot be
+                read back.
             AlreadyRetried: it was retried before.
             UnknownTaskFunction: its function is not registered in this process.
         """
@@ -198,7 +205,7 @@ class Operations:
         """Start nothing more of a queue, on any instance, until `resume`.
 
         Raises:
-            ConfigurationError: no such queue.
+            QueueNotFound: no such queue.
         """
         await self._set_queue("pause", queue, {"paused": True}, actor)
 
@@ -206,7 +213,7 @@ class Operations:
         """Let a paused queue go on.
 
         Raises:
-            ConfigurationError: no such queue.
+            QueueNotFound: no such queue.
         """
         await self._set_queue("resume", queue, {"paused": False}, actor)
 
@@ -219,7 +226,8 @@ class Operations:
             changes: ``concurrency`` and ``max_size``; what is absent stays as it is.
 
         Raises:
-            ConfigurationError: no such queue, or a limit that cannot work.
+            QueueNotFound: no such queue.
+            ConfigurationError: a limit that cannot work.
         """
         self._check_limits(queue, changes)
         return await self._set_queue("update_queue", queue, dict(changes), actor)
@@ -246,9 +254,7 @@ class Operations:
         if queue not in names:
             close = get_close_matches(queue, names, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ConfigurationError(
-                f"No queue is named {queue!r}.{hint} Queues: {', '.join(names)}"
-            )
+            raise QueueNotFound(f"No queue is named {queue!r}.{hint} Queues: {', '.join(names)}")
 
     async def _set_queue(
         self, action: str, queue: str, changes: dict[str, Any], actor: str

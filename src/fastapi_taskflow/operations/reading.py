@@ -3,42 +3,87 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from fastapi_taskflow import codec
-from fastapi_taskflow.backends.base import Query, StoredTask, Tally
+from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.queues import QueueState
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.states import TERMINAL
 
-__all__ = ["Metrics", "catch_up", "find", "local_queue_stats", "metrics", "queue_stats", "search"]
+__all__ = [
+    "Count",
+    "Inspection",
+    "catch_up",
+    "count",
+    "find",
+    "inspect",
+    "local_queue_stats",
+    "queue_stats",
+    "search",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
-    """Totals over all time. ``success_rate`` is 0..1 of those that ran to an end."""
+class Count(NamedTuple):
+    """How many tasks match; with ``more`` there are more than ``number``."""
 
-    total: int
-    success: int
-    failed: int
-    running: int
-    pending: int
-    interrupted: int
-    cancelled: int
-    rejected: int
-    success_rate: float
-    avg_duration_seconds: float | None
+    number: int
+    more: bool
+
+
+class Inspection(NamedTuple):
+    """One task with what its record does not say.
+
+    ``attempts`` are the ended ones beside the one that the record shows, oldest first.
+    ``stranded``: it waits, and no live instance knows its function.
+    """
+
+    record: TaskRecord
+    attempts: list[Attempt]
+    durable: bool
+    cancel_asked: bool
+    stranded: bool
 
 
 async def find(engine: Engine, task_id: str) -> TaskRecord | None:
     """One task, complete; None if there is none."""
     (stored,) = await engine.backend.get([task_id])
+    return _merged(engine, task_id, stored)
+
+
+async def inspect(engine: Engine, task_id: str) -> Inspection | None:
+    """One task with its history; None if there is none."""
+    (stored,) = await engine.backend.get([task_id])
+    record = _merged(engine, task_id, stored)
+    if record is None:
+        return None
     live = engine.store.find(task_id)
     if stored is None:
-        return None if live is None else live.record
+        assert live is not None  # noqa: S101  (else there would be no record)
+        return Inspection(record, [], live.durable, live.cancel_asked, stranded=False)
+    waits = record.status is TaskStatus.PENDING and stored.persist and stored.owner is None
+    return Inspection(
+        record,
+        await engine.backend.attempts(task_id),
+        stored.persist,
+        stored.cancel_asked or (live is not None and live.cancel_asked),
+        stranded=waits and not await _runs_somewhere(engine, record.func_name),
+    )
+
+
+async def _runs_somewhere(engine: Engine, func_name: str) -> bool:
+    signals = await engine.backend.signals(engine.instance_id)
+    return any(
+        "execute" in peer.info.roles and func_name in peer.info.functions for peer in signals.peers
+    )
+
+
+def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskRecord | None:
+    live = engine.store.find(task_id)
+    if stored is None:
+        return live.record if live is not None and (live.held or not live.stored) else None
     record = _with_arguments(engine, stored)
     known = engine.store.overlay(record)
     if known is record or live is None:
@@ -65,29 +110,12 @@ async def search(
     return records, page.cursor
 
 
-async def metrics(engine: Engine) -> Metrics:
-    """Totals from counters, at a cost that does not grow with history."""
-    await catch_up(engine)
-    rows: dict[TaskStatus, int] = dict.fromkeys(TaskStatus, 0)
-    seconds, timed = 0.0, 0
-    for tally in await engine.backend.tally():
-        rows[tally.status] += tally.ended if tally.status in TERMINAL else tally.rows
-        if tally.status in (TaskStatus.SUCCESS, TaskStatus.FAILED):
-            seconds += tally.seconds
-            timed += tally.ended
-    ran = rows[TaskStatus.SUCCESS] + rows[TaskStatus.FAILED]
-    return Metrics(
-        total=sum(rows.values()),
-        success=rows[TaskStatus.SUCCESS],
-        failed=rows[TaskStatus.FAILED],
-        running=rows[TaskStatus.RUNNING],
-        pending=rows[TaskStatus.PENDING],
-        interrupted=rows[TaskStatus.INTERRUPTED],
-        cancelled=rows[TaskStatus.CANCELLED],
-        rejected=rows[TaskStatus.REJECTED],
-        success_rate=rows[TaskStatus.SUCCESS] / ran if ran else 0.0,
-        avg_duration_seconds=seconds / timed if timed else None,
-    )
+async def count(engine: Engine, query: Query, *, cap: int) -> Count:
+    """How many stored tasks match: exact without filters, else counted up to ``cap``."""
+    if query == Query():
+        return Count(sum(tally.rows for tally in await engine.backend.tally()), more=False)
+    found = await engine.backend.count(query, cap=cap + 1)
+    return Count(min(found, cap), found > cap)
 
 
 async def catch_up(engine: Engine) -> None:
