@@ -1,10 +1,10 @@
 """Background tasks for FastAPI with retries, durable state, and live visibility."""
 
 from fastapi_taskflow._version import __version__
-from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.context import TaskExecutionContext, get_task_context, task_log
 from fastapi_taskflow.errors import (

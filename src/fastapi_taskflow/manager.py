@@ -66,7 +66,7 @@ class TaskManager:
         ConfigurationError: a setting that cannot work.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the settings are the API)
         self,
         *,
         snapshot_db: str | os.PathLike[str] | None = None,
@@ -142,7 +142,7 @@ class TaskManager:
 
     # Declaring
 
-    def task(
+    def task(  # noqa: PLR0913
         self,
         *,
         executor: str | None = None,
@@ -215,7 +215,7 @@ class TaskManager:
 
     # Adding
 
-    async def enqueue(
+    async def enqueue(  # noqa: PLR0913
         self,
         func_or_call: Callable[..., Any] | TaskCall,
         *args: Any,

@@ -16,7 +16,7 @@ QUICK = {"heartbeat_interval": 0.05, "instance_ttl": 0.5, "drain_timeout": 5.0}
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Backend]:
     """Gives a handle to one store; each call another handle, as another process would have."""
     if request.param == "sqlite":
-        return lambda: SqliteBackend(tmp_path / "tasks.db")
+        return lambda: SqliteBackend(str(tmp_path / "tasks.db"))
     shared = MemoryBackend()
     return lambda: shared
 

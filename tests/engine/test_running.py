@@ -15,6 +15,8 @@ from fastapi_taskflow import (
     get_task_context,
     task_log,
 )
+from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.ids import new_id
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]
@@ -29,7 +31,7 @@ async def ended(manager: TaskManager, task_id: str) -> TaskStatus:
         return None if live or record is None else record.status
 
     found = await wait_until(status)
-    assert found is not None
+    assert isinstance(found, TaskStatus)
     return found
 
 
@@ -281,9 +283,6 @@ async def test_stored_arguments_that_cannot_be_read_fail_the_task(
         backend = tasks.runtime.backend
         (stored,) = await backend.get([task_id])
         assert stored is not None
-        from fastapi_taskflow.backends.base import NewTask
-        from fastapi_taskflow.ids import new_id
-
         hostile = NewTask(
             new_id(), "victim", b"\x80\x04garbage", "default", stored.record.created_at
         )

@@ -4,14 +4,12 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 _STEP_SECONDS = 0.005
 
 
-async def wait_until(condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0) -> T:
+async def wait_until(condition: Callable[[], Any | Awaitable[Any]], *, within: float = 10.0) -> Any:
     """The condition's first true value.
 
     Raises:

@@ -50,7 +50,7 @@ class Engine:
         observer: Told of lifecycle events and log lines.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a program is put together from)
         self,
         backend: Backend,
         registry: TaskRegistry,

@@ -188,8 +188,9 @@ class TaskStore:
             self._forget_key(old)
 
     def drop(self, task: LiveTask) -> None:
-        """The task was never accepted."""
+        """The task was never accepted, or its record is gone."""
         self._live.pop(task.record.task_id, None)
+        self._recent.pop(task.record.task_id, None)
         self._forget_key(task)
 
     def overlay(self, record: TaskRecord) -> TaskRecord:

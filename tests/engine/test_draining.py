@@ -1,0 +1,149 @@
+"""What a shutdown does with running and waiting tasks."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from fastapi_taskflow import QueueConfig, TaskManager, TaskStatus, get_task_context
+from tests.engine.test_running import ended
+from tests.support.waiting import wait_until
+
+Make = Callable[..., TaskManager]
+
+
+@pytest.mark.parametrize("persist", [False, True])
+async def test_what_runs_is_waited_for(manager: Make, persist: bool) -> None:
+    tasks, later = manager(), manager()
+    inside = asyncio.Event()
+
+    @tasks.task(persist=persist)
+    async def until_drain() -> None:
+        inside.set()
+        context = get_task_context()
+        assert context is not None
+        await wait_until(lambda: context.stopping)
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(until_drain)
+        await inside.wait()
+
+    async with later:
+        assert await ended(later, task_id) is TaskStatus.SUCCESS
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({"persist": True, "requeue_on_interrupt": True}, TaskStatus.PENDING),
+        ({"persist": True}, TaskStatus.INTERRUPTED),
+        ({}, TaskStatus.INTERRUPTED),
+    ],
+)
+async def test_what_runs_past_the_deadline_ends_by_the_drain_rule(
+    manager: Make, settings: dict[str, bool], status: TaskStatus, is_async: bool
+) -> None:
+    tasks, later = manager(drain_timeout=0.1), manager(roles={"observe"})
+    inside = threading.Event()
+    release = threading.Event()
+
+    async def stuck_async() -> None:
+        inside.set()
+        await asyncio.Event().wait()
+
+    def stuck() -> None:
+        inside.set()
+        release.wait()
+
+    func = stuck_async if is_async else stuck
+    tasks.task(**settings)(func)  # type: ignore[arg-type]
+    async with tasks:
+        task_id, _ = await tasks.enqueue(func)
+        await wait_until(inside.is_set)
+        begun = time.monotonic()
+    took = time.monotonic() - begun
+    release.set()
+
+    async with later:
+        record = await later.get(task_id)
+        (stored,) = await later.runtime.backend.get([task_id])
+    assert record is not None
+    assert record.status is status
+    assert took < 2.1
+    assert stored is not None
+    assert stored.interruptions == 0
+    assert stored.owner is None
+
+
+async def test_durable_tasks_that_wait_go_back_and_others_run_on(manager: Make) -> None:
+    tasks = manager(queues={"one": QueueConfig(concurrency=1)})
+    later = manager(roles={"observe"})
+    inside = asyncio.Event()
+    ran: list[str] = []
+
+    async def work(name: str) -> None:
+        inside.set()
+        context = get_task_context()
+        assert context is not None
+        await wait_until(lambda: context.stopping)
+        ran.append(name)
+
+    durable = tasks.task(persist=True, name="durable")(work)
+
+    async def work_plain(name: str) -> None:
+        await work(name)
+
+    plain = tasks.task()(work_plain)
+    async with tasks:
+        first, _ = await tasks.enqueue(durable, "runs", queue="one")
+        await inside.wait()
+        second, _ = await tasks.enqueue(durable, "waits", queue="one")
+        third, _ = await tasks.enqueue(plain, "in memory", queue="one")
+
+    assert ran == ["runs", "in memory"]
+    async with later:
+        for task_id, status in [
+            (first, TaskStatus.SUCCESS),
+            (second, TaskStatus.PENDING),
+            (third, TaskStatus.SUCCESS),
+        ]:
+            record = await later.get(task_id)
+            assert record is not None
+            assert record.status is status
+
+
+async def test_a_plain_task_that_waits_for_its_time_is_interrupted_and_says_so(
+    manager: Make,
+) -> None:
+    tasks, later = manager(), manager(roles={"observe"})
+
+    @tasks.task()
+    async def never() -> None:
+        raise AssertionError
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(never, delay=60)
+
+    async with later:
+        record = await later.get(task_id)
+    assert record is not None
+    assert record.status is TaskStatus.INTERRUPTED
+    assert record.error is not None
+    assert "before the task started" in record.error
+
+
+async def test_a_manager_starts_again_after_its_end(manager: Make) -> None:
+    tasks = manager()
+
+    @tasks.task(persist=True)
+    async def work() -> None:
+        pass
+
+    for _ in range(3):
+        async with tasks:
+            task_id, _ = await tasks.enqueue(work)
+            assert await ended(tasks, task_id) is TaskStatus.SUCCESS
+    await tasks.shutdown()
