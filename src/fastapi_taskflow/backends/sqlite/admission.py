@@ -137,8 +137,7 @@ def _store(tx: Transaction, tasks: Sequence[NewTask]) -> None:
     )
     write_tags(tx, list(enumerate(tasks, seq + 1)))
     for task in tasks:
-        tx.counters.move(task.queue, task.func_name, None, _PENDING)
-        tx.counters.wait(task.queue, 1)
+        tx.counters.move((task.queue, task.func_name), None, _PENDING, waits=1)
 
 
 def _insert_rows(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -195,12 +194,11 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
     _insert_rows(tx, [new_row(number, entry, tx.now) for number, entry in entries])
     write_tags(tx, [(number, entry.task) for number, entry in entries])
     for entry in draft.entries:
-        task = entry.task
+        kind = entry.task.queue, entry.task.func_name
         if entry.status is TaskStatus.PENDING:
-            tx.counters.move(task.queue, task.func_name, None, _PENDING)
-            tx.counters.wait(task.queue, 1)
+            tx.counters.move(kind, None, _PENDING, waits=1)
         else:
-            tx.counters.end(task.queue, task.func_name, None, _REJECTED, 0.0)
+            tx.counters.move(kind, None, _REJECTED)
     if draft.keys:
         tx.run(_EXPIRE, (tx.now,))
         tx.write(
@@ -213,4 +211,4 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
     for original in draft.replaced:
         for statement in _DELETE:
             tx.run(statement, (original.task_id,))
-        tx.counters.move(original.queue, original.func, CODES[original.status], None)
+        tx.counters.move((original.queue, original.func), CODES[original.status], None)

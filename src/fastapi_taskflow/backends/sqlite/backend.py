@@ -189,25 +189,25 @@ class SqliteBackend(Backend):
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         if not task_ids:
             return []
-        return await self._store.readers.read(reading.get, task_ids)
+        return await self._store.reader.read(reading.get, task_ids)
 
     async def attempts(self, task_id: str) -> list[Attempt]:
-        return await self._store.readers.read(reading.attempts, task_id)
+        return await self._store.reader.read(reading.attempts, task_id)
 
     async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         before = reading.parsed_cursor(cursor)
-        return await self._store.readers.read(reading.search, query, limit, before)
+        return await self._store.browser.read(reading.search, query, limit, before)
 
     async def count(self, query: Query, *, cap: int = 10_000) -> int:
-        return await self._store.readers.read(reading.count, query, cap)
+        return await self._store.browser.read(reading.count, query, cap)
 
     async def tally(self) -> list[Tally]:
-        return await self._store.readers.read(reading.tally)
+        return await self._store.reader.read(reading.tally)
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
-        due = await self._store.readers.read(reading.next_due, queues)
+        due = await self._store.reader.read(reading.next_due, queues)
         return None if due is None else (due - self._clock.micros()) / 1_000_000
 
     # Fleet
@@ -227,19 +227,19 @@ class SqliteBackend(Backend):
         if not instances:
             return frozenset()
         store = self._store
-        return await store.readers.read(lambda _: store.life.free(instances))
+        return await store.reader.read(lambda _: store.life.free(instances))
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         return await self._write(self._store.recover, by, dead, limit)
 
     async def owned(self, instance: str) -> list[Claimed]:
-        return await self._store.readers.read(reading.owned, instance)
+        return await self._store.reader.read(reading.owned, instance)
 
     async def retire(self, instance: str) -> None:
         await self._write(self._store.retire, instance)
 
     async def signals(self, instance: str) -> Signals:
-        return await self._store.readers.read(fleet.signals, instance)
+        return await self._store.reader.read(fleet.signals, instance)
 
     # Operators
 
@@ -253,4 +253,4 @@ class SqliteBackend(Backend):
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
         before = reading.parsed_cursor(cursor)
-        return await self._store.readers.read(fleet.audit_page, limit, before)
+        return await self._store.browser.read(fleet.audit_page, limit, before)

@@ -3,7 +3,6 @@
 Changes are summed up in memory while a transaction runs and written once before its
 commit: a batch of a hundred tasks of one function costs one statement.
 """
-
 # ruff: noqa: S608  (texts are put together from constants; data are parameters)
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi_taskflow.backends.sqlite.schema import WAITING
+from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, WAITING
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 
@@ -26,50 +25,66 @@ _ADD = Rows(
 )
 _WAITING = f"SELECT rows FROM @counters WHERE queue = ? AND func = '' AND state = {WAITING}"
 
+# Queue, function, from which state to which, and what that adds to the queue's waiting ones.
+_Move = tuple[str, str, int | None, int | None, int]
+
 
 class Counters:
     """Changes that are not written yet."""
 
     def __init__(self) -> None:
-        # By (queue, function, state code): rows, ended, seconds.
-        self._changes: dict[tuple[str, str, int], tuple[int, int, float]] = {}
+        # How often, and the seconds that the last attempts took in all.
+        self._moves: dict[_Move, tuple[int, float]] = {}
 
     def copy(self) -> Counters:
         """A second one with the same changes."""
         twin = Counters()
-        twin._changes = dict(self._changes)
+        twin._moves = dict(self._moves)
         return twin
 
-    def move(self, queue: str, func: str, source: int | None, target: int | None) -> None:
-        """A task's state changed; None: it did not exist before, or does not exist any more."""
-        if source is not None:
-            self._add((queue, func, source), -1, 0, 0.0)
-        if target is not None:
-            self._add((queue, func, target), 1, 0, 0.0)
+    def move(
+        self,
+        kind: tuple[str, str],
+        source: int | None,
+        target: int | None,
+        *,
+        waits: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
+        """A task of some queue and function changed its state.
 
-    def end(self, queue: str, func: str, source: int | None, target: int, seconds: float) -> None:
-        """A task became terminal; its last attempt took ``seconds``."""
-        if source is not None:
-            self._add((queue, func, source), -1, 0, 0.0)
-        self._add((queue, func, target), 1, 1, seconds)
-
-    def wait(self, queue: str, amount: int) -> None:
-        """More (or fewer) tasks of the queue are PENDING and were never started."""
-        self._add((queue, "", WAITING), amount, 0, 0.0)
+        Args:
+            source: None if it did not exist before.
+            target: None if it does not exist any more.
+            waits: 1 or -1 if it is now, or is no more, PENDING without ever having started.
+            seconds: What its last attempt took, if it is terminal now.
+        """
+        key = (*kind, source, target, waits)
+        times, total = self._moves.get(key, (0, 0.0))
+        self._moves[key] = (times + 1, total + seconds)
 
     def waiting(self, session: Session, queue: str) -> int:
         """PENDING tasks of the queue that were never started, with the changes so far."""
         row = session.one(_WAITING, (queue,))
-        change = self._changes.get((queue, "", WAITING))
-        return (row[0] if row else 0) + (change[0] if change else 0)
+        changed = sum(
+            waits * times for (name, *_, waits), (times, _) in self._moves.items() if name == queue
+        )
+        return (row[0] if row else 0) + changed
 
     def changes(self) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write the changes."""
-        rows = [(*key, *change) for key, change in self._changes.items() if any(change)]
-        return _ADD.batches(rows)
+        cells: dict[tuple[str, str, int], tuple[int, int, float]] = {}
 
-    def _add(self, key: tuple[str, str, int], rows: int, ended: int, seconds: float) -> None:
-        old = self._changes.get(key)
-        if old is not None:
-            rows, ended, seconds = old[0] + rows, old[1] + ended, old[2] + seconds
-        self._changes[key] = (rows, ended, seconds)
+        def add(cell: tuple[str, str, int], rows: int, ended: int, seconds: float) -> None:
+            old = cells.get(cell, (0, 0, 0.0))
+            cells[cell] = (old[0] + rows, old[1] + ended, old[2] + seconds)
+
+        for (queue, func, source, target, waits), (times, seconds) in self._moves.items():
+            if source is not None:
+                add((queue, func, source), -times, 0, 0.0)
+            if target is not None:
+                ended = times if target >= FIRST_TERMINAL else 0
+                add((queue, func, target), times, ended, seconds)
+            if waits:
+                add((queue, "", WAITING), waits * times, 0, 0.0)
+        return _ADD.batches([(*cell, *change) for cell, change in cells.items() if any(change)])

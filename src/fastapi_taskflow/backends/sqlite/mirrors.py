@@ -75,12 +75,10 @@ class _Mirroring:
         self._new.append((self._seq, task))
         row = LiveRow.born(self._seq, task)
         self._rows[task.task_id] = row
-        self._tx.counters.move(row.queue, row.func, None, row.state)
-        self._tx.counters.wait(row.queue, 1)
+        self._tx.counters.move((row.queue, row.func), None, _PENDING, waits=1)
         return row
 
     def _write(self, row: LiveRow, one: Snapshot) -> None:
-        tx = self._tx
         source, row.state = row.state, CODES[one.status]
         waited = source == _PENDING and row.start_at is None
         row.start_at = None if one.start_time is None else to_micros(one.start_time)
@@ -98,13 +96,16 @@ class _Mirroring:
         if one.logs:
             self._logs.append(chunk(row.seq, one.logs))
         waits = row.state == _PENDING and row.start_at is None
-        if waited != waits:
-            tx.counters.wait(row.queue, 1 if waits else -1)
         if over:
-            tx.counters.end(row.queue, row.func, source, row.state, row.elapsed or 0.0)
             self._ended.append(row)
-        elif source != row.state:
-            tx.counters.move(row.queue, row.func, source, row.state)
+        if over or source != row.state or waited != waits:
+            self._tx.counters.move(
+                (row.queue, row.func),
+                source,
+                row.state,
+                waits=int(waits) - int(waited),
+                seconds=(row.elapsed or 0.0) if over else 0.0,
+            )
 
 
 def _row(seq: int, task: NewTask, now: int, latest: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -129,9 +129,8 @@ def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
         else:
             started.append(row.seq)
             answers.append(now)
-            tx.counters.move(row.queue, row.func, _PENDING, _RUNNING)
-            if row.start_at is None:
-                tx.counters.wait(row.queue, -1)
+            waits = -1 if row.start_at is None else 0
+            tx.counters.move((row.queue, row.func), _PENDING, _RUNNING, waits=waits)
             row.state, row.start_at = _RUNNING, tx.now
     for template, parameters in _START.batches([(seq,) for seq in started]):
         tx.run(template, [tx.now, *parameters])
@@ -184,7 +183,7 @@ class _Settlement:
             count_end(tx, row, source)
             self.ended.append(row)
         elif source != row.state:
-            tx.counters.move(row.queue, row.func, source, row.state)
+            tx.counters.move((row.queue, row.func), source, row.state)
 
     def write(self) -> None:
         tx = self.tx
@@ -248,9 +247,9 @@ def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
 
 def count_end(tx: Transaction, row: LiveRow, source: int) -> None:
     """A task that was in state ``source`` is terminal now."""
-    tx.counters.end(row.queue, row.func, source, row.state, row.elapsed or 0.0)
-    if source == _PENDING and row.start_at is None:
-        tx.counters.wait(row.queue, -1)
+    waits = -1 if source == _PENDING and row.start_at is None else 0
+    kind, seconds = (row.queue, row.func), row.elapsed or 0.0
+    tx.counters.move(kind, source, row.state, waits=waits, seconds=seconds)
 
 
 def release_keys(tx: Transaction, ended: Sequence[LiveRow]) -> None:

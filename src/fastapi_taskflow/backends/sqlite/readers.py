@@ -19,29 +19,25 @@ from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
 
-__all__ = ["Readers"]
+__all__ = ["Reader"]
 
 T = TypeVar("T")
 
-# One for the engine's small reads while a dashboard's large one runs on the other.
-_THREADS = 2
+_Call = tuple[Callable[..., Any], tuple[Any, ...], asyncio.Future[Any]]
 
 
-class Readers:
-    """Runs reads in daemon threads until `stop`."""
+class Reader:
+    """Runs reads in a daemon thread until `stop`, one after the other."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls: queue.SimpleQueue[
-            tuple[Callable[..., Any], tuple[Any, ...], asyncio.Future[Any]] | None
-        ] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._accepting = True
-        self._threads = [
-            threading.Thread(target=self._run, name="taskflow sqlite reader", daemon=True)
-            for _ in range(_THREADS)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._thread = threading.Thread(
+            target=self._run, name="taskflow sqlite reader", daemon=True
+        )
+        self._thread.start()
 
     async def read(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call ``function(session, *arguments)`` in one read transaction.
@@ -58,10 +54,9 @@ class Readers:
     async def stop(self) -> None:
         """Finish what is queued and disconnect."""
         self._accepting = False
-        for _ in self._threads:
-            self._calls.put(None)
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        self._calls.put(None)
+        await asyncio.shield(self._stopped)
+        self._thread.join()
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -83,6 +78,8 @@ class Readers:
                 future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
         if connection is not None:
             connection.close()
+        with suppress(RuntimeError):  # the loop was closed
+            self._stopped.get_loop().call_soon_threadsafe(_resolve, self._stopped, None, None)
 
     def _call(
         self,

@@ -12,7 +12,7 @@ from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
 
-__all__ = ["CODES", "FREE", "STATES", "WAITING", "migrate"]
+__all__ = ["CODES", "FIRST_TERMINAL", "FREE", "STATES", "WAITING", "migrate"]
 
 STATES = (
     TaskStatus.PENDING,
@@ -23,9 +23,12 @@ STATES = (
     TaskStatus.CANCELLED,
     TaskStatus.REJECTED,
 )
-"""By number. Stored, and in partial indexes: never reorder. From 2 on they are terminal."""
+"""By number. Stored, and in partial indexes: never reorder."""
 
 CODES = {state: number for number, state in enumerate(STATES)}
+
+FIRST_TERMINAL = 2
+"""States from this number on are terminal; in partial indexes too."""
 
 WAITING = -1
 """In ``counters`` the rows of a queue (function '') that are PENDING and never started."""
@@ -163,7 +166,7 @@ _FIRST = (
     "CREATE INDEX @tasks_live ON @tasks (end_at) WHERE state < 2",
     "CREATE INDEX @tasks_ended ON @tasks (state) WHERE state >= 2",
     "CREATE INDEX @tasks_func ON @tasks (func)",
-    "CREATE INDEX @tasks_unsuccessful ON @tasks (func, state) WHERE state > 2",
+    "CREATE INDEX @tasks_unsuccessful ON @tasks (state, func) WHERE state > 2",
     "CREATE INDEX @tasks_queue ON @tasks (queue) WHERE queue <> 'default'",
     "CREATE INDEX @tasks_source ON @tasks (source) WHERE source <> 'manual'",
     _TAGS,

@@ -13,7 +13,7 @@ from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.heartbeat import Heartbeat
 from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
-from fastapi_taskflow.backends.sqlite.readers import Readers
+from fastapi_taskflow.backends.sqlite.readers import Reader
 from fastapi_taskflow.backends.sqlite.reading import NEWEST, search
 from fastapi_taskflow.backends.sqlite.schema import migrate
 from fastapi_taskflow.backends.sqlite.sessions import Session
@@ -28,10 +28,11 @@ class Store:
     """Made by `open`, on the event loop that uses it."""
 
     def __init__(
-        self, writer: Writer, readers: Readers, heartbeat: Heartbeat, life: LifeLocks
+        self, writer: Writer, database: Database, heartbeat: Heartbeat, life: LifeLocks
     ) -> None:
         self.writer = writer
-        self.readers = readers
+        # The engine's small reads do not stand behind a dashboard's large ones.
+        self.reader, self.browser = Reader(database), Reader(database)
         self.heartbeat = heartbeat
         self.life = life
 
@@ -52,11 +53,12 @@ class Store:
 
         writer = Writer(database, clock, begin=begin, on_change=on_change)
         await writer.start()
-        return cls(writer, Readers(database), Heartbeat(database), life)
+        return cls(writer, database, Heartbeat(database), life)
 
     async def close(self) -> None:
         """Finish what was handed in; the writer, which may be the last, disconnects last."""
-        await self.readers.stop()
+        await self.reader.stop()
+        await self.browser.stop()
         await asyncio.to_thread(self.heartbeat.close)
         await self.writer.stop()
         self.life.close()
