@@ -18,33 +18,37 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["IdSource", "new_id"]
 
-# Half the range stays free for counting up, more than a process makes in any millisecond.
-_COUNTER_START_BITS = 31
-_COUNTER_END = 1 << 32
-
 
 class IdSource:
-    """Makes ids that grow within this process, from any thread.
+    """Makes ids that grow within this process, from any thread. Lives as long as it.
 
     Args:
         now_ns: Wall clock in nanoseconds since the epoch. When it goes back, ids keep the
             last millisecond and count on.
         entropy: Gives that many random bytes.
+        counter_bits: Size of the counter, at most 32. It starts in the lower half, so the
+            upper one is free for one millisecond's ids; past its end comes the next
+            millisecond, early.
     """
 
-    __slots__ = ("_entropy", "_lock", "_now_ns", "_state")
+    __slots__ = ("_counter_end", "_entropy", "_lock", "_now_ns", "_state")
 
     def __init__(
         self,
         now_ns: Callable[[], int] = time.time_ns,
         entropy: Callable[[int], bytes] = os.urandom,
+        *,
+        counter_bits: int = 32,
     ) -> None:
         self._now_ns = now_ns
         self._entropy = entropy
-        self.forget()
+        self._counter_end = 1 << counter_bits
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            # A forked child would repeat its parent's ids.
+            os.register_at_fork(after_in_child=self._forget)
 
-    def forget(self) -> None:
-        """Drop all state. A forked child must, or it repeats its parent's ids."""
+    def _forget(self) -> None:
         # Serialises turning to a new millisecond. Made anew because a fork may happen
         # while another thread of the parent holds it.
         self._lock = threading.Lock()
@@ -66,16 +70,18 @@ class IdSource:
 
     def _turn(self, used_up: Iterator[int]) -> str:
         with self._lock:
-            millisecond, prefix, counter = self._state
+            millisecond, _, counter = self._state
             if counter is used_up:
                 millisecond = max(self._now_ns() // 1_000_000, millisecond + 1)
                 prefix, counter = self._draw(millisecond)
                 self._state = (millisecond, prefix, counter)
-            return f"{prefix}{next(counter):08x}"
+                return f"{prefix}{next(counter):08x}"
+        # Another thread has turned already.
+        return self.new_id()
 
     def _draw(self, millisecond: int) -> tuple[str, Iterator[int]]:
         bits = int.from_bytes(self._entropy(10), "big")
-        start = bits & ((1 << _COUNTER_START_BITS) - 1)
+        start = (bits & 0x7FFF_FFFF) % (self._counter_end // 2)
         random_a = bits >> 31 & 0xFFF
         random_b = bits >> 43 & 0x3FFF
         random_c = bits >> 57 & 0xFFFF
@@ -83,12 +89,10 @@ class IdSource:
             f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-7{random_a:03x}"
             f"-{0x8000 | random_b:04x}-{random_c:04x}"
         )
-        return prefix, iter(range(start, _COUNTER_END))
+        return prefix, iter(range(start, self._counter_end))
 
 
 _SOURCE = IdSource()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_SOURCE.forget)
 
 
 def new_id() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -158,10 +158,33 @@ def model_as_json(value: BaseModel) -> Any:
     """
     data = value.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
     again = build_model_from_json(type(value), data, value.model_fields_set)
-    # An equal string in the place of an Enum, say, shows in the text.
-    if again != value or repr(again) != repr(value):
+    if again != value or not _same_types(again, value):
         raise ValueError("its JSON form is not equal to it")
     return data
+
+
+def _same_types(one: Any, other: Any) -> bool:
+    """For equal values: no part is of another type, as a text in the place of a StrEnum."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, BaseModel):
+        one, other = one.__dict__, other.__dict__
+    elif is_dataclass(one):
+        names = _plan(type(one)).names
+        one, other = ([getattr(each, name, None) for name in names] for each in (one, other))
+    if isinstance(one, Mapping):
+        pairs = [*zip(one, other, strict=True), *((one[key], other[key]) for key in one)]
+    elif isinstance(one, (list, tuple)):
+        pairs = list(zip(one, other, strict=True))
+    elif isinstance(one, (set, frozenset)):
+        return sorted(map(_type_name, one)) == sorted(map(_type_name, other))
+    else:
+        return True
+    return all(_same_types(*pair) for pair in pairs)
+
+
+def _type_name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def build_model_from_json(cls: type[BaseModel], data: Any, fields_set: set[str]) -> BaseModel:

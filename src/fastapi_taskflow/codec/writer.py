@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection
 from enum import Enum, Flag
 from typing import Any, NoReturn
 
@@ -29,7 +29,6 @@ of the 200 levels that the JSON reader allows."""
 HOPEFUL = frozenset[type]({str, int, float, bool, type(None)})
 # Types whose every value has one.
 CAREFUL = frozenset[type]({bool, type(None)})
-_STR = frozenset({str})
 _LABEL_CHARACTERS = 40
 
 
@@ -57,10 +56,15 @@ class Writer:
             return write(self, value, depth)
         return _write_object(self, value, depth)
 
-    def items(self, values: Iterable[Any], depth: int) -> list[Any]:
+    def items(self, values: Collection[Any], depth: int) -> Collection[Any]:
         if depth >= MAX_DEPTH:
             _refuse_depth()
         atoms = self.atoms
+        for value in values:
+            if type(value) not in atoms:
+                break
+        else:
+            return values
         out: list[Any] = []
         try:
             for value in values:
@@ -70,17 +74,22 @@ class Writer:
             raise
         return out
 
-    def named(self, values: Mapping[str, Any], depth: int, form: str) -> dict[str, Any]:
+    def named(self, values: dict[str, Any], depth: int, form: str) -> dict[str, Any]:
         if depth >= MAX_DEPTH:
             _refuse_depth()
         atoms = self.atoms
+        for value in values.values():
+            if type(value) not in atoms:
+                break
+        else:
+            return values
         out: dict[str, Any] = {}
         key = ""
         try:
             for key, value in values.items():
                 out[key] = value if type(value) in atoms else self.value(value, depth + 1)
         except Refusal as refused:
-            refused.path.append(form.format(_label(key)))
+            refused.path.append(form.format(_shortened(key)))
             raise
         return out
 
@@ -90,20 +99,23 @@ def _refuse_depth() -> NoReturn:
 
 
 def _label(key: object) -> str:
-    if type(key) not in HOPEFUL:
-        return f"<{type(key).__name__}>"
-    text = repr(key)
+    if type(key) is str:
+        return repr(_shortened(key))
+    return repr(key) if type(key) in HOPEFUL else f"<{type(key).__name__}>"
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LABEL_CHARACTERS else f"{text[:_LABEL_CHARACTERS]}..."
 
 
 def write_dict(writer: Writer, value: dict[Any, Any], depth: int) -> Any:
     """The JSON form of a dict: an object if it can be one, else tagged pairs."""
-    if (
-        _STR.issuperset(map(type, value))
-        and "$" not in value
-        and (str in writer.atoms or not any(map(has_surrogates, value)))
-    ):
-        return writer.named(value, depth, "[{}]")
+    for key in value:
+        if type(key) is not str or key == "$":
+            break
+    else:
+        if str in writer.atoms or not any(map(has_surrogates, value)):
+            return writer.named(value, depth, "[{!r}]")
     return {"$": "dict", "v": _write_pairs(writer, value, depth)}
 
 
