@@ -1,0 +1,195 @@
+"""What is stored comes back equal and of the same type."""
+
+import json
+from datetime import UTC, datetime, time, timedelta, timezone
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from fastapi_taskflow.codec import MAX_DEPTH, TypeTable, decode, encode, fingerprint
+from tests.rules.shapes import Anything, Plain, calls, leaves, plain, sketch, table
+
+TYPES = table()
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@given(calls)
+def test_arguments_come_back_equal_and_of_the_same_type(call):
+    args, kwargs = call
+
+    payload = encode(args, kwargs, TYPES)
+
+    assert sketch(decode(payload, TYPES)) == sketch((args, kwargs))
+
+
+@given(calls)
+def test_a_payload_is_json_and_canonical(call):
+    payload = encode(*call, TYPES)
+
+    json.loads(payload, parse_constant=pytest.fail)
+    assert encode(*decode(payload, TYPES), TYPES) == payload
+
+
+@given(st.lists(plain).map(tuple), st.dictionaries(st.text(), plain))
+def test_plain_arguments_need_no_types(args, kwargs):
+    assert sketch(decode(encode(args, kwargs, TypeTable()), TypeTable())) == sketch((args, kwargs))
+
+
+@given(st.text(max_size=9000), leaves)
+def test_length_makes_no_difference(padding, value):
+    """Long payloads are written by another walk than short ones."""
+    args = (padding, value)
+
+    assert sketch(decode(encode(args, {}, TYPES), TYPES)) == sketch((args, {}))
+
+
+EDGES = [
+    *(0.0, -0.0, 1.0, 1e22, 5e-324, 1.7976931348623157e308, float("-inf")),
+    *(True, 1, 2**63, -(2**64), 10**617, 10**4299, 10**4300, -(10**20000)),
+    *("", "\ud83d\ude00", "\U0001f600", "\udfff\ud800", "\u2028", '{"$":"int"}'),
+    *((), ((),), [[]], {}, set(), frozenset(), b"", b"\x00\xff"),
+    *({"$": 1}, {"$": "tuple", "v": []}, {"\ud800": 1}, {"": ""}, {1: 2, "1": 3, None: 4}),
+    *({(1, (2,)): frozenset({(3,)})}, {b"k": {1.5: Decimal(1)}}, {True: 1}, {1: True}),
+    *(Decimal("NaN"), Decimal("-Infinity"), Decimal("-0"), Decimal("1.00"), Decimal("1E+999")),
+    *(timedelta.max, timedelta.min, timedelta(microseconds=-1)),
+    *(
+        datetime.max.replace(tzinfo=UTC),
+        datetime.min.replace(tzinfo=UTC),
+        time(23, 59, 59, 999999, fold=1),
+    ),
+    datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+    datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=0),
+    datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1, seconds=1, microseconds=1))),
+    time(1, tzinfo=BERLIN),
+    time(1, tzinfo=timezone(timedelta(hours=-3))),
+]
+
+
+@pytest.mark.parametrize(
+    "value", EDGES, ids=[f"{type(edge).__name__}-{n}" for n, edge in enumerate(EDGES)]
+)
+def test_an_edge_comes_back(value):
+    assert sketch(decode(encode((value,), {}, TYPES), TYPES)) == sketch(((value,), {}))
+
+
+@pytest.mark.parametrize("name", ["$", "v", "\ud800", "self", "func"])
+def test_a_keyword_may_have_any_name(name):
+    assert decode(encode((), {name: 1}, TYPES), TYPES) == ((), {name: 1})
+
+
+def test_a_zone_comes_back_as_the_zone_and_not_as_its_offset():
+    summer = datetime(2026, 7, 1, 12, tzinfo=BERLIN)
+
+    (back,), _ = decode(encode((summer,), {}, TYPES), TYPES)
+
+    assert back.tzinfo is BERLIN
+    assert back + timedelta(days=180) == datetime(2026, 12, 28, 12, tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00-09:30"])
+def test_a_time_from_a_request_body_can_be_stored(text):
+    """Pydantic's own class of offsets is neither a ZoneInfo nor a `datetime.timezone`."""
+    moment = TypeAdapter(datetime).validate_python(text)
+
+    (back,), _ = decode(encode((moment,), {}, TYPES), TYPES)
+
+    assert back == moment
+    assert back.utcoffset() == moment.utcoffset()
+
+
+def nested(container, depth):
+    value = container(None)
+    for _ in range(depth - 1):
+        value = container(value)
+    return value
+
+
+CONTAINERS = {
+    "list": lambda inner: [inner],
+    "tuple": lambda inner: (inner,),
+    "object": lambda inner: {"k": inner},
+    "pairs": lambda inner: {1: inner},
+    "frozenset": lambda inner: frozenset({inner}),
+    "dataclass": lambda inner: Plain(1, parts=inner),
+    "model": lambda inner: Anything(value=inner),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+def test_values_as_deep_as_allowed_come_back(container):
+    value = nested(container, MAX_DEPTH - 1)
+
+    assert decode(encode((value,), {}, TYPES), TYPES) == ((value,), {})
+
+
+def test_decoding_gives_new_objects():
+    given_list = [1]
+
+    (back,), _ = decode(encode((given_list,), {}, TYPES), TYPES)
+
+    assert back is not given_list
+
+
+# Fingerprints
+
+
+def shuffled(value):
+    """The same value with every dict filled the other way round."""
+    if type(value) is dict:
+        return {key: shuffled(item) for key, item in reversed(value.items())}
+    if type(value) in (list, tuple):
+        return type(value)(map(shuffled, value))
+    return value
+
+
+@given(calls)
+def test_the_order_of_dicts_does_not_change_a_fingerprint(call):
+    args, kwargs = call
+
+    one = fingerprint("f", encode(args, kwargs, TYPES))
+    other = fingerprint("f", encode(shuffled(args), shuffled(kwargs), TYPES))
+
+    assert one == other
+    assert len(one) == 32
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (((1,), {}), ((1.0,), {})),
+        (((1,), {}), ((True,), {})),
+        ((((1,),), {}), (([1],), {})),
+        ((({1},), {}), ((frozenset({1}),), {})),
+        (((1, 2), {}), ((2, 1), {})),
+        (((1,), {}), ((), {"a": 1})),
+        ((("a",), {}), ((b"a",), {})),
+    ],
+)
+def test_fingerprints_tell_types_and_places_apart(one, other):
+    assert fingerprint("f", encode(*one, TYPES)) != fingerprint("f", encode(*other, TYPES))
+
+
+def test_fingerprints_tell_functions_apart():
+    payload = encode((1,), {}, TYPES)
+
+    assert fingerprint("f", payload) != fingerprint("g", payload)
+    assert fingerprint("f", payload) == fingerprint("f", payload)
+
+
+def test_the_order_within_a_dict_in_a_set_of_keys_does_not_matter():
+    one = {(1, "a"): {"x": 1, "y": 2}, (2, "b"): {3: 4, 5: 6}}
+    other = {(2, "b"): {5: 6, 3: 4}, (1, "a"): {"y": 2, "x": 1}}
+
+    assert fingerprint("f", encode((one,), {}, TYPES)) == fingerprint(
+        "f", encode((other,), {}, TYPES)
+    )
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x80\x04", b"[", b"[" * 9_000], ids=len)
+def test_what_is_no_payload_has_a_fingerprint_of_its_bytes(payload):
+    assert fingerprint("f", payload) == fingerprint("f", payload)
+    assert fingerprint("f", payload) != fingerprint("f", payload + b"x")

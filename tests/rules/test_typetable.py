@@ -1,0 +1,270 @@
+"""Which classes a registered function makes known."""
+
+import enum
+import re
+import sys
+import types as stdlib_types
+from collections.abc import Callable, Sequence  # noqa: F401  (named in a text)
+from dataclasses import dataclass, make_dataclass
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NewType,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+)
+
+import pytest
+from pydantic import BaseModel
+
+from fastapi_taskflow.codec import TypeTable
+from fastapi_taskflow.models import TaskConfig
+from fastapi_taskflow.registry import TaskRegistry
+
+if TYPE_CHECKING:
+    from nowhere import Invisible  # type: ignore[import-not-found]
+
+T = TypeVar("T")
+
+
+class Wanted(enum.Enum):
+    A = 1
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
+
+
+class Envelope(BaseModel, Generic[T]):
+    content: T
+
+
+@dataclass
+class Holder:
+    inner: "list[Wanted]"
+
+
+class Model(BaseModel):
+    inner: dict[str, Wanted | None]
+
+
+class Typed(TypedDict):
+    inner: Wanted
+
+
+Renamed = NewType("Renamed", Wanted)
+Bound = TypeVar("Bound", bound=Wanted)
+Constrained = TypeVar("Constrained", Wanted, Holder)
+
+
+class Unrelated(enum.Enum):
+    A = 1
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Wanted,
+        "Wanted",
+        Wanted | None,
+        Optional[Wanted],  # noqa: UP045  (another form of it)
+        Union[int, Wanted],  # noqa: UP007
+        list[Wanted],
+        list["Wanted"],
+        "Sequence[tuple[Wanted, ...]]",
+        dict[str, list[set[Wanted]]],
+        Annotated[Wanted, object()],
+        Annotated[list[Annotated[Wanted, "x"]], {}],
+        Literal[Wanted.A, 3],
+        Callable[[Wanted], int],
+        type[Wanted],
+        Renamed,
+        Bound,
+        Constrained,
+        Typed,
+        Holder,
+        list[Holder],
+        Model,
+        Box[Wanted],
+        Box[list[Wanted]],
+        Envelope[Wanted],
+    ],
+    ids=lambda hint: re.sub(" at 0x[0-9a-f]+", "", str(hint)),
+)
+def test_a_class_is_reached_through(hint):
+    def func(argument): ...
+
+    func.__annotations__ = {"argument": hint}
+    table = TypeTable()
+    table.note(func)
+
+    name = table.name_of(Wanted)
+
+    assert name == f"{__name__}:Wanted"
+    assert table.find(name) is Wanted
+    assert table.name_of(Unrelated) is None
+    assert table.find(f"{__name__}:Unrelated") is None
+
+
+def test_a_generic_class_is_reached_itself():
+    def func(one: Box[int], other: Envelope[int]): ...
+
+    table = TypeTable()
+    table.note(func)
+
+    assert table.name_of(Box) == f"{__name__}:Box"
+    assert table.name_of(Envelope[int]) == f"{__name__}:Envelope[int]"
+
+
+def test_reading_by_name_first_finds_it_too():
+    def func(argument: Wanted): ...
+
+    table = TypeTable()
+    table.note(func)
+
+    assert table.find(f"{__name__}:Wanted") is Wanted
+
+
+def test_the_returned_class_is_reached():
+    def func() -> Wanted:
+        return Wanted.A
+
+    table = TypeTable()
+    table.note(func)
+
+    assert table.name_of(Wanted) is not None
+
+
+def test_annotations_of_every_kind_of_callable_are_read():
+    class Call:
+        def __call__(self, argument: Wanted): ...
+
+        def method(self, argument: Wanted): ...
+
+    for func in (Call(), Call().method, partial(Call().method), partial(Call())):
+        table = TypeTable()
+        table.note(func)
+        assert table.name_of(Wanted) is not None, func
+
+
+def test_an_annotation_may_name_what_is_defined_later(monkeypatch):
+    def func(argument): ...
+
+    func.__annotations__ = {"argument": "Later"}
+
+    table = TypeTable()
+    table.note(func)
+    assert table.find(f"{__name__}:Later") is None
+
+    later = make_dataclass("Later", [("inner", Wanted)], namespace={"__module__": __name__})
+    monkeypatch.setitem(globals(), "Later", later)
+
+    assert table.name_of(later) is not None
+    assert table.name_of(Wanted) is not None
+
+
+def test_a_field_may_name_what_is_defined_later(monkeypatch):
+    holder = make_dataclass("Early", [("inner", "LaterInner")], namespace={"__module__": __name__})
+    table = TypeTable()
+    table.add(holder)
+    assert table.find(f"{__name__}:LaterInner") is None
+
+    later = make_dataclass("LaterInner", [], namespace={"__module__": __name__})
+    monkeypatch.setitem(globals(), "LaterInner", later)
+
+    assert table.name_of(later) is not None
+
+
+def test_a_model_may_name_what_is_defined_later(monkeypatch):
+    class Early(BaseModel):
+        inner: "LaterModel"  # noqa: F821  (it is the point)
+
+    table = TypeTable()
+    table.add(Early)
+    assert table.find(f"{__name__}:LaterModel") is None
+
+    later = type("LaterModel", (BaseModel,), {"__module__": __name__})
+    monkeypatch.setitem(globals(), "LaterModel", later)
+
+    assert table.name_of(later) is not None
+
+
+def test_an_annotation_that_cannot_be_resolved_does_not_hide_the_others():
+    def func(one: "Invisible", other: "Wanted", third: "1 / 0", fourth: "[") -> "Invisible": ...  # noqa: F722
+
+    table = TypeTable()
+    table.note(func)
+
+    assert table.name_of(Wanted) is not None
+
+
+def test_a_field_that_cannot_be_resolved_does_not_hide_the_others():
+    broken = make_dataclass(
+        "Broken", [("a", "Invisible"), ("b", "Wanted")], namespace={"__module__": __name__}
+    )
+    table = TypeTable()
+    table.add(broken)
+
+    assert table.name_of(broken) is not None
+    assert table.name_of(Wanted) is not None
+
+
+def test_annotations_may_name_classes_of_the_enclosing_function():
+    class Local(enum.Enum):
+        A = 1
+
+    def func(argument: "list[Local]"):
+        return Local
+
+    func.__annotations__ = {"argument": "list[Local]"}
+    table = TypeTable()
+    table.note(func)
+
+    assert table.name_of(Local) is not None
+
+
+def test_classes_that_contain_each_other_are_read_once():
+    @dataclass
+    class Node:
+        children: "list[Node]"
+        wanted: Wanted
+
+    Node.__annotations__["children"] = list[Node]
+    table = TypeTable()
+
+    table.add(Node)
+
+    assert table.name_of(Node) is not None
+    assert table.name_of(Wanted) is not None
+
+
+def test_registration_never_fails_for_an_annotation():
+    def func(argument: "no such thing(") -> Any: ...  # noqa: F722  (it is the point)
+
+    registry = TaskRegistry()
+    registry.register(func, TaskConfig())
+
+    assert registry.types.name_of(Wanted) is None
+
+
+def test_a_class_of_the_started_program_has_the_name_by_which_others_import_it(monkeypatch):
+    main = stdlib_types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    order = make_dataclass("Order", [], namespace={"__module__": "__main__"})
+
+    def name(**attributes):
+        vars(main).update(attributes)
+        table = TypeTable()
+        table.add(order)
+        return table.name_of(order)
+
+    assert name(__spec__=None) == "__main__:Order"
+    assert name(__file__="/srv/shop.py") == "shop:Order"
+    assert name(__spec__=stdlib_types.SimpleNamespace(name="apps.shop")) == "apps.shop:Order"
