@@ -132,10 +132,11 @@ async def test_an_instance_declared_dead_goes_on_under_a_new_id(
         # The stranger dies holding both; the engine's new self takes them over in turn.
         assert await ended(tasks, requeued) is TaskStatus.SUCCESS
         assert await ended(tasks, plain) is TaskStatus.INTERRUPTED
-        history = await tasks.operations.attempts(plain)
+        inspection = await tasks.operations.inspect(plain)
         await stranger.backend.close()
 
-    assert any(attempt.late for attempt in history)
+    assert inspection is not None
+    assert any(attempt.late for attempt in inspection.attempts)
     assert len(seen) == 2
     assert seen[1] > seen[0]
 
