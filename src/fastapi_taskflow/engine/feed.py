@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # About 5 MB of events; at 10,000 events/s an observer may stall for a second.
 _CAPACITY = 10_000
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 
 
 class Feed:

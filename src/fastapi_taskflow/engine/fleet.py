@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Other instances may change the store hundreds of times a second.
 _SHORTEST_ROUND_SECONDS = 0.05
+# A store that is down must not keep the process from ending.
+_GOODBYE_SECONDS = 0.5
 
 
 class Fleet:
@@ -44,6 +47,7 @@ class Fleet:
         self._recovery = Recovery(
             engine.backend,
             engine.clock,
+            interval=engine.settings.heartbeat_interval,
             instance=lambda: self.instance_id,
             recovered=engine.interventions.recovered,
         )
@@ -60,8 +64,12 @@ class Fleet:
     async def stop(self) -> None:
         """Say goodbye; the store must not hold anything for this instance any more."""
         if self._presence is not None:
-            await self._presence.stopped(1.0)
-        await self._backend.retire(self.instance_id)
+            await self._presence.stopped(_GOODBYE_SECONDS)
+        try:
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._backend.retire(self.instance_id)
+        except Exception as exc:  # without a goodbye the others will find it dead
+            logger.warning("Instance %s could not say goodbye: %s", self.instance_id, exc)
 
     def hint(self) -> None:
         """Another instance may have changed something."""
@@ -116,9 +124,8 @@ class Fleet:
     def _beaten(self, instance: str, alive: bool | None) -> None:
         if instance != self.instance_id or self._engine.draining:
             return
-        if alive is None:
-            self._recovery.reset()
-        elif not alive:
+        self._recovery.beaten(stored=bool(alive))
+        if alive is False:
             self._supervisor.spawn(self._take_new_id(), "rebirth")
 
     async def _take_new_id(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -199,6 +200,9 @@ class Flow:
             engine.feed.line(
                 attempt.task, message, level, engine.clock.now(), attempt.number, extra
             )
+        if threading.get_ident() == engine.thread_id:
+            engine.mirror.talked(attempt.task)
+            return
         with suppress(RuntimeError):  # a stuck thread talks after its loop is gone
             self._loop.call_soon_threadsafe(engine.mirror.talked, attempt.task)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Claimed, Peer
 from fastapi_taskflow.clock import Clock
@@ -23,18 +24,19 @@ logger = logging.getLogger(__name__)
 _BATCH = 200
 
 
-class _Stopwatch:
-    __slots__ = ("counter", "since")
+class _Stopwatch(NamedTuple):
+    """A peer's counter, since when it has stood, and our own count of beats then."""
 
-    def __init__(self, counter: int, since: float) -> None:
-        self.counter = counter
-        self.since = since
+    counter: int
+    since: float
+    beats: int
 
 
 class Recovery:
     """Watches the other instances.
 
     Args:
+        interval: Seconds between two of our own heartbeats.
         recovered: Takes over a dead instance's task: PENDING (never started) or RUNNING.
     """
 
@@ -43,6 +45,7 @@ class Recovery:
         backend: Backend,
         clock: Clock,
         *,
+        interval: float,
         instance: Callable[[], str],
         recovered: Callable[[Claimed], None],
     ) -> None:
@@ -50,13 +53,18 @@ class Recovery:
         self._clock = clock
         self._instance = instance
         self._recovered = recovered
+        self._interval = interval
+        self._beats = 0
         self._watches: dict[str, _Stopwatch] = {}
         # Rows that the store said are ours while we did not hold them, at the last look.
         self._strays: frozenset[tuple[str, int]] = frozenset()
 
-    def reset(self) -> None:
-        """Our own heartbeat failed: standstill of others proves nothing until it works."""
-        self._watches.clear()
+    def beaten(self, *, stored: bool) -> None:
+        """Our own heartbeat was stored, or failed: then standstill of others proves nothing."""
+        if stored:
+            self._beats += 1
+        else:
+            self._watches.clear()
 
     async def look(self, peers: Sequence[Peer]) -> None:
         """Recover from every peer that is dead."""
@@ -86,9 +94,13 @@ class Recovery:
         now = self._clock.monotonic()
         watch = self._watches.get(peer.info.instance_id)
         if watch is None or watch.counter != peer.counter:
-            self._watches[peer.info.instance_id] = _Stopwatch(peer.counter, now)
+            watch = _Stopwatch(peer.counter, now, self._beats)
+            self._watches[peer.info.instance_id] = watch
             return False
-        return now - watch.since >= peer.info.ttl
+        # If this process itself was frozen (with the whole machine, say), its clock ran on
+        # and its heart did not: then the peer gets as many beats as we had.
+        beats = peer.info.ttl / self._interval - 1
+        return now - watch.since >= peer.info.ttl and self._beats - watch.beats >= beats
 
     async def _take_over(self, peer: Peer) -> None:
         dead = peer.info.instance_id
