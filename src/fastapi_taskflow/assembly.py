@@ -51,7 +51,7 @@ def choose_backend(
         )
     if snapshot_db is None:
         return None
-    return SqliteBackend(snapshot_db, table_prefix=table_prefix)
+    return SqliteBackend(os.fspath(snapshot_db), table_prefix=table_prefix)
 
 
 def _backend_from_url(url: str, table_prefix: str) -> Backend:
