@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fastapi_taskflow.backends.base import Admission, Inserted, NewTask, Stored
+from fastapi_taskflow.backends.base import Admission, NewTask
 from fastapi_taskflow.backends.sqlite.judgement import (
     Desk,
     Draft,
@@ -20,9 +20,8 @@ from fastapi_taskflow.backends.sqlite.judgement import (
     Holder,
     Known,
     Original,
-    owner_of,
 )
-from fastapi_taskflow.backends.sqlite.rows import INSERT, Entry, new_row
+from fastapi_taskflow.backends.sqlite.rows import INSERT, new_row
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -89,20 +88,14 @@ def insert(tx: Transaction, terms: Terms, groups: Sequence[Sequence[NewTask]]) -
     """
     limits = dict(terms.limits)
     careful = tx.careful or any(task.retry_of is not None for group in groups for task in group)
-    judged = [group for group in groups if careful or not _is_plain(group, limits)]
-    if not judged:
-        _store(tx, [task for group in groups for task in group])
-        return [_accepted(tx, group) for group in groups]
-    desk = Desk(_facts(tx, judged, limits), limits)
-    answers: list[Admission] = []
-    plain: list[NewTask] = []
-    for group in groups:
-        if careful or not _is_plain(group, limits):
-            answers.append(desk.judge(group))
-        else:
-            plain.extend(group)
-            answers.append(_accepted(tx, group))
-    _store(tx, plain)
+    plain = [not careful and _is_plain(group, limits) for group in groups]
+    judged = [group for group, is_plain in zip(groups, plain, strict=True) if not is_plain]
+    facts = _facts(tx, judged, limits) if judged else Facts({}, {}, {}, {}, {}, tx.alive)
+    desk = Desk(facts, limits)
+    answers = [
+        desk.accept(group) if is_plain else desk.judge(group)
+        for group, is_plain in zip(groups, plain, strict=True)
+    ]
     _write(tx, desk.draft, terms.key_ttl)
     return answers
 
@@ -112,41 +105,6 @@ def _is_plain(group: Sequence[NewTask], limits: Mapping[str, int]) -> bool:
         if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
             return False
     return True
-
-
-def _accepted(tx: Transaction, group: Sequence[NewTask]) -> Stored:
-    return Stored(
-        tuple(
-            Inserted(task.task_id, False, 0 if owner_of(task, tx.alive) is None else 1)
-            for task in group
-        )
-    )
-
-
-def _store(tx: Transaction, tasks: Sequence[NewTask]) -> None:
-    """Store new PENDING tasks that nobody objects to."""
-    if not tasks:
-        return
-    now, seq = tx.now, last_seq(tx)
-    _insert_rows(
-        tx,
-        [
-            new_row(number, Entry(task, TaskStatus.PENDING, owner_of(task, tx.alive)), now)
-            for number, task in enumerate(tasks, seq + 1)
-        ],
-    )
-    write_tags(tx, list(enumerate(tasks, seq + 1)))
-    for task in tasks:
-        tx.counters.move((task.queue, task.func_name), None, _PENDING, waits=1)
-
-
-def _insert_rows(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
-    try:
-        tx.write(INSERT, rows)
-    except sqlite3.IntegrityError as exc:
-        if tx.careful:
-            raise
-        raise MustLook from exc
 
 
 def last_seq(tx: Transaction) -> int:
@@ -191,24 +149,33 @@ def _facts(
 def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
     seq = last_seq(tx)
     entries = list(enumerate(draft.entries, seq + 1))
-    _insert_rows(tx, [new_row(number, entry, tx.now) for number, entry in entries])
-    write_tags(tx, [(number, entry.task) for number, entry in entries])
+    try:
+        tx.write(INSERT, [new_row(number, entry, tx.now) for number, entry in entries])
+    except sqlite3.IntegrityError as exc:
+        if tx.careful:
+            raise
+        raise MustLook from exc
+    write_tags(tx, [(number, entry.task) for number, entry in entries if entry.task.tags])
     for entry in draft.entries:
         kind = entry.task.queue, entry.task.func_name
         if entry.status is TaskStatus.PENDING:
             tx.counters.move(kind, None, _PENDING, waits=1)
         else:
             tx.counters.move(kind, None, _REJECTED)
-    if draft.keys:
-        tx.run(_EXPIRE, (tx.now,))
-        tx.write(
-            _TAKE,
-            [(key, one.task_id, one.fingerprint, key_ttl, None) for key, one in draft.keys.items()],
-        )
-    tx.write(_ALIAS, list(draft.aliases.items()))
+    _write_keys(tx, draft, key_ttl)
     for original, retried_as in draft.linked:
         tx.run(_LINK, (retried_as, original.task_id))
     for original in draft.replaced:
         for statement in _DELETE:
             tx.run(statement, (original.task_id,))
         tx.counters.move((original.queue, original.func), CODES[original.status], None)
+
+
+def _write_keys(tx: Transaction, draft: Draft, ttl: int) -> None:
+    if draft.keys:
+        tx.run(_EXPIRE, (tx.now,))
+        tx.write(
+            _TAKE,
+            [(key, one.task_id, one.fingerprint, ttl, None) for key, one in draft.keys.items()],
+        )
+    tx.write(_ALIAS, list(draft.aliases.items()))

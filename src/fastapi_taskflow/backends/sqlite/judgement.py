@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.sqlite.rows import Entry
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import RETRYABLE
 
-__all__ = ["Desk", "Draft", "Facts", "Holder", "Known", "Original", "owner_of"]
+__all__ = ["Desk", "Draft", "Facts", "Holder", "Known", "Original"]
 
 
 class Known(NamedTuple):
@@ -100,7 +100,7 @@ class _Refused(Exception):
         self.answer = answer
 
 
-def owner_of(task: NewTask, alive: frozenset[str]) -> str | None:
+def _owner_of(task: NewTask, alive: frozenset[str]) -> str | None:
     """Who holds a new task: a durable one whose owner is not alive is free."""
     owner = task.owner
     return owner if owner is None or not task.persist or owner in alive else None
@@ -121,6 +121,15 @@ class Desk:
         # How to take the facts of the group at hand back: mapping, key, what was there.
         self._undo: list[tuple[dict[str, Any], str, Any]] = []
         self.draft = Draft()
+
+    def accept(self, group: Sequence[NewTask]) -> Stored:
+        """Take a group that nothing speaks against: no key, no limit, no retry."""
+        owners = [_owner_of(task, self._facts.alive) for task in group]
+        pairs = list(zip(group, owners, strict=True))
+        self.draft.entries += [Entry(task, TaskStatus.PENDING, owner) for task, owner in pairs]
+        return Stored(
+            tuple([Inserted(task.task_id, False, int(owner is not None)) for task, owner in pairs])
+        )
 
     def judge(self, group: Sequence[NewTask]) -> Admission:
         """Accept the group wholly, or not at all."""
@@ -185,7 +194,7 @@ class Desk:
         self, task: NewTask, original: Original | None, key: str | None, fingerprint: bytes | None
     ) -> Inserted:
         facts, draft = self._facts, self._draft
-        owner = owner_of(task, facts.alive)
+        owner = _owner_of(task, facts.alive)
         born = 0 if owner is None else 1
         retry_of = None if original is None else original.task_id
         entry = Entry(task, TaskStatus.PENDING, owner, key, fingerprint, retry_of)

@@ -23,6 +23,7 @@ __all__ = [
     "SEQ",
     "Entry",
     "claimed",
+    "due_time",
     "moment",
     "new_row",
     "span",
@@ -81,10 +82,15 @@ class Entry(NamedTuple):
     retry_of: str | None = None
 
 
+def due_time(now: int, seconds: float) -> int:
+    """So many seconds from now, within the calendar."""
+    return min(now + span(seconds), _LATEST)
+
+
 def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
     """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
     task, status, owner, key, fingerprint, retry_of = entry
-    due_at = now + span(task.delay) if task.due_at is None else to_micros(task.due_at)
+    due_at = due_time(now, task.delay) if task.due_at is None else to_micros(task.due_at)
     fence = 0 if owner is None else 1
     return (
         seq,
@@ -92,7 +98,7 @@ def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
         fence,
         owner,
         fence,
-        min(due_at, _LATEST),
+        due_at,
         None if status is TaskStatus.PENDING else now,
         task.task_id,
         task.queue,
@@ -120,43 +126,15 @@ def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:
         elapsed, payload, persist, requeue, failures, interruptions, fence, owner, asked, _,
     ) = row  # fmt: skip
     record = TaskRecord(
-        task_id,
-        func,
-        STATES[state],
-        (),
-        {},
-        from_micros(created_at),
-        moment(start_at),
-        moment(end_at),
-        retries_used,
-        error,
-        [] if logs is None else logs,
-        stacktrace,
-        key,
-        json.loads(tags) if tags else {},
-        None,
-        source,
-        priority,
-        executor,
-        queue,
-        retry_of,
-        retried_as,
-        None,
-        instance,
-        moment(due_at),
-        elapsed,
-    )
+        task_id, func, STATES[state], (), {}, from_micros(created_at), moment(start_at),
+        moment(end_at), retries_used, error, [] if logs is None else logs, stacktrace, key,
+        json.loads(tags) if tags else {}, None, source, priority, executor, queue, retry_of,
+        retried_as, None, instance, moment(due_at), elapsed,
+    )  # fmt: skip
     return StoredTask(
-        record,
-        payload,
-        bool(persist),
-        bool(requeue),
-        failures,
-        interruptions,
-        fence,
-        owner,
+        record, payload, bool(persist), bool(requeue), failures, interruptions, fence, owner,
         bool(asked),
-    )
+    )  # fmt: skip
 
 
 def claimed(row: Sequence[Any], logs: list[str] | None = None) -> Claimed:
