@@ -32,7 +32,7 @@ test-floor: .venv-floor/.test ## all tests on the oldest supported versions
 check: $(VENV)/.dev ## style, types, imports between the floors
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python -m mypy
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
 
