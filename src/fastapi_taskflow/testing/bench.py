@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from fastapi_taskflow.testing.conformance.harness import ignore
 from fastapi_taskflow.testing.drafts import QUEUES, SHORTEST_TTL, Draft, State
 from fastapi_taskflow.testing.laws import Laws
 from fastapi_taskflow.testing.model import Model, comparable, insert
+from fastapi_taskflow.testing.places import new_place
 
 __all__ = ["Bench", "pick"]
 
@@ -72,7 +72,7 @@ class Bench(RuleBasedStateMachine):
         self.born: set[str] = set()
         # Tasks whose history may have changed in this step.
         self.touched: set[str] = set()
-        self.place = tempfile.TemporaryDirectory()
+        self.place = new_place()
         self.runner = asyncio.Runner()
         self.backend = self.make_backend(self.clock, Path(self.place.name))
         self.run(self.backend.open(ignore))
@@ -114,11 +114,13 @@ class Bench(RuleBasedStateMachine):
     # Things to send
 
     def new_task(self, draft: Draft) -> NewTask:
-        known = list(self.model.tasks)
+        stored = list(self.model.tasks.values())
+        if draft.known is not None and stored:
+            return pick(stored, draft.known).new
         light = draft.tier == "light" and bool(self.alive())
         owner = pick(self.alive(), draft.owner) if light else self.any_instance(draft.owner)
         new = NewTask(
-            pick(known, draft.known) if draft.known and known else self.next_name("task-"),
+            self.next_name("task-"),
             draft.func_name,
             b"payload",
             draft.queue,
@@ -140,7 +142,8 @@ class Bench(RuleBasedStateMachine):
 
     def snapshot(self, state: State, owner: str) -> Snapshot:
         """A state of a light task that is stored already, or of a new one."""
-        stored = [one for one in self.lights if one.task_id in self.model.tasks]
+        tasks = self.model.tasks.values()
+        stored = [one for one in self.lights if any(one is task.new for task in tasks)]
         if state.task is None or not stored:
             new = NewTask(
                 self.next_name("task-"),

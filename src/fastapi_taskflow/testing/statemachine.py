@@ -44,8 +44,8 @@ def profile() -> settings:
     """
     wanted = os.environ.get("TASKFLOW_MODEL_EXAMPLES")
     return settings(
-        max_examples=int(wanted or 40),
-        stateful_step_count=60 if wanted else 30,
+        max_examples=int(wanted or 100),
+        stateful_step_count=60 if wanted else 40,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

@@ -104,11 +104,11 @@ class MemoryBackend(Backend):
     async def claim(self, request: ClaimRequest) -> list[Claimed]:
         with self._lock:
             table = self._table
+            if request.instance not in self._fleet:
+                return []
             again = table.claims.get(request.claim_id)
             if again is not None:
                 return [row.claimed() for row in again.values()]
-            if request.instance not in self._fleet:
-                return []
             rows = table.agenda.take(request, self._paused(), self._clock.now())
             if rows:
                 table.claims[request.claim_id] = {row.seq: row for row in rows}

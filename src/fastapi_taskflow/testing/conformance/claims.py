@@ -21,6 +21,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     end,
     find,
     ids,
+    keyed,
     recover_all,
     request,
     running,
@@ -187,6 +188,15 @@ class ClaimOrder(Conformance):
         assert [one for batch in got for one in ids(batch)] == [
             new.task_id for new in wanted.values()
         ]
+
+    async def test_groups_of_one_call_arrive_in_their_order(self, backend: Backend) -> None:
+        await accept(backend, keyed("held"))
+        groups = [[keyed("k")], [task()], [keyed("held")], [task(), keyed("l")], [task()]]
+        arrivals = [new.task_id for n in (0, 1, 3, 4) for new in groups[n]]
+
+        await backend.insert(groups)
+
+        assert ids(await claim(backend))[1:] == arrivals
 
     async def test_a_huge_priority_is_still_in_order(self, backend: Backend) -> None:
         low, high = task(priority=-(2**31)), task(priority=2**31 - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.testing.places import new_place
 
 # Two instances that the `backend` fixture enlists.
 A = "instance-a"
@@ -64,9 +65,14 @@ class Conformance:
         return ManualClock()
 
     @pytest.fixture
-    async def store(self, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Backend]:
+    def place(self) -> Iterator[Path]:
+        with new_place() as name:
+            yield Path(name)
+
+    @pytest.fixture
+    async def store(self, clock: ManualClock, place: Path) -> AsyncIterator[Backend]:
         """An open backend that nobody has enlisted in."""
-        backend = self.make_backend(clock, tmp_path)
+        backend = self.make_backend(clock, place)
         await backend.open(ignore)
         yield backend
         await backend.close()
@@ -80,10 +86,10 @@ class Conformance:
 
     @pytest.fixture
     async def second(
-        self, backend: Backend, clock: ManualClock, tmp_path: Path
+        self, backend: Backend, clock: ManualClock, place: Path
     ) -> AsyncIterator[Backend]:
         """A second open handle to the store of ``backend``."""
-        other = self.open_second(backend, clock, tmp_path)
+        other = self.open_second(backend, clock, place)
         await other.open(ignore)
         yield other
         await other.close()

@@ -69,12 +69,12 @@ class Model:
     # Claims
 
     def claim(self, request: ClaimRequest) -> list[Lease]:
-        again = [self.tasks[one] for one in self.claims.get(request.claim_id, [])]
-        again = [task for task in again if task.claim_id == request.claim_id]
-        if again:
-            return [Lease(task.new.task_id, task.fence) for task in again]
         if not self.alive(request.instance):
             return []
+        known = [self.tasks.get(one) for one in self.claims.get(request.claim_id, [])]
+        again = [task for task in known if task and task.claim_id == request.claim_id]
+        if again:
+            return [Lease(task.new.task_id, task.fence) for task in again]
         taken = self._choose(request)
         self.claims[request.claim_id] = [task.new.task_id for task in taken]
         for task in taken:
