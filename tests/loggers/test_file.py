@@ -218,7 +218,7 @@ async def main(path, name):
     logger = FileLogger(path, max_bytes=2000, backup_count=500)
     print("ready", flush=True)
     sys.stdin.readline()
-    for n in range(300):
+    for n in range(200):
         await logger.on_log(LogEvent("0" * 36, "f", f"{name}-{n}", "info", datetime.now(UTC), 0))
     await logger.close()
 
@@ -242,7 +242,7 @@ def test_processes_that_share_a_file_lose_no_line_and_tear_none(tmp_path, path):
 
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     written = sorted(m for file in tmp_path.iterdir() for m in messages(file))
-    assert written == sorted(f"{name}-{n}" for name in "abc" for n in range(300))
+    assert written == sorted(f"{name}-{n}" for name in "abc" for n in range(200))
 
 
 class Stuck:

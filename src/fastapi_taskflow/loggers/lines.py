@@ -26,7 +26,7 @@ def escape(text: str) -> str:
     >>> escape("two\nlines")
     'two\\nlines'
     """
-    # None of the marks is printable; nearly every text is, and is known for it at a tenth of the cost.
+    # None of the marks is printable. Nearly every text is, and asking is ten times cheaper.
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
