@@ -10,6 +10,7 @@ from fastapi import BackgroundTasks
 from starlette.background import BackgroundTask
 
 from fastapi_taskflow.calls import TaskCall, bound
+from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.engine.intake import Options
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.unit import Unit
@@ -34,8 +35,9 @@ class ManagedBackgroundTasks(BackgroundTasks):
     """
 
     # A request's stock object becomes this class by assignment of `__class__`, so there
-    # must be no slots, and `_bind` stands in for `__init__`.
+    # must be no slots, and `bind` stands in for `__init__`.
     _manager: TaskManager
+    _chain: Chain
     _unit: Unit | None
 
     def __init__(
@@ -44,22 +46,25 @@ class ManagedBackgroundTasks(BackgroundTasks):
         super().__init__()
         if background_tasks is not None:
             self.tasks = background_tasks.tasks
-        self.bind(task_manager)
+        match background_tasks:
+            case None:
+                chain = Chain(Bond.CALL)
+            case ManagedBackgroundTasks():
+                chain = background_tasks.chain
+            case _:
+                chain = Chain(Bond.NONE)
+        self.bind(task_manager, chain)
 
-    def bind(self, task_manager: TaskManager) -> Unit | None:
-        """Make the tasks of this object managed; gives its unit of work.
-
-        None while no engine runs: then tasks run as FastAPI would run them.
-        """
+    def bind(self, task_manager: TaskManager, chain: Chain) -> None:
+        """Make the tasks of this object managed."""
         self._manager = task_manager
-        engine = task_manager.runtime.running_engine()
-        self._unit = None if engine is None else Unit(engine)
-        return self._unit
+        self._chain = chain
+        self._find_unit()
 
     @property
-    def unit(self) -> Unit | None:
-        """The unit of work; None while no engine runs."""
-        return self._unit
+    def chain(self) -> Chain:
+        """What is stored and run together with the tasks of this object."""
+        return self._chain
 
     @property
     def task_manager(self) -> TaskManager:
@@ -101,13 +106,17 @@ class ManagedBackgroundTasks(BackgroundTasks):
             QueueFullError: the queue is full.
             IdempotencyConflict: the key is held by other work.
             EngineNotRunning: a durable task while no engine runs.
+            ConfigurationError: a durable task in an object made from a request's stock
+                `BackgroundTasks`, which stores nothing.
+            RequestClosed: a durable task on the event loop after the request.
+            StoreUnavailable: from a thread after the request, the store did not take it.
         """
         call = bound(func, args, kwargs)
         runtime = self._manager.runtime
         registered = runtime.registry.find(call.func) or runtime.registry.adopt(call.func)
         unit = self._unit
         if unit is None or unit.engine is not runtime.running_engine():
-            unit = self.bind(self._manager)
+            unit = self._find_unit()
         if unit is None:
             runtime.require_engine_for(registered)
             self.tasks.append(BackgroundTask(call.func, *call.args, **call.kwargs))
@@ -123,7 +132,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         lane = (
             queue is None and priority is None and config.queue is None and config.priority is None
         )
-        item = unit.add(task, eager=eager, lane=lane)
+        committed = self._chain.bond is not Bond.NONE
+        item = unit.add(task, eager=eager, lane=lane, committed=committed)
         if item is not None:
             self.tasks.append(item)
         return task.record.task_id
@@ -134,8 +144,14 @@ class ManagedBackgroundTasks(BackgroundTasks):
         Raises:
             TaskflowError: outside a request, the store refused; nothing runs.
         """
-        if self._unit is not None:
-            await self._unit.answer()
-            if self._manager.runtime.settings.detached_lane:
-                self._unit.skip_lane()
-        await super().__call__()
+        await self._chain.answer()
+        try:
+            await super().__call__()
+        finally:
+            self._chain.skip_lanes()
+
+    def _find_unit(self) -> Unit | None:
+        """The unit for the engine that runs now; without one tasks run as FastAPI's own."""
+        engine = self._manager.runtime.running_engine()
+        self._unit = None if engine is None else self._chain.unit(engine)
+        return self._unit

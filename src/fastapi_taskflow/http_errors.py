@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from math import ceil
-from typing import NoReturn
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse, Response
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from fastapi_taskflow.errors import (
@@ -17,11 +17,14 @@ from fastapi_taskflow.errors import (
     TaskflowError,
 )
 
-__all__ = ["add_handlers", "answer", "reraise"]
+__all__ = ["HANDLED", "add_handlers", "answer", "translate"]
+
+HANDLED: tuple[type[TaskflowError], ...] = (IdempotencyConflict, QueueFullError, StoreUnavailable)
+"""What a request may run into through no fault of the program."""
 
 
 def answer(error: TaskflowError) -> tuple[int, dict[str, str]]:
-    """Status and headers for an error that a request may run into, 500 for all others."""
+    """Status and headers for one of the `HANDLED` errors, 500 for all others."""
     match error:
         case IdempotencyConflict():
             return 409, {}
@@ -33,31 +36,29 @@ def answer(error: TaskflowError) -> tuple[int, dict[str, str]]:
             return 500, {}
 
 
-async def _handle(_: Request, error: Exception) -> Response:
-    assert isinstance(error, TaskflowError)  # noqa: S101  (registered for these only)
+async def _handle(conn: HTTPConnection, error: Exception) -> Response:
+    if not isinstance(error, TaskflowError) or conn.scope["type"] != "http":
+        raise error  # a websocket cannot be answered; the server closes it and logs why
     status, headers = answer(error)
     return JSONResponse({"detail": str(error)}, status, headers)
 
 
-_HANDLED: tuple[type[TaskflowError], ...] = (IdempotencyConflict, QueueFullError, StoreUnavailable)
-
-
 def add_handlers(app: FastAPI) -> None:
     """Answer these errors where the app has no handler of its own for them."""
-    handler: Callable[[Request, Exception], Awaitable[Response]] = _handle
-    for kind in _HANDLED:
+    handler: Callable[..., Awaitable[Response]] = _handle
+    for kind in HANDLED:
         if kind not in app.exception_handlers:
             app.add_exception_handler(kind, handler)
 
 
-def reraise(error: TaskflowError, scope: Scope) -> NoReturn:
-    """Raise a commit's error so that the app answers it.
+def translate(error: TaskflowError, scope: Scope) -> None:
+    """For an app without a handler for the error (a mounted one, say).
 
-    As itself where the app has a handler for it; else (a mounted app, say) as an
-    `HTTPException`, which every FastAPI app answers.
+    Raises:
+        HTTPException: the answer to it, which every FastAPI app gives.
     """
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
-    if any(kind in handlers for kind in type(error).__mro__[:-2]):
-        raise error
-    status, headers = answer(error)
-    raise HTTPException(status, str(error), headers) from error
+    handled = any(kind in handlers for kind in type(error).__mro__)
+    if isinstance(error, HANDLED) and not handled and scope["type"] == "http":
+        status, headers = answer(error)
+        raise HTTPException(status, str(error), headers) from error

@@ -8,26 +8,24 @@ time, so a small ASGI layer looks before each request whether there are new ones
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from fastapi import BackgroundTasks, FastAPI
+from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import http_errors, routes, signals
+from fastapi_taskflow import http_errors, routes, scopes, signals
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.errors import ConfigurationError, TaskflowError
+from fastapi_taskflow.chain import Bond, Chain
+from fastapi_taskflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
 
 __all__ = ["bind", "init_app", "install"]
-
-logger = logging.getLogger(__name__)
 
 _BOUND_KEY = "fastapi_taskflow.bound"
 
@@ -68,15 +66,26 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
             async with inner(app_) as state:
                 yield state
         finally:
-            restore()
-            await task_manager.shutdown()
+            try:
+                await task_manager.shutdown()
+            finally:
+                restore()  # a second signal counts as long as the drain lasts
 
     app.router.lifespan_context = lifespan
 
 
-def install(task_manager: TaskManager, app: FastAPI) -> None:
-    """`init_app`, and manage every ``BackgroundTasks`` parameter of the app; idempotent."""
-    init_app(task_manager, app)
+def install(
+    task_manager: TaskManager, app: FastAPI, *, has_stacks: bool = scopes.HAS_STACKS
+) -> None:
+    """`init_app`, and manage every ``BackgroundTasks`` parameter of the app; idempotent.
+
+    Args:
+        has_stacks: FastAPI puts its exit stacks into the ASGI scope.
+
+    Raises:
+        ConfigurationError: another manager is installed on the app.
+        RuntimeError: the app has served requests already.
+    """
     known = _known(app)
     if known.installed is task_manager:
         return
@@ -85,66 +94,65 @@ def install(task_manager: TaskManager, app: FastAPI) -> None:
             "Another TaskManager manages this app's BackgroundTasks already. Use "
             "Depends(task_manager.get_tasks) for the second one."
         )
+    init_app(task_manager, app)
     known.installed = task_manager
 
     async def bind_background_tasks(
         conn: HTTPConnection, background_tasks: BackgroundTasks
     ) -> ManagedBackgroundTasks:
-        return bind(task_manager, conn, background_tasks)
+        return bind(task_manager, conn, background_tasks, first=True)
 
-    app.add_middleware(_Watch, walk=routes.Walker(app, bind_background_tasks).walk)
+    def bind_only(
+        conn: HTTPConnection, background_tasks: BackgroundTasks
+    ) -> ManagedBackgroundTasks:
+        return _bound(task_manager, conn, background_tasks)[0]
+
+    def is_anothers(mounted: FastAPI) -> bool:
+        return _known(mounted).installed not in (None, task_manager)
+
+    depends = params.Depends(bind_background_tasks) if has_stacks else scopes.by_yield(bind_only)
+    app.add_middleware(_Watch, walk=routes.Walker(app, depends, is_anothers).walk)
 
 
 def bind(
-    task_manager: TaskManager, conn: HTTPConnection, background_tasks: BackgroundTasks
+    task_manager: TaskManager,
+    conn: HTTPConnection,
+    background_tasks: BackgroundTasks,
+    *,
+    first: bool = False,
 ) -> ManagedBackgroundTasks:
     """The request's managed tasks for this manager; made once per request.
+
+    Args:
+        first: No dependency of the request was entered before.
+    """
+    tasks, is_new = _bound(task_manager, conn, background_tasks)
+    if is_new and tasks.chain.bond is Bond.NONE:
+        scopes.attach(tasks.chain, conn.scope, first=first)
+    return tasks
+
+
+def _bound(
+    task_manager: TaskManager, conn: HTTPConnection, background_tasks: BackgroundTasks
+) -> tuple[ManagedBackgroundTasks, bool]:
+    """The managed tasks, and whether they are new.
 
     The request's stock object becomes the first manager's. A second manager gets an object
     of its own that shares the response's chain.
     """
     bound: dict[int, ManagedBackgroundTasks] = conn.scope.setdefault(_BOUND_KEY, {})
     tasks = bound.get(id(task_manager))
-    if tasks is not None:
-        return tasks
+    # Of an earlier run of the app on this scope, if a middleware calls it again.
+    if tasks is not None and tasks.tasks is background_tasks.tasks:
+        return tasks, False
     if type(background_tasks) is BackgroundTasks:
         background_tasks.__class__ = ManagedBackgroundTasks
-        tasks = background_tasks  # type: ignore[assignment]
-        tasks.bind(task_manager)
+        tasks = cast("ManagedBackgroundTasks", background_tasks)
+        tasks.bind(task_manager, Chain(Bond.NONE))
     else:
         tasks = ManagedBackgroundTasks(task_manager, background_tasks)
     bound[id(task_manager)] = tasks
-    _attach(tasks, conn.scope)
-    return tasks
-
-
-def _attach(tasks: ManagedBackgroundTasks, scope: Scope) -> None:
-    """Commit when the endpoint has returned, close when the request's scope ends.
-
-    FastAPI keeps an exit stack for each of the two moments. What is pushed first runs
-    last: after the user's own function-scoped commits.
-    """
-    unit = tasks.unit
-    if unit is None:
-        return
-
-    async def on_function_exit(_: Any, exc: BaseException | None, __: Any) -> None:
-        if exc is not None:
-            unit.discard()
-            return
-        try:
-            await unit.commit()
-        except TaskflowError as error:
-            http_errors.reraise(error, scope)
-
-    async def on_request_exit() -> None:
-        try:
-            await unit.close()
-        except TaskflowError:
-            logger.exception("Tasks added after the response had begun could not be stored")
-
-    scope["fastapi_function_astack"].push_async_exit(on_function_exit)
-    scope["fastapi_inner_astack"].push_async_callback(on_request_exit)
+    return tasks, True
 
 
 class _Watch:

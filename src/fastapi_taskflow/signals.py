@@ -2,27 +2,31 @@
 
 A server runs its lifespan's shutdown only after attached background tasks and open
 streams have ended; the drain clock must not wait for that. Handlers that were there stay
-and are called after ours.
+and are called after ours. A second signal makes the drain's deadline now.
 """
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from fastapi_taskflow.engine.engine import Engine
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
 
 __all__ = ["chain"]
 
-logger = logging.getLogger(__name__)
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# Engines that hear the signals. With one manager on two apps a single signal must not
+# count as two.
+_listening: WeakSet[Engine] = WeakSet()
 
 
 def chain(task_manager: TaskManager) -> Callable[[], None]:
@@ -32,17 +36,19 @@ def chain(task_manager: TaskManager) -> Callable[[], None]:
     stays as it is.
     """
     engine = task_manager.runtime.running_engine()
-    if engine is None or threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if engine is None or engine in _listening or not in_main_thread:
         return lambda: None
     former: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed already
-            engine.loop.call_soon_threadsafe(engine.shutdown.begin)
-        before = former.get(signal.Signals(number))
-        if callable(before):
-            before(number, frame)
+        # Also called after `restore`, if somebody put a handler in front of ours.
+        if engine in _listening:
+            with suppress(RuntimeError):  # the loop is closed already
+                engine.loop.call_soon_threadsafe(engine.shutdown.begin)
+        former[signal.Signals(number)](number, frame)
 
+    _listening.add(engine)
     for number in _SIGNALS:
         before = signal.getsignal(number)
         if callable(before) and before is not signal.default_int_handler:
@@ -50,6 +56,7 @@ def chain(task_manager: TaskManager) -> Callable[[], None]:
             signal.signal(number, handle)
 
     def restore() -> None:
+        _listening.discard(engine)
         for number, before in former.items():
             if signal.getsignal(number) is handle:
                 signal.signal(number, before)

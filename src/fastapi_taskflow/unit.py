@@ -12,17 +12,30 @@ import asyncio
 import contextvars
 import logging
 import threading
-from concurrent.futures import Future
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, wait
 
 from starlette.background import BackgroundTask
 
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.errors import RequestClosed
+from fastapi_taskflow.errors import (
+    ConfigurationError,
+    EngineNotRunning,
+    RequestClosed,
+    StoreUnavailable,
+    TaskflowError,
+)
 
 __all__ = ["LaneItem", "Unit"]
 
 logger = logging.getLogger(__name__)
+
+# A thread that waits for its commit: much longer than the engine tries, so that it ends
+# only if nothing answers at all; and how often it looks whether the loop is still there.
+_THREAD_PATIENCE_SECONDS = 30.0
+_THREAD_STEP_SECONDS = 1.0
 
 
 class LaneItem(BackgroundTask):
@@ -35,8 +48,8 @@ class LaneItem(BackgroundTask):
     def __init__(self, unit: Unit, task: LiveTask) -> None:
         # Not super().__init__, which would inspect the function for every task.
         self.func = task.registered.func
-        self.args = task.args
-        self.kwargs = task.kwargs
+        self.args = task.args  # type: ignore[assignment]  # the base is not generic
+        self.kwargs = task.kwargs  # type: ignore[assignment]
         self.is_async = True
         self._unit = unit
         self._task = task
@@ -46,134 +59,239 @@ class LaneItem(BackgroundTask):
 
 
 class Unit:
-    """Tasks added through one `ManagedBackgroundTasks`.
+    """One manager's tasks in one chain.
 
     `add` is called from any thread, everything else on the event loop.
     """
 
-    __slots__ = ("_answered", "_closed", "_eager", "_lane", "_later", "_staged", "engine")
+    __slots__ = (
+        "_answered",
+        "_closed",
+        "_eager",
+        "_fresh",
+        "_lane",
+        "_lock",
+        "_staged",
+        "engine",
+    )
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # Prepared and not yet accepted, in the order of their adding.
+        # Protects _staged, _eager and _closed: what a thread adds is seen by the next
+        # commit, or the thread sees that the unit is closed.
+        self._lock = threading.Lock()
+        # Prepared and not yet committed, in the order of their adding.
         self._staged: list[LiveTask] = []
-        # Accepted: tasks of the chain that it has not reached, and tasks that need no
-        # commit and wait for the response.
-        self._lane: dict[str, LiveTask] = {}
-        self._later: list[LiveTask] = []
         self._eager: list[Future[None]] = []
+        # Committed: tasks that need no store and are accepted once the response is out,
+        # and tasks that the chain has not come to.
+        self._fresh: list[LiveTask] = []
+        self._lane: dict[str, LiveTask] = {}
         self._answered = False
         self._closed = False
 
-    def add(self, task: LiveTask, *, eager: bool, lane: bool) -> LaneItem | None:
+    def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
         """Take a prepared task; gives what the chain has to run, if anything.
 
+        Args:
+            eager: Start it now.
+            lane: It may run in the chain.
+            committed: Somebody will `commit` what is staged. Where nobody does, durable
+                tasks are refused, and the others are accepted by their turn in the chain.
+
         Raises:
+            ConfigurationError: a durable task that nobody would commit.
             RequestClosed: a durable task, on the event loop, after the request.
             TaskflowError: from a thread after the request: the commit failed.
         """
-        lane = lane and not eager and not self._closed
-        task.launch_on_commit = not lane
-        if not lane:
+        if task.durable and not committed:
+            self.engine.drop([task])
+            raise ConfigurationError(_UNCOMMITTED.format(task.record.func_name))
+        in_chain = lane and not eager
+        task.launch_on_commit = not in_chain
+        if not in_chain:
             task.context = contextvars.copy_context()
-        if eager or self._closed:
-            self._at_once(task, eager=eager)
-            return None
-        self._staged.append(task)
-        return LaneItem(self, task) if lane else None
+        with self._lock:
+            closed = self._closed
+            if not eager and not closed:
+                self._staged.append(task)
+                return LaneItem(self, task) if in_chain or not committed else None
+        task.launch_on_commit = True
+        task.context = task.context or contextvars.copy_context()
+        self._start_at_once(task, closed=closed)
+        return None
 
     async def commit(self) -> None:
-        """Store what is staged, in one transaction, and accept it.
+        """Store what is staged, in one transaction.
 
         Raises:
             TaskflowError: the store refused or did not answer; nothing is accepted.
         """
-        staged, self._staged = self._staged, []
-        eager, self._eager = self._eager, []
+        with self._lock:
+            staged, self._staged = self._staged, []
+            eager, self._eager = self._eager, []
         durable = [task for task in staged if _needs_commit(task)]
         others = [task for task in staged if not _needs_commit(task)]
         try:
             for future in eager:
-                await asyncio.wrap_future(future)
+                # Shielded: the task started at its adding and is not undone.
+                await asyncio.shield(asyncio.wrap_future(future))
+        except BaseException:
+            self.engine.drop(staged)
+            raise
+        try:
             if durable:
                 await self.engine.commit(durable)
+        except asyncio.CancelledError:
+            self.engine.drop(others)
+            self._let_run(durable)
+            raise
         except BaseException:
             self.engine.drop(others)
             raise
-        for task in others:
-            self.engine.flow.accept(task)
-            if task.launch_on_commit:
-                self._later.append(task)
-        for task in staged:
-            if not task.launch_on_commit:
-                self._lane[task.record.task_id] = task
+        self._fresh += others
+        self._lane.update((t.record.task_id, t) for t in staged if not t.launch_on_commit)
         if self._answered:
-            self._launch_later()
+            self._accept()
 
     def discard(self) -> None:
         """The endpoint raised: nothing that is staged is stored or run."""
-        staged, self._staged = self._staged, []
+        with self._lock:
+            staged, self._staged = self._staged, []
         self.engine.drop(staged)
 
     async def answer(self) -> None:
-        """The response is out: commit what was staged meanwhile, launch what waited for it."""
+        """The response is out: commit what was staged meanwhile, accept what needs no store.
+
+        Raises:
+            TaskflowError: what was staged meanwhile could not be stored.
+        """
         self._answered = True
-        if self._staged or self._eager:
-            await self.commit()
-        self._launch_later()
+        try:
+            if self._staged or self._eager:
+                await self.commit()
+        finally:
+            self._accept()
+
+    async def answer_late(self) -> None:
+        """As `answer`, when nobody can be told of a failure: it is logged."""
+        try:
+            await self.answer()
+        except TaskflowError:
+            logger.exception("Tasks added after the response had begun could not be stored")
 
     async def run_in_lane(self, task: LiveTask) -> None:
         """Run a task of the chain and wait for it."""
-        if self._staged:
-            await self.commit()
-        self._lane.pop(task.record.task_id, None)
+        if self._staged or not self._answered:
+            await self.answer_late()
+        if self._lane.pop(task.record.task_id, None) is None:
+            return  # it was dropped, or runs from its queue
         task.context = contextvars.copy_context()
         await self.engine.lanes.run(task)
 
-    async def close(self) -> None:
-        """The request's scope ends: no chain will run what is left."""
-        self._closed = True
+    async def close(self, *, failed: bool) -> None:
+        """The scope ends: no chain will run what is left.
+
+        Args:
+            failed: It ended in an error. If there was no response either, what is not
+                stored is dropped, as FastAPI would drop it.
+        """
+        with self._lock:
+            self._closed = True
         try:
-            await self.answer()
+            if failed and not self._answered:
+                self._drop_unstored()
+            else:
+                await self.answer_late()
         finally:
-            lane, self._lane = self._lane, {}
-            for task in lane.values():
-                task.context = contextvars.copy_context()
-                self.engine.lanes.skip(task)
+            self.skip_lane()
 
     def skip_lane(self) -> None:
-        """Detached: every task of the chain runs from its queue."""
+        """The chain waits for nothing more: its tasks run from their queues."""
         lane, self._lane = self._lane, {}
-        for task in lane.values():
+        self._hand_over(lane.values())
+
+    def _accept(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        for task in fresh:
+            self.engine.flow.accept(task)
+            if task.launch_on_commit:
+                self.engine.flow.run_when_due(task)
+        if self.engine.settings.detached_lane:
+            self.skip_lane()
+
+    def _drop_unstored(self) -> None:
+        self.discard()
+        fresh, self._fresh = self._fresh, []
+        for task in fresh:
+            self._lane.pop(task.record.task_id, None)
+        self.engine.drop(fresh)
+
+    def _let_run(self, durable: list[LiveTask]) -> None:
+        """The commit's waiter was cancelled: what is stored runs, and nobody waits for it."""
+        waiting = [task for task in durable if not task.launch_on_commit]
+        self._hand_over(task for task in waiting if task.held)
+        for task in waiting:
+            task.context = task.context or contextvars.copy_context()
+            task.launch_on_commit = True
+
+    def _hand_over(self, tasks: Iterable[LiveTask]) -> None:
+        for task in tasks:
             task.context = contextvars.copy_context()
             self.engine.lanes.skip(task)
 
-    def _launch_later(self) -> None:
-        later, self._later = self._later, []
-        for task in later:
-            self.engine.flow.run_when_due(task)
-
-    def _at_once(self, task: LiveTask, *, eager: bool) -> None:
-        on_loop = threading.get_ident() == self.engine.thread_id
+    def _start_at_once(self, task: LiveTask, *, closed: bool) -> None:
+        """Start an eager task, or one that was added after the request."""
+        engine = self.engine
+        on_loop = threading.get_ident() == engine.thread_id
         if not _needs_commit(task):
             if on_loop:
-                self.engine.flow.launch(task)
+                engine.flow.launch(task)
             else:
-                self.engine.loop.call_soon_threadsafe(self.engine.flow.launch, task)
+                engine.loop.call_soon_threadsafe(engine.flow.launch, task)
             return
-        if on_loop and self._closed:
-            self.engine.drop([task])
-            raise RequestClosed(
-                f"Task {task.record.func_name!r} is durable and was added on the event loop "
-                "after its request had ended, where nothing waits for its commit. "
-                "Use: await task_manager.enqueue(...)"
-            )
-        future = asyncio.run_coroutine_threadsafe(self.engine.commit([task]), self.engine.loop)
-        if eager and not self._closed:
-            self._eager.append(future)
+        if on_loop and closed and task.durable:
+            engine.drop([task])
+            raise RequestClosed(_CLOSED.format(task.record.func_name))
+        future = asyncio.run_coroutine_threadsafe(engine.commit([task]), engine.loop)
+        if not closed:
+            with self._lock:
+                self._eager.append(future)
+        elif on_loop:
+            future.add_done_callback(_log_failure)
         else:
-            future.result()
+            _wait(future, engine)
 
 
 def _needs_commit(task: LiveTask) -> bool:
     return task.durable or task.record.idempotency_key is not None
+
+
+def _log_failure(future: Future[None]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        logger.error("A task added after its request could not be stored", exc_info=error)
+
+
+def _wait(future: Future[None], engine: Engine) -> None:
+    """Block this thread until the commit is done."""
+    deadline = time.monotonic() + _THREAD_PATIENCE_SECONDS
+    while True:
+        done, _ = wait([future], timeout=_THREAD_STEP_SECONDS)
+        if done:
+            return future.result()
+        if engine.loop.is_closed():
+            raise EngineNotRunning("The event loop ended while a thread added a durable task.")
+        if time.monotonic() > deadline:
+            raise StoreUnavailable("Nobody answered whether the task was stored.")
+
+
+_UNCOMMITTED = (
+    "Task {!r} is durable, and these BackgroundTasks are not bound to a request: nothing would "
+    "store the task before the response. Take them from the request instead: "
+    "Depends(task_manager.get_tasks), or a plain BackgroundTasks parameter after "
+    "task_manager.install(app)."
+)
+_CLOSED = (
+    "Task {!r} is durable and was added on the event loop after its request had ended, where "
+    "nothing waits for its commit. Use: await task_manager.enqueue(...)"
+)

@@ -1,0 +1,77 @@
+"""What one response's background chain runs, for every manager that adds to it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.unit import Unit
+
+__all__ = ["Bond", "Chain"]
+
+
+class Bond(Enum):
+    """Who stores the durable tasks of a chain."""
+
+    REQUEST = "the request's exits, before the response"
+    CALL = "whoever awaits the object, outside a request"
+    NONE = "nobody"
+
+
+class Chain:
+    """The units of work of one chain, one per manager.
+
+    Two managers have two stores, so their tasks are no common transaction: if the second
+    store refuses, the first one's tasks are accepted already.
+    """
+
+    __slots__ = ("_units", "bond")
+
+    def __init__(self, bond: Bond) -> None:
+        self.bond = bond
+        self._units: list[Unit] = []
+
+    def unit(self, engine: Engine) -> Unit:
+        """The unit of this engine's tasks; made when it is first asked for."""
+        for unit in self._units:
+            if unit.engine is engine:
+                return unit
+        unit = Unit(engine)
+        self._units.append(unit)
+        return unit
+
+    async def commit(self) -> None:
+        """The endpoint returned: store the tasks.
+
+        Raises:
+            TaskflowError: a store refused.
+        """
+        for unit in self._units:
+            await unit.commit()
+
+    def discard(self) -> None:
+        """The endpoint raised."""
+        for unit in self._units:
+            unit.discard()
+
+    async def answer(self) -> None:
+        """The chain begins to run.
+
+        Raises:
+            TaskflowError: outside a request, a store refused.
+        """
+        for unit in self._units:
+            if self.bond is Bond.CALL:
+                await unit.answer()
+            else:
+                await unit.answer_late()
+
+    def skip_lanes(self) -> None:
+        """The chain has ended, perhaps before its end."""
+        for unit in self._units:
+            unit.skip_lane()
+
+    async def close(self, *, failed: bool) -> None:
+        """The request's scope ends; see `Unit.close`."""
+        for unit in self._units:
+            await unit.close(failed=failed)

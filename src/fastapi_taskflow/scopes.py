@@ -1,0 +1,147 @@
+"""The two moments of a request that count: its function has returned, its scope has ended.
+
+FastAPI keeps an exit stack for each of them in the ASGI scope. Pushing on both when the
+tasks are bound costs a third of a dependency with ``yield``. Where a FastAPI has no such
+keys, dependencies with ``yield`` do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from types import CodeType
+from typing import Any
+
+from fastapi import BackgroundTasks, params, routing
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import Scope
+from starlette.websockets import WebSocketDisconnect
+
+from fastapi_taskflow import http_errors
+from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.chain import Bond, Chain
+from fastapi_taskflow.errors import TaskflowError
+
+__all__ = ["FUNCTION_STACK", "HAS_STACKS", "REQUEST_STACK", "attach", "by_yield"]
+
+logger = logging.getLogger(__name__)
+
+FUNCTION_STACK = "fastapi_function_astack"
+REQUEST_STACK = "fastapi_inner_astack"
+
+# The client went away, or somebody stopped the request: its function had returned.
+_LEFT = (asyncio.CancelledError, ClientDisconnect, WebSocketDisconnect)
+
+Bind = Callable[[HTTPConnection, BackgroundTasks], ManagedBackgroundTasks]
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _texts(constant)
+        elif isinstance(constant, str):
+            yield constant
+
+
+HAS_STACKS: bool = all(
+    {FUNCTION_STACK, REQUEST_STACK} <= set(_texts(function.__code__))
+    for function in (routing.request_response, routing.websocket_session)
+)
+"""This FastAPI puts its exit stacks where `attach` looks for them."""
+
+
+def attach(chain: Chain, scope: Scope, *, first: bool) -> None:
+    """Commit the chain when the endpoint has returned, close it when the scope ends.
+
+    The callbacks run last of all: after the user's own commits, and after exits that may
+    still add tasks.
+
+    Args:
+        first: No dependency was entered before, so what is pushed now runs last.
+    """
+    function_stack, request_stack = scope.get(FUNCTION_STACK), scope.get(REQUEST_STACK)
+    if not isinstance(function_stack, AsyncExitStack) or not isinstance(
+        request_stack, AsyncExitStack
+    ):
+        return
+
+    async def on_function_exit(_: Any, exc: BaseException | None, __: Any) -> None:
+        await _function_exit(chain, scope, exc)
+
+    async def on_request_exit(_: Any, exc: BaseException | None, __: Any) -> None:
+        await _request_exit(chain, exc)
+
+    chain.bond = Bond.REQUEST
+    _push(function_stack, on_function_exit, first=first)
+    _push(request_stack, on_request_exit, first=first)
+
+
+def by_yield(bind: Bind) -> params.Depends:
+    """A dependency that does what `bind` and `attach` do, without the keys in the scope."""
+
+    async def close_at_end(
+        conn: HTTPConnection, background_tasks: BackgroundTasks
+    ) -> AsyncIterator[Chain]:
+        chain = bind(conn, background_tasks).chain
+        chain.bond = Bond.REQUEST
+        try:
+            yield chain
+        except BaseException as exc:
+            await _request_exit(chain, exc)
+            raise
+        else:
+            await _request_exit(chain, None)
+
+    chain_of_request: Any = params.Depends(close_at_end)
+
+    async def commit_at_return(
+        conn: HTTPConnection, chain: Chain = chain_of_request
+    ) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException as exc:
+            await _function_exit(chain, conn.scope, exc)
+            raise
+        else:
+            await _function_exit(chain, conn.scope, None)
+
+    return params.Depends(commit_at_return, scope="function")
+
+
+def _push(stack: AsyncExitStack, callback: Callable[..., Any], *, first: bool) -> None:
+    if first:
+        stack.push_async_exit(callback)
+        return
+    # What was pushed before would run after us: put it back on top as one.
+    earlier = stack.pop_all()
+    stack.push_async_exit(callback)
+    stack.push_async_exit(earlier)
+
+
+async def _function_exit(chain: Chain, scope: Scope, exc: BaseException | None) -> None:
+    """The endpoint has returned or raised, and nothing was sent yet.
+
+    Raises:
+        TaskflowError, HTTPException: the tasks could not be stored, as the app answers it.
+    """
+    websocket = scope["type"] == "websocket"
+    # A websocket's function ends when its client leaves, mostly with this exception.
+    if exc is not None and not (websocket and isinstance(exc, WebSocketDisconnect)):
+        chain.discard()
+        if isinstance(exc, TaskflowError):
+            http_errors.translate(exc, scope)
+        return
+    try:
+        await chain.commit()
+    except TaskflowError as error:
+        if websocket:
+            logger.exception("The tasks of a websocket could not be stored")
+            return
+        http_errors.translate(error, scope)
+        raise
+
+
+async def _request_exit(chain: Chain, exc: BaseException | None) -> None:
+    await chain.close(failed=exc is not None and not isinstance(exc, _LEFT))
