@@ -1,6 +1,7 @@
 """Background tasks for FastAPI with retries, durable state, and live visibility."""
 
 from fastapi_taskflow._version import __version__
+from fastapi_taskflow.admin import TaskAdmin
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
@@ -57,6 +58,7 @@ __all__ = [
     "SqliteBackend",
     "StdoutLogger",
     "StoreUnavailable",
+    "TaskAdmin",
     "TaskArgumentError",
     "TaskCall",
     "TaskConfig",

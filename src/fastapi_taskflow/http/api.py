@@ -1,0 +1,195 @@
+"""The JSON routes: each checks its input, asks `operations`, and shows what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
+from fastapi_taskflow.http.access import actor
+from fastapi_taskflow.http.filters import AuditFilters, TaskFilters, Text
+from fastapi_taskflow.http.problems import with_cursor
+from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.http.schemas import (
+    AuditInfo,
+    MetricsInfo,
+    ProblemInfo,
+    QueueChanges,
+    QueueInfo,
+    TaskAction,
+    TaskDetail,
+    TaskInfo,
+)
+from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.operations import Operations
+
+__all__ = ["TaskApi"]
+
+_WORDS = {
+    400: "The task's state does not allow it",
+    403: "Not for this client",
+    404: "There is no such task or queue",
+    409: "Retried already, function not registered, arguments not stored, or key held",
+    413: "The body is too large",
+    429: "The queue is full",
+    503: "The store does not answer, or no engine runs",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
+_PAGED = {
+    "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
+}
+_COUNTED = {
+    **_PAGED,
+    "X-Total-Count": {
+        "description": "How many match; `10000+` where counting stopped",
+        "schema": {"type": "string", "pattern": r"^[0-9]+\+?$"},
+    },
+}
+
+TaskId = Annotated[str, Path(max_length=64)]
+QueueName = Annotated[Text, Path()]
+
+
+def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    told: dict[int | str, dict[str, Any]] = {}
+    for status in (*statuses, 403, 503):
+        told[status] = {"model": ProblemInfo, "description": _WORDS[status]}
+        if status in (429, 503):
+            told[status]["headers"] = _RETRY_AFTER
+    return told
+
+
+class TaskApi:
+    """The JSON routes of one `TaskAdmin`.
+
+    Args:
+        site: Where the routes stand.
+        show_arguments: A task's own route shows its arguments.
+    """
+
+    def __init__(self, operations: Operations, site: Site, *, show_arguments: bool) -> None:
+        self._operations = operations
+        self._site = site
+        self._show_arguments = show_arguments
+
+    def router(self) -> APIRouter:
+        """All routes; literal paths stand before the one with a task's id."""
+        router = APIRouter(route_class=AdminRoute)
+
+        def add(method: str, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+            documented = _documented(*more.pop("answers", ()))
+            documented.update(more.pop("more_answers", {}))
+            router.add_api_route(
+                path, endpoint, methods=[method], responses=documented, tags=["tasks"], **more
+            )
+
+        add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
+        add("GET", "/metrics", self.get_metrics)
+        add("GET", "/queues", self.list_queues)
+        add("PATCH", "/queues/{name}", self.update_queue, answers=(404, 413))
+        add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
+        add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
+        add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
+        add("GET", "/{task_id}", self.get_task, answers=(404,))
+        add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
+        asked = {202: {"model": TaskAction, "description": "It runs, and was asked to stop"}}
+        add("POST", "/{task_id}/cancel", self.cancel_task, answers=(400, 404), more_answers=asked)
+        return router
+
+    # Tasks
+
+    async def list_tasks(
+        self, request: Request, response: Response, filters: Annotated[TaskFilters, Query()]
+    ) -> list[TaskInfo]:
+        """Tasks of all instances, newest first, without their logs."""
+        query = filters.query()
+        records, cursor = await with_cursor(
+            self._operations.search(query, limit=filters.limit, cursor=filters.cursor)
+        )
+        found = await self._operations.count(query)
+        response.headers["X-Total-Count"] = f"{found.number}{'+' if found.more else ''}"
+        self._link_next(request, response, [], cursor)
+        return [TaskInfo.brief(record) for record in records]
+
+    async def get_task(self, task_id: TaskId) -> TaskDetail:
+        """One task with its logs and attempts."""
+        found = await self._operations.inspect(task_id)
+        if found is None:
+            raise TaskNotFound(task_id)
+        return TaskDetail.inspected(found, show_arguments=self._show_arguments)
+
+    async def retry_task(self, request: Request, task_id: TaskId) -> TaskAction:
+        """Run a task that ended without success once more, as a new task."""
+        new = await self._operations.retry(task_id, actor=actor(request))
+        record = await self._operations.get(new)
+        if record is None:
+            raise TaskNotFound(new)
+        return TaskAction(task_id=new, task=TaskInfo.of(record))
+
+    async def cancel_task(
+        self, request: Request, response: Response, task_id: TaskId
+    ) -> TaskAction:
+        """Cancel a task; 202 when it runs and was only asked to stop."""
+        record, asked = await self._operations.cancel(task_id, actor=actor(request))
+        if asked:
+            response.status_code = 202
+        return TaskAction(task_id=record.task_id, task=TaskInfo.of(record))
+
+    # Numbers
+
+    async def get_metrics(self) -> MetricsInfo:
+        """Totals and rates."""
+        return MetricsInfo.model_validate(asdict(await self._operations.metrics()))
+
+    async def list_audit(
+        self, request: Request, response: Response, page: Annotated[AuditFilters, Query()]
+    ) -> list[AuditInfo]:
+        """What operators did, newest first."""
+        entries, cursor = await with_cursor(
+            self._operations.audit(limit=page.limit, cursor=page.cursor)
+        )
+        self._link_next(request, response, ["audit"], cursor)
+        return [AuditInfo.of(entry) for entry in entries]
+
+    # Queues
+
+    async def list_queues(self) -> list[QueueInfo]:
+        """Every queue with its limits and numbers, by name."""
+        return [QueueInfo(**stats) for stats in await self._operations.queues()]
+
+    async def update_queue(
+        self, request: Request, name: QueueName, changes: QueueChanges
+    ) -> QueueInfo:
+        """Set a queue's limits for all instances, now and after a restart."""
+        changed = changes.model_dump(exclude_unset=True)
+        if changed:
+            await self._operations.update_queue(name, changed, actor=actor(request))
+        return await self._queue(name)
+
+    async def pause_queue(self, request: Request, name: QueueName) -> QueueInfo:
+        """Start nothing more of this queue, on any instance."""
+        await self._operations.pause(name, actor=actor(request))
+        return await self._queue(name)
+
+    async def resume_queue(self, request: Request, name: QueueName) -> QueueInfo:
+        """Let a paused queue go on."""
+        await self._operations.resume(name, actor=actor(request))
+        return await self._queue(name)
+
+    async def _queue(self, name: str) -> QueueInfo:
+        for stats in await self._operations.queues():
+            if stats["name"] == name:
+                return QueueInfo(**stats)
+        raise QueueNotFound(f"No queue is named {name!r}.")
+
+    def _link_next(
+        self, request: Request, response: Response, path: list[str], cursor: str | None
+    ) -> None:
+        if cursor is None:
+            return
+        place = self._site.at(request)
+        url = place.path(*path) + place.query_with(cursor=cursor)
+        response.headers["Link"] = f'<{url}>; rel="next"'

@@ -1,0 +1,136 @@
+"""Which tasks a list shows: query parameters, checked, and as the store's `Query`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.http.problems import bad_query
+from fastapi_taskflow.models import TaskStatus
+
+__all__ = ["AuditFilters", "PageFilters", "TaskFilters", "Text", "parse_moment", "single_values"]
+
+_SPAN = re.compile(r"([0-9]{1,4})([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# `+` of an offset that the client did not escape arrives as a space.
+_LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
+_MANY_VALUES = frozenset({"status"})
+
+# No text that any store or page keeps holds control characters.
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def parse_moment(text: Any) -> datetime:
+    """An instant: ISO 8601 (UTC where it has no offset), or a span back from now.
+
+    Raises:
+        PydanticCustomError: it is neither, or lies outside the years 1 to 9999.
+    """
+    if isinstance(text, datetime):
+        return text
+    try:
+        if span := _SPAN.fullmatch(text):
+            return SYSTEM_CLOCK.now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        moment = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError(
+            "moment",
+            "Expected an ISO 8601 date and time, such as 2026-11-01T12:00:00Z, or a span back "
+            "from now, such as 90s, 15m, 6h, 7d or 2w",
+        ) from None
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(parse_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$"},
+            ],
+            "description": "ISO 8601, UTC where it has no offset; or a span back from now: "
+            "90s, 15m, 6h, 7d, 2w",
+            "examples": ["2026-11-01T12:00:00Z", "6h"],
+        }
+    ),
+]
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Text | None = Field(None, description="From the Link header of an earlier page")
+
+
+class AuditFilters(_Page):
+    """A page of the audit."""
+
+
+class TaskFilters(_Page):
+    """Tasks for which everything given holds."""
+
+    status: list[TaskStatus] = Field([], max_length=20, description="Any of these")
+    func_name: Text | None = None
+    queue: Text | None = None
+    tag: Annotated[str, Field(max_length=512, pattern=r"^[^:\x00-\x1f]+:[^\x00-\x1f]*$")] | None = (
+        Field(None, description="`key:value`, both exact; the key ends at the first colon")
+    )
+    q: Text | None = Field(
+        None,
+        description="Start of the id or of the function's name, an exact tag value, or part of "
+        "the error text of one of the newest 10,000 tasks",
+    )
+    source: Text | None = None
+    since: Moment | None = Field(None, description="Made at or after")
+    until: Moment | None = Field(None, description="Made before")
+
+    def query(self) -> Query:
+        """The same for the store."""
+        key, _, value = (self.tag or "").partition(":")
+        return Query(
+            statuses=frozenset(self.status),
+            func_name=self.func_name,
+            queue=self.queue,
+            tag=(key, value) if self.tag is not None else None,
+            text=self.q,
+            source=self.source,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class PageFilters(TaskFilters):
+    """As a form sends them: fields that were left empty are not given."""
+
+    limit: int = Field(50, ge=1, le=200)
+    refresh: int = Field(0, ge=0, le=3600, description="Seconds; 0: never")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value not in ("", [""])}
+
+
+async def single_values(request: Request) -> None:
+    """Dependency: refuse a parameter that is given twice, instead of using one at random.
+
+    Raises:
+        RequestValidationError: a parameter other than ``status`` has several values.
+    """
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen and name not in _MANY_VALUES:
+            raise bad_query(name, "given more than once")
+        seen.add(name)

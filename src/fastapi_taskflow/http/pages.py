@@ -1,0 +1,127 @@
+"""The pages' routes: a status page and one page per task, rendered here, without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from fastapi_taskflow.errors import TaskNotFound
+from fastapi_taskflow.http.access import actor
+from fastapi_taskflow.http.api import QueueName, TaskId
+from fastapi_taskflow.http.detail import detail
+from fastapi_taskflow.http.filters import PageFilters
+from fastapi_taskflow.http.layout import message
+from fastapi_taskflow.http.overview import Overview, overview
+from fastapi_taskflow.http.problems import Problem, with_cursor
+from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.operations import Operations
+
+__all__ = ["Pages"]
+
+_ASSETS = {"status.css": "text/css", "icon.svg": "image/svg+xml"}
+
+
+class Pages:
+    """The pages of one `TaskAdmin`.
+
+    Args:
+        site: Where the routes stand.
+        show_arguments: A task's page shows its arguments.
+    """
+
+    def __init__(self, operations: Operations, site: Site, *, show_arguments: bool) -> None:
+        self._operations = operations
+        self._site = site
+        self._show_arguments = show_arguments
+        folder = files("fastapi_taskflow.http") / "static"
+        self._assets = {name: (folder / name).read_bytes() for name in _ASSETS}
+
+    def router(self) -> APIRouter:
+        """All routes. Files are served by one of them: a mount would be left unguarded."""
+        router = APIRouter(prefix="/dashboard", route_class=_page_route(self._site))
+
+        def add(method: str, path: str, endpoint: Callable[..., Any]) -> None:
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                response_class=HTMLResponse,
+                include_in_schema=False,
+            )
+
+        add("GET", "", self.show_overview)
+        add("GET", "/assets/{name}", self.show_asset)
+        add("GET", "/tasks/{task_id}", self.show_task)
+        add("POST", "/tasks/{task_id}/retry", self.retry_task)
+        add("POST", "/tasks/{task_id}/cancel", self.cancel_task)
+        add("POST", "/queues/{name}/pause", self.pause_queue)
+        add("POST", "/queues/{name}/resume", self.resume_queue)
+        return router
+
+    async def show_overview(
+        self, request: Request, filters: Annotated[PageFilters, Query()]
+    ) -> Response:
+        query = filters.query()
+        records, cursor = await with_cursor(
+            self._operations.search(query, limit=filters.limit, cursor=filters.cursor)
+        )
+        shown = Overview(
+            await self._operations.metrics(),
+            await self._operations.queues(),
+            records,
+            await self._operations.count(query),
+            cursor,
+            filters.refresh,
+            self._operations.grade,
+        )
+        return HTMLResponse(overview(self._site.at(request), shown))
+
+    async def show_task(self, request: Request, task_id: TaskId) -> Response:
+        found = await self._operations.inspect(task_id)
+        if found is None:
+            raise TaskNotFound(task_id)
+        grade = self._operations.grade
+        return HTMLResponse(
+            detail(self._site.at(request), found, show_arguments=self._show_arguments, grade=grade)
+        )
+
+    async def show_asset(self, request: Request, name: str) -> Response:
+        if name not in self._assets:
+            place = self._site.at(request)
+            return HTMLResponse(message(place, 404, "There is no such file."), 404)
+        return Response(self._assets[name], media_type=_ASSETS[name])
+
+    async def retry_task(self, request: Request, task_id: TaskId) -> Response:
+        new = await self._operations.retry(task_id, actor=actor(request))
+        return self._see(request, "tasks", new)
+
+    async def cancel_task(self, request: Request, task_id: TaskId) -> Response:
+        await self._operations.cancel(task_id, actor=actor(request))
+        return self._see(request, "tasks", task_id)
+
+    async def pause_queue(self, request: Request, name: QueueName) -> Response:
+        await self._operations.pause(name, actor=actor(request))
+        return self._see(request)
+
+    async def resume_queue(self, request: Request, name: QueueName) -> Response:
+        await self._operations.resume(name, actor=actor(request))
+        return self._see(request)
+
+    def _see(self, request: Request, *parts: str) -> Response:
+        return RedirectResponse(self._site.at(request).page(*parts), 303)
+
+
+def _page_route(site: Site) -> type[AdminRoute]:
+    class PageRoute(AdminRoute):
+        """Says in HTML what is wrong."""
+
+        def refuse(self, request: Request, problem: Problem) -> Response:
+            html = message(site.at(request), problem.status, problem.detail)
+            return HTMLResponse(html, problem.status, dict(problem.headers))
+
+    return PageRoute

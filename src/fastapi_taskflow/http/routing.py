@@ -1,0 +1,96 @@
+"""The route class of everything that `TaskAdmin` serves: headers, bounds, and plain errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, MutableMapping
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
+
+from fastapi_taskflow.http.problems import HANDLED, Problem, problem
+
+__all__ = ["SECURITY_HEADERS", "AdminRoute"]
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "object-src 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# The largest body that any route takes is a queue's two limits.
+_BODY_LIMIT_BYTES = 16_384
+
+
+class AdminRoute(APIRoute):
+    """Answers HEAD as GET, reads small bodies only, and turns our errors into answers.
+
+    Access is not decided here but by the router's dependencies.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = _with_headers(send)
+        if scope["method"] == "HEAD" and "GET" in (self.methods or ()):
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        await super().handle(scope, _bounded(receive), send)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except HANDLED as error:
+                return self.refuse(request, problem(error))
+
+        return handler
+
+    def refuse(self, request: Request, problem: Problem) -> Response:
+        """The answer to a request that cannot be fulfilled."""
+        return problem.as_json()
+
+
+def _with_headers(send: Send) -> Send:
+    """Security headers on every response, also on those of the app's error handlers."""
+
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sender
+
+
+def _without_body(send: Send) -> Send:
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sender
+
+
+def _bounded(receive: Receive) -> Receive:
+    read = 0
+
+    async def receiver() -> MutableMapping[str, Any]:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > _BODY_LIMIT_BYTES:
+            raise HTTPException(413, f"A body may have at most {_BODY_LIMIT_BYTES} bytes here")
+        return message
+
+    return receiver

@@ -1,0 +1,256 @@
+"""What the JSON routes take and give, as OpenAPI shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fastapi_taskflow.backends.base import Attempt
+from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
+from fastapi_taskflow.operations import Inspection
+from fastapi_taskflow.texts import clip
+
+__all__ = [
+    "AttemptInfo",
+    "AuditInfo",
+    "FunctionInfo",
+    "MetricsInfo",
+    "ProblemInfo",
+    "QueueChanges",
+    "QueueInfo",
+    "TaskAction",
+    "TaskDetail",
+    "TaskInfo",
+    "encodable",
+    "shown_arguments",
+]
+
+# One argument as text; a task's arguments have up to 256 KiB when encoded.
+_ARGUMENT_LIMIT_BYTES = 4_096
+# What every store's integers hold.
+_LARGEST = 2**31 - 1
+
+Moment = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, description="ISO 8601 with offset, UTC")
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TaskInfo(_Model):
+    """One task. In lists `logs` is empty and `stacktrace` null: ask for the task."""
+
+    task_id: str
+    func_name: str
+    status: TaskStatus
+    created_at: Moment
+    start_time: Moment | None
+    end_time: Moment | None
+    duration: float | None = Field(description="Seconds that the last attempt took")
+    retries_used: int
+    error: str | None
+    logs: list[str]
+    stacktrace: str | None
+    tags: dict[str, str]
+    source: str
+    priority: int | None
+    executor: str | None
+    queue: str
+    retry_of: str | None = Field(description="The task that this one retries, by hand")
+    retried_as: str | None
+    duplicate_of: str | None = Field(description="The task that its idempotency key led to")
+    instance: str | None
+    due_at: Moment | None = Field(description="A pending task starts no earlier")
+
+    @classmethod
+    def of(cls, record: TaskRecord) -> Self:
+        """All that the record says of itself."""
+        return cls.model_validate(_encodable(record.to_dict()))
+
+    @classmethod
+    def brief(cls, record: TaskRecord) -> Self:
+        """As a line of a list."""
+        fields = record.to_dict()
+        fields.update(logs=[], stacktrace=None)
+        return cls.model_validate(_encodable(fields))
+
+
+class AttemptInfo(_Model):
+    """An attempt that has ended, beside the one that the task's own fields show."""
+
+    number: int = Field(description="Attempts that had failed before it")
+    instance: str | None
+    started_at: Moment | None
+    ended_at: Moment
+    duration: float | None = Field(description="Seconds")
+    outcome: str
+    error: str | None
+    stacktrace: str | None
+    late: bool = Field(description="It ended after another instance had taken over; ignored")
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            number=attempt.number,
+            instance=attempt.instance,
+            started_at=_iso(attempt.started_at),
+            ended_at=attempt.ended_at.isoformat(),
+            duration=attempt.elapsed,
+            outcome=attempt.move.value,
+            error=attempt.error,
+            stacktrace=attempt.stacktrace,
+            late=attempt.late,
+        )
+
+
+class TaskDetail(TaskInfo):
+    """One task with its history."""
+
+    attempts: list[AttemptInfo]
+    durable: bool
+    cancel_requested: bool
+    stranded: bool = Field(description="It waits, and no live instance knows its function")
+    args: list[str] | None = Field(
+        description="As Python would write them; null unless display_func_args is set"
+    )
+    kwargs: dict[str, str] | None
+
+    @classmethod
+    def inspected(cls, found: Inspection, *, show_arguments: bool) -> Self:
+        args, kwargs = shown_arguments(found.record) if show_arguments else (None, None)
+        return cls(
+            **TaskInfo.of(found.record).model_dump(),
+            attempts=[AttemptInfo.of(attempt) for attempt in found.attempts],
+            durable=found.durable,
+            cancel_requested=found.cancel_asked,
+            stranded=found.stranded,
+            args=args,
+            kwargs=kwargs,
+        )
+
+
+class TaskAction(_Model):
+    """The task that an operation made or changed, and its id."""
+
+    task_id: str
+    task: TaskInfo
+
+
+class QueueInfo(_Model):
+    """One queue: its limits, and its tasks on all instances. A null limit is none."""
+
+    name: str
+    concurrency: int | None
+    max_size: int | None
+    paused: bool
+    pending: int
+    running: int
+    finished: int
+    rejected: int
+
+
+class QueueChanges(_Model):
+    """New limits of a queue. A field left out stays as it is, null takes the limit away."""
+
+    concurrency: int | None = Field(None, strict=True, ge=1, le=_LARGEST)
+    max_size: int | None = Field(None, strict=True, ge=0, le=_LARGEST)
+
+
+class FunctionInfo(_Model):
+    """Totals of one function."""
+
+    func_name: str
+    pending: int
+    running: int
+    ended: int
+    success: int
+    failed: int
+    success_rate: float
+    avg_duration_seconds: float | None
+
+
+class MetricsInfo(_Model):
+    """Totals over all time, deleted tasks included."""
+
+    total: int
+    success: int
+    failed: int
+    running: int
+    pending: int
+    interrupted: int
+    cancelled: int
+    rejected: int
+    success_rate: float = Field(description="0 to 1, of the tasks that succeeded or failed")
+    avg_duration_seconds: float | None
+    functions: list[FunctionInfo]
+
+
+class AuditInfo(_Model):
+    """One act of an operator. `task_id` is the queue's name where a queue was acted on."""
+
+    entry_id: str
+    action: str
+    task_id: str
+    actor: str
+    timestamp: Moment
+    detail: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        return cls(
+            entry_id=entry.entry_id,
+            action=entry.action,
+            task_id=entry.task_id,
+            actor=entry.actor,
+            timestamp=entry.timestamp.isoformat(),
+            detail=entry.detail,
+        )
+
+
+class ProblemInfo(_Model):
+    """Why a request was refused."""
+
+    detail: str
+    task_id: str | None = Field(
+        None, description="The task in the way: the retry that exists, or who holds the key"
+    )
+
+
+def shown_arguments(record: TaskRecord) -> tuple[list[str], dict[str, str]]:
+    """A task's arguments as Python would write them, each cut to a few thousand bytes."""
+    return (
+        [_written(value) for value in record.args],
+        {encodable(name): _written(value) for name, value in record.kwargs.items()},
+    )
+
+
+def _written(value: Any) -> str:
+    try:
+        text = repr(value)
+    # The value's own code runs here.
+    except Exception as error:
+        text = f"<{type(value).__name__}: its repr() raised {type(error).__name__}>"
+    return clip(encodable(text), _ARGUMENT_LIMIT_BYTES)
+
+
+def encodable(text: str) -> str:
+    """``text`` with ``?`` for lone surrogates, for which UTF-8 has no form."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _encodable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = {
+        name: encodable(value) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+    known["tags"] = {encodable(name): encodable(value) for name, value in fields["tags"].items()}
+    return known
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
