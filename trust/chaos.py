@@ -1,0 +1,273 @@
+"""Kill servers at random while clients post durable tasks; then count what became of them.
+
+``python -m trust.chaos --kills 50 --instances 3 --rate 50 --seed 1``
+
+Exits with 1 if anything that SEMANTICS promises did not hold, and then keeps the database,
+the evidence and the servers' logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi_taskflow import SqliteBackend
+from trust import history
+from trust.app import Config
+from trust.client import Load, Tally
+from trust.figures import report
+from trust.history import Death, History
+from trust.instances import Instance
+from trust.oracle import Violation, judge
+from trust.recovery import recoveries
+
+__all__ = ["Chaos", "Options", "main"]
+
+_START_SECONDS = 60.0
+_QUIESCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
+# So many kills must hit a server at work.
+_ENOUGH_KILLS = 10
+# What a drain may take beyond its own time (SEMANTICS).
+_EXIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How much chaos. Shares are parts of the events that are not SIGKILL."""
+
+    kills: int = 50
+    instances: int = 3
+    rate: float = 50.0
+    seed: int = 1
+    shortest: float = 0.3
+    longest: float = 1.7
+    terms: float = 0.0
+    stops: float = 0.0
+    drain_timeout: float = 1.0
+    heartbeat: float = 5.0
+    ttl: float = 20.0
+
+
+@dataclass
+class Outcome:
+    """What a run has shown."""
+
+    history: History
+    violations: list[Violation]
+    tally: Tally
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not self.violations and not self.faults
+
+
+class Chaos:
+    """One run in one directory."""
+
+    def __init__(self, options: Options, place: Path) -> None:
+        self._options = options
+        self._place = place
+        self._db = place / "tasks.db"
+        self._random = random.Random(options.seed)
+        self._deaths: list[Death] = []
+        self._faults: list[str] = []
+        self._instances: list[Instance] = []
+        # Not ready yet since their last start.
+        self._starting: set[Instance] = set()
+
+    async def run(self) -> Outcome:
+        """Load and kills, quiet, verdict."""
+        begun = time.monotonic()
+        backend = SqliteBackend(str(self._db))
+        await backend.open(lambda: None)
+        await backend.close()
+        history.prepare(self._db)
+        with ExitStack() as stack:
+            for number in range(self._options.instances):
+                instance = Instance(self._config(), self._place / f"server{number}.log")
+                self._instances.append(stack.enter_context(instance))
+                self._spawn(instance)
+            await self._ready(self._instances)
+            urls = [instance.url for instance in self._instances]
+            load = Load(urls, self._options.rate, self._place / "acks.log", self._options.seed)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(load.run())
+                try:
+                    await self._disturb()
+                finally:
+                    load.stop()
+            await self._ready(self._instances)
+            await self._quiesce()
+            await asyncio.gather(*(self._end(instance) for instance in self._instances))
+        found = history.read(
+            self._db, self._place / "effects.log", self._place / "acks.log", self._deaths
+        )
+        self._check(found, load.tally)
+        return Outcome(found, judge(found), load.tally, time.monotonic() - begun, self._faults)
+
+    def _check(self, found: History, tally: Tally) -> None:
+        """A run in which nothing happened proves nothing."""
+        if not any(request.tasks for request in found.requests):
+            self._faults.append("nothing was acknowledged")
+        if tally.given_up:
+            self._faults.append(f"{tally.given_up} requests were not answered by anybody")
+        if self._options.kills >= _ENOUGH_KILLS and not recoveries(found):
+            self._faults.append("no server was killed while it held a task")
+
+    def _config(self) -> Config:
+        return Config(
+            db=str(self._db),
+            evidence=str(self._place / "effects.log"),
+            port=0,
+            drain_timeout=self._options.drain_timeout,
+            heartbeat=self._options.heartbeat,
+            ttl=self._options.ttl,
+        )
+
+    # Disturbing
+
+    async def _disturb(self) -> None:
+        killed = 0
+        while killed < self._options.kills:
+            await asyncio.sleep(self._random.uniform(self._options.shortest, self._options.longest))
+            instance = await self._victim()
+            luck = self._random.random()
+            if luck < self._options.terms:
+                await self._drain(instance)
+            elif luck < self._options.terms + self._options.stops:
+                await self._pause(instance)
+            else:
+                self._deaths.append(Death(instance.pid, instance.kill(), "KILL"))
+                self._spawn(instance)
+                killed += 1
+
+    async def _victim(self) -> Instance:
+        """Any server that serves. (One that is starting has nothing to lose yet.)"""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            serving = [one for one in self._instances if self._serves(one)]
+            if serving:
+                return self._random.choice(serving)
+            assert time.monotonic() < deadline, "no server came up"
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _drain(self, instance: Instance) -> None:
+        self._deaths.append(Death(instance.pid, time.time(), "TERM"))
+        await self._end(instance)
+        self._spawn(instance)
+
+    async def _pause(self, instance: Instance) -> None:
+        """Stop one for less or for more than its time-to-live."""
+        self._deaths.append(Death(instance.pid, time.time(), "STOP"))
+        instance.send(signal.SIGSTOP)
+        await asyncio.sleep(self._random.uniform(0.1, 2.5) * self._options.ttl)
+        instance.thaw()
+
+    async def _end(self, instance: Instance) -> None:
+        limit = self._options.drain_timeout + _EXIT_SECONDS
+        try:
+            await asyncio.to_thread(instance.terminate, limit)
+        except AssertionError:
+            self._faults.append(f"server {instance.pid} runs on {limit:g} s after SIGTERM")
+            instance.kill()
+
+    # Waiting
+
+    def _spawn(self, instance: Instance) -> None:
+        instance.spawn()
+        self._starting.add(instance)
+
+    def _serves(self, instance: Instance) -> bool:
+        if instance in self._starting and instance.said("ready"):
+            self._starting.discard(instance)
+        if not instance.alive:
+            self._faults.append(f"a server died by itself: {instance.output()}")
+            self._spawn(instance)
+        return instance not in self._starting
+
+    async def _ready(self, instances: Sequence[Instance]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not all(self._serves(one) for one in instances):
+            assert time.monotonic() < deadline, "a server did not come up"
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _quiesce(self) -> None:
+        """Wait until nothing is PENDING or RUNNING; what stays is for the oracle to see."""
+        deadline = time.monotonic() + _QUIESCE_SECONDS
+        connection = sqlite3.connect(f"file:{self._db}?mode=ro", uri=True)
+        try:
+            while time.monotonic() < deadline:
+                (left,) = connection.execute(
+                    "SELECT count(*) FROM taskflow_tasks WHERE state < 2"
+                ).fetchone()
+                if not left:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            connection.close()
+
+
+def _parse(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
+    defaults = Options()
+    parser = argparse.ArgumentParser(prog="python -m trust.chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=defaults.kills)
+    parser.add_argument("--instances", type=int, default=defaults.instances)
+    parser.add_argument("--rate", type=float, default=defaults.rate, help="tasks per second")
+    parser.add_argument("--seed", type=int, default=None, help="default: another each time")
+    parser.add_argument("--terms", type=float, default=0.0, help="share of SIGTERM")
+    parser.add_argument("--stops", type=float, default=0.0, help="share of SIGSTOP and SIGCONT")
+    parser.add_argument("--ttl", type=float, default=None, help="time-to-live of an instance, s")
+    parser.add_argument("--place", type=Path, default=None, help="an empty directory; is kept")
+    parser.add_argument("--pr", action="store_true", help="what a pull request waits for")
+    given = parser.parse_args(arguments)
+    seed = given.seed if given.seed is not None else int.from_bytes(os.urandom(3))
+    # Pauses beyond the time-to-live should not take a minute each.
+    ttl = given.ttl or (1.5 if given.stops else defaults.ttl)
+    options = Options(
+        kills=given.kills,
+        instances=given.instances,
+        rate=given.rate,
+        seed=seed,
+        terms=given.terms,
+        stops=given.stops,
+        ttl=ttl,
+        heartbeat=min(defaults.heartbeat, ttl / 4),
+    )
+    return options, given.place
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and print; the process's exit code."""
+    options, place = _parse(arguments)
+    kept = place or Path(tempfile.mkdtemp(prefix="trust-"))
+    kept.mkdir(parents=True, exist_ok=True)
+    print(f"seed {options.seed}")
+    outcome = asyncio.run(Chaos(options, kept).run())
+    print(report(outcome.history, outcome.tally, outcome.seconds))
+    for violation in outcome.violations[:50]:
+        print(f"VIOLATION {violation.rule}: {violation.subject}: {violation.text}")
+    for fault in outcome.faults:
+        print(f"FAULT {fault}")
+    print("PASS" if outcome.clean else f"FAIL: {len(outcome.violations)} violations, see {kept}")
+    if outcome.clean and place is None:
+        shutil.rmtree(kept)
+    return 0 if outcome.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
