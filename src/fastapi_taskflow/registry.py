@@ -75,7 +75,8 @@ class TaskRegistry:
         entry = Registered(name, func, config, executor, is_async)
         self._by_func[func] = self._by_name[name] = entry
         self._adopted.clear()
-        self._names.clear()
+        # A new one: who is filling the old one must not spoil it.
+        self._names = {}
         self.types.note(func)
 
     def _refuse_taken(self, name: str, func: Func) -> None:
@@ -131,10 +132,11 @@ class TaskRegistry:
         return self._selected(executor)
 
     def _selected(self, executor: str | None) -> frozenset[str]:
-        found = self._names.get(executor)
+        names = self._names
+        found = names.get(executor)
         if found is None:
             entries = self._by_name.copy().items()
-            found = self._names[executor] = frozenset(
+            found = names[executor] = frozenset(
                 name for name, entry in entries if executor in (None, entry.executor)
             )
         return found

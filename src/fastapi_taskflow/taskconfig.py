@@ -67,6 +67,12 @@ def _check_function(func: Callable[..., Any], config: TaskConfig) -> None:
         )
     if not callable(func):
         raise ConfigurationError(f"Expected a function to register as a task, got {func!r}.")
+    try:
+        hash(func)
+    except TypeError as exc:
+        raise ConfigurationError(
+            f"{func!r} has no hash, so it could not be found again. Register a function."
+        ) from exc
     if not isinstance(getattr(func, "__name__", None), str) and config.name is None:
         raise ConfigurationError(f"{func!r} has no name of its own; give the task a name=.")
     if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
@@ -130,8 +136,6 @@ def _check_numbers(config: TaskConfig) -> None:
 
 def _error_types(setting: str, value: object) -> tuple[type[BaseException], ...]:
     """One exception type or several, as a tuple."""
-    if isinstance(value, type):
-        value = (value,)
     errors = tuple(value) if isinstance(value, Iterable) else (value,)
     for error in errors:
         if not (isinstance(error, type) and issubclass(error, BaseException)):

@@ -25,6 +25,24 @@ def test_an_id_begins_with_its_millisecond():
     assert made.startswith("01234567-89ab-7")
 
 
+def test_every_bit_but_version_and_variant_is_drawn():
+    source = IdSource(frozen(0), entropy=lambda size: b"\xff" * size)
+
+    assert source.new_id() == "00000000-0000-7fff-bfff-ffff7fffffff"
+    assert source.new_id() == "00000000-0000-7fff-bfff-ffff80000000"
+
+
+def test_ids_follow_the_clock():
+    clock = {"ms": 1}
+    source = IdSource(lambda: clock["ms"] * 1_000_000)
+    one, same = source.new_id(), source.new_id()
+
+    clock["ms"] = 2
+    other = source.new_id()
+
+    assert (one[:13], same[:27], other[:13]) == ("00000000-0001", one[:27], "00000000-0002")
+
+
 def test_ids_grow():
     made = [new_id() for _ in range(5_000)]
 
@@ -51,11 +69,12 @@ def test_ids_grow_while_the_clock_goes_back():
 
 
 def test_a_used_up_counter_turns_to_the_next_millisecond():
-    source = IdSource(frozen(), counter_bits=4)
+    source = IdSource(frozen(1), entropy=lambda size: b"\xff" * size, counter_bits=4)
 
     made = [source.new_id() for _ in range(100)]
 
     assert made == sorted(set(made))
+    assert [int(each[9:13], 16) for each in made[:19]] == [1] * 9 + [2] * 9 + [3]
     assert all(UUID(each).version == 7 for each in made)
 
 

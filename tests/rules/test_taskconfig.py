@@ -141,6 +141,16 @@ def test_what_has_no_name_needs_one():
     assert checked_config(nameless, TaskConfig(name="n")).name == "n"
 
 
+def test_what_could_not_be_found_again_is_refused():
+    class Nameless:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self): ...
+
+    with pytest.raises(ConfigurationError, match="no hash"):
+        checked_config(Nameless(), TaskConfig(name="n"))
+
+
 def test_what_cannot_be_called_is_refused():
     with pytest.raises(ConfigurationError, match="Expected a function"):
         checked_config("plain", TaskConfig())

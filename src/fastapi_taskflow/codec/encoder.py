@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from fastapi_taskflow.codec.typetable import TypeTable
 from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Refusal, Writer, write_dict
@@ -19,7 +19,7 @@ __all__ = ["VERSION", "encode"]
 VERSION = 1
 """First item of every payload."""
 
-# A payload of this length cannot hold an integer that the JSON reader refuses.
+# A payload of this length cannot hold an integer that the JSON reader refuses (4,300 digits).
 _HOPEFUL_BYTES = 4000
 
 
@@ -55,10 +55,17 @@ def _hopefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) 
         payload = to_json([VERSION, *trees])
     except (PydanticSerializationError, ValueError):  # a lone surrogate or a huge integer
         return None
-    # What JSON has no constants for; in a text they only cost the second walk.
-    if len(payload) > _HOPEFUL_BYTES or b"NaN" in payload or b"Infinity" in payload:
-        return None
-    return payload
+    doubtful = len(payload) > _HOPEFUL_BYTES or b"NaN" in payload or b"Infinity" in payload
+    return None if doubtful and not _is_readable(payload) else payload
+
+
+def _is_readable(payload: bytes) -> bool:
+    """False for what JSON has no constants for, and for integers that are too long."""
+    try:
+        from_json(payload, allow_inf_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _carefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) -> bytes:
