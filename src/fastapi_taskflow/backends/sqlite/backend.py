@@ -115,8 +115,16 @@ class SqliteBackend(Backend):
         return self._grade
 
     async def open(self, on_change: Callable[[], None]) -> None:
-        if self._open_store is None:
-            self._open_store = await Store.open(self._database, self._clock, on_change)
+        store, self._open_store = self._open_store, None
+        if store is not None and not store.abandoned:
+            self._open_store = store
+            raise ConfigurationError(
+                f"The task store {self._database.path!r} is open already. Give each manager a "
+                "SqliteBackend of its own; they may share the file."
+            )
+        if store is not None:
+            store.abandon()
+        self._open_store = await Store.open(self._database, self._clock, on_change)
 
     async def close(self) -> None:
         store, self._open_store = self._open_store, None

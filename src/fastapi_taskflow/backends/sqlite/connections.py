@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
@@ -32,7 +32,7 @@ class Database:
     """Which file, in which way.
 
     Attributes:
-        path: As given; resolved when it is opened.
+        path: As given; `resolved` before it is opened.
         synchronous: ``FULL`` or ``NORMAL``, for connections that write tasks.
     """
 
@@ -40,9 +40,13 @@ class Database:
     synchronous: str
     texts: Texts
 
-    def resolved(self) -> str:
-        """The absolute path without symbolic links, so that all agree on the lock files."""
-        return os.path.realpath(self.path)
+    def resolved(self) -> Database:
+        """The same with an absolute path without symbolic links.
+
+        Fixed when the store is opened: all processes agree on the lock files, and a later
+        change of the working directory changes nothing.
+        """
+        return replace(self, path=os.path.realpath(self.path))
 
     def prepare(self) -> None:
         """Check the place and create the file if it is missing, readable by its owner only.
@@ -56,11 +60,12 @@ class Database:
                 f"SqliteBackend needs SQLite {'.'.join(map(str, _OLDEST))} or later; this Python "
                 f"has {sqlite3.sqlite_version}."
             )
-        path = self.resolved()
-        check_place(path)
-        if not Path(path).exists():
-            # SQLite gives the log and the shared memory beside it the same permissions.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        check_place(self.path)
+        # SQLite gives the log and the shared memory beside it the same permissions. A file
+        # that exists is never opened here: closing it again would drop SQLite's locks.
+        with suppress(FileExistsError):
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(self.path, flags, 0o600))
 
     def writer(self, *, synchronous: str | None = None) -> sqlite3.Connection:
         """A connection for writes, in WAL mode. The file must exist.
@@ -103,7 +108,7 @@ class Database:
     def _connect(self, mode: str) -> sqlite3.Connection:
         # Each is used by one thread at a time, but closed by another.
         return sqlite3.connect(
-            f"file:{quote(self.resolved())}?mode={mode}",
+            f"file:{quote(self.path)}?mode={mode}",
             uri=True,
             timeout=WRITE_SECONDS,
             isolation_level=None,

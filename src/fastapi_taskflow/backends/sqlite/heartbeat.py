@@ -25,7 +25,7 @@ class Heartbeat:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = WriteLock(store_directory(database.resolved()))
+        self._lock = WriteLock(store_directory(database.path))
         # Protects all below, and that a beat and `close` do not meet.
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None

@@ -51,10 +51,14 @@ class Reader:
         self._calls.put((function, arguments, future))
         return await future
 
-    async def stop(self) -> None:
-        """Finish what is queued and disconnect."""
+    def end(self) -> None:
+        """Let the thread finish what is queued and disconnect."""
         self._accepting = False
         self._calls.put(None)
+
+    async def stop(self) -> None:
+        """Finish what is queued and disconnect."""
+        self.end()
         await asyncio.shield(self._stopped)
         self._thread.join()
 

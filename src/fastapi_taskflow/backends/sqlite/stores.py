@@ -35,6 +35,20 @@ class Store:
         self.reader, self.browser = Reader(database), Reader(database)
         self.heartbeat = heartbeat
         self.life = life
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def abandoned(self) -> bool:
+        """Its event loop was closed before the store."""
+        return self._loop.is_closed()
+
+    def abandon(self) -> None:
+        """Let its threads end, when nobody can wait for them any more."""
+        self.reader.end()
+        self.browser.end()
+        self.writer.end()
+        self.heartbeat.close()
+        self.life.close()
 
     @classmethod
     async def open(cls, database: Database, clock: Clock, on_change: Callable[[], None]) -> Store:
@@ -44,7 +58,8 @@ class Store:
             StoreUnavailable: the database does not answer.
             ConfigurationError: it is of a kind or in a place that cannot work.
         """
-        life = LifeLocks(store_directory(database.resolved()), database.texts.prefix)
+        database = database.resolved()
+        life = LifeLocks(store_directory(database.path), database.texts.prefix)
 
         def begin(tx: Transaction) -> None:
             migrate(tx, database.path)
@@ -52,7 +67,11 @@ class Store:
             tx.after.append(lambda: life.sweep(known))
 
         writer = Writer(database, clock, begin=begin, on_change=on_change)
-        await writer.start()
+        try:
+            await writer.start()
+        except BaseException:
+            await writer.stop()
+            raise
         return cls(writer, database, Heartbeat(database), life)
 
     async def close(self) -> None:
@@ -97,7 +116,7 @@ def quick_look(database: Database, query: Query, limit: int) -> list[dict[str, A
     """
     connection: sqlite3.Connection | None = None
     try:
-        connection = database.reader(read_only=True)
+        connection = database.resolved().reader(read_only=True)
         page = search(Session(connection, database.texts), query, limit, NEWEST)
     except sqlite3.Error as exc:
         raise translated(exc, database.path) from exc

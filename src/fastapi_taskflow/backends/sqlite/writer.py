@@ -29,7 +29,7 @@ from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, deliver, run_apar
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.clock import Clock
-from fastapi_taskflow.errors import StoreUnavailable, TaskflowError
+from fastapi_taskflow.errors import StoreUnavailable
 
 __all__ = ["Writer"]
 
@@ -70,7 +70,7 @@ class Writer:
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
         self._accepting = True
-        directory = store_directory(database.resolved())
+        directory = store_directory(database.path)
         self._lock = WriteLock(directory)
         self._disk = Disk(directory)
         # Below: the thread's own.
@@ -99,10 +99,14 @@ class Writer:
             raise StoreUnavailable("The task store is closed.")
         self._jobs.put(job)
 
-    async def stop(self) -> None:
-        """Finish what is queued and disconnect."""
+    def end(self) -> None:
+        """Let the thread finish what is queued and disconnect."""
         self._accepting = False
         self._jobs.put(None)
+
+    async def stop(self) -> None:
+        """Finish what is queued and disconnect."""
+        self.end()
         await asyncio.shield(self._stopped)
         self._thread.join()
 
@@ -164,9 +168,11 @@ class Writer:
                     return self._without_new_tasks(jobs, exc)
             return self._commit(jobs)
         except Exception as exc:  # every waiter gets it, and the thread goes on
-            if is_full(exc) and self._disk.release_reserve():
-                logger.warning("The disk under %s is full; using the reserve", self._database.path)
-                return self._without_new_tasks(jobs, exc)
+            if is_full(exc):
+                released = self._disk.release_reserve()
+                logger.warning("The disk under the task store %s is full", self._database.path)
+                if released or len({job.admits for job in jobs}) > 1:
+                    return self._without_new_tasks(jobs, exc)
             return [(None, _public(exc, self._database.path)) for _ in jobs]
 
     def _without_new_tasks(self, jobs: Sequence[Job], reason: Exception) -> list[Answer]:
@@ -195,9 +201,12 @@ class Writer:
         for hook in tx.after:
             try:
                 hook()
-            except OSError:
-                logger.exception("After a commit a file operation failed")
-        return answers
+            except Exception:  # it is committed, whatever happens to a lock file
+                logger.exception("Something failed after a commit")
+        path = self._database.path
+        return [
+            (result, None if error is None else _public(error, path)) for result, error in answers
+        ]
 
     def _transact(
         self, connection: sqlite3.Connection, jobs: Sequence[Job], *, apart: bool
@@ -250,7 +259,7 @@ class Writer:
             raise StoreUnavailable("the file was moved, deleted or replaced")
 
     def _identity(self) -> tuple[int, int]:
-        found = Path(self._database.resolved()).stat()
+        found = Path(self._database.path).stat()
         return found.st_dev, found.st_ino
 
     def _disconnect(self) -> None:
@@ -283,10 +292,8 @@ class Writer:
 
 
 def _public(error: Exception, path: str) -> Exception:
-    """What a caller gets: an exception of its own, with the driver's as its cause."""
+    """What a caller gets: the driver's exception is only the cause of it."""
     found = translated(error, path)
-    if isinstance(error, TaskflowError):
-        return error
     if found is not error:
         found.__cause__ = error
     return found
