@@ -23,7 +23,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastapi_taskflow import SqliteBackend
 from trust import history
 from trust.app import Config
 from trust.client import Load, Tally
@@ -52,8 +51,8 @@ class Options:
     instances: int = 3
     rate: float = 50.0
     seed: int = 1
-    shortest: float = 0.3
-    longest: float = 1.7
+    shortest: float = 0.4
+    longest: float = 2.0
     terms: float = 0.0
     stops: float = 0.0
     drain_timeout: float = 1.0
@@ -93,10 +92,7 @@ class Chaos:
     async def run(self) -> Outcome:
         """Load and kills, quiet, verdict."""
         begun = time.monotonic()
-        backend = SqliteBackend(str(self._db))
-        await backend.open(lambda: None)
-        await backend.close()
-        history.prepare(self._db)
+        await history.prepare(self._db)
         with ExitStack() as stack:
             for number in range(self._options.instances):
                 instance = Instance(self._config(), self._place / f"server{number}.log")

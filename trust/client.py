@@ -15,14 +15,16 @@ import httpx2
 
 from trust.app import GROUP_SIZE, Via
 from trust.evidence import Evidence
-from trust.workload import KINDS
+from trust.workload import WORK
 
 __all__ = ["Load", "Tally"]
 
 _VIAS: tuple[Via, ...] = ("lane", "lane", "queue", "eager", "enqueue", "thread", "group")
 _LONGEST_MS = 120
-_TRIES = 40
-_PAUSE_SECONDS = 0.1
+# All servers may be dead at once, and start slowly on a busy machine.
+_PATIENCE_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.5
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -65,7 +67,7 @@ class Load:
         ):
             due = time.monotonic()
             while not self._stopping.is_set():
-                kind = self._random.choice(list(KINDS))
+                kind = self._random.choice(list(WORK))
                 via = self._random.choice(_VIAS)
                 ms = self._random.randint(1, _LONGEST_MS)
                 posts.create_task(self._post(client, kind, via, ms))
@@ -83,11 +85,14 @@ class Load:
             pass
 
     async def _post(self, client: httpx2.AsyncClient, kind: str, via: Via, ms: int) -> None:
-        for _ in range(_TRIES):
-            if await self._try(client, kind, via, ms):
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS
+        while not await self._try(client, kind, via, ms):
+            if time.monotonic() > deadline:
+                self.tally.given_up += 1
                 return
-            await asyncio.sleep(_PAUSE_SECONDS)
-        self.tally.given_up += 1
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _try(self, client: httpx2.AsyncClient, kind: str, via: Via, ms: int) -> bool:
         rid = f"r{next(self._numbers)}"

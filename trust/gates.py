@@ -41,7 +41,9 @@ class GatedBackend(Forwarding):
         names = {verb} | {f"{verb} {one.move.value}" for one in asked if isinstance(one, Outcome)}
         await self._pass("before", names)
         answer = await call()
-        await self._pass("after", names)
+        # A claim that found nothing is no step of any task.
+        if answer != []:
+            await self._pass("after", names)
         return answer
 
     async def _pass(self, when: str, names: set[str]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from fastapi_taskflow import SqliteBackend
 from trust.evidence import read_lines
 from trust.workload import KINDS, Kind
 
@@ -138,8 +139,11 @@ class History:
     deaths: list[Death] = field(default_factory=list)
 
 
-def prepare(db: Path) -> None:
-    """Install the triggers in a store whose tables exist and which nobody uses yet."""
+async def prepare(db: Path) -> None:
+    """Create a store, and install the triggers before anybody uses it."""
+    backend = SqliteBackend(str(db))
+    await backend.open(lambda: None)
+    await backend.close()
     connection = sqlite3.connect(db)
     try:
         connection.executescript(_TRIGGERS)
@@ -158,7 +162,7 @@ def read(db: Path, effects: Path, acks: Path, deaths: list[Death]) -> History:
         history.lives = [
             Life(*row) for row in connection.execute("SELECT * FROM trust_lives ORDER BY at")
         ]
-        history.rows = {row[0]: Row(*row) for row in connection.execute(_ROWS)}
+        history.rows = {row[0]: Row(*row) for row in connection.execute(ROWS)}
     finally:
         connection.close()
     history.runs = [
@@ -170,7 +174,7 @@ def read(db: Path, effects: Path, acks: Path, deaths: list[Death]) -> History:
     return history
 
 
-_ROWS = """
+ROWS = """
 SELECT t.id, t.func, t.state, t.fence, t.owner, t.failures, t.interruptions,
     (SELECT g.value FROM taskflow_tags AS g WHERE g.task = t.seq AND g.key = 'rid'),
     (SELECT count(*) FROM taskflow_attempts AS a WHERE a.task = t.seq AND a.late)

@@ -19,7 +19,6 @@ from trust.history import (
     RUNNING,
     SUCCESS,
 )
-from trust.workload import failures_of
 
 POISON_DEATHS = 4
 _MICROS = 1_000_000
@@ -126,7 +125,7 @@ def one_start_per_attempt(accounts: Accounts) -> Iterator[Finding]:
 def retry_counts_are_exact(accounts: Accounts) -> Iterator[Finding]:
     """Failures are counted, crashes are not: FAILED after retries + 1 failures exactly."""
     for row in accounts.history.rows.values():
-        wanted = failures_of(row.task) if row.kind.flaky else 0
+        wanted = row.kind.failures_of(row.task)
         most = row.kind.retries + 1
         if row.state == SUCCESS and row.failures != wanted:
             yield row.task, f"SUCCESS after {row.failures} failures instead of {wanted}"

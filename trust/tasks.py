@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi_taskflow import TaskContext, TaskManager, get_task_context
 from trust.evidence import Evidence
-from trust.workload import KINDS, Kind, failures_of
+from trust.workload import KINDS, WORK, Kind
 
 __all__ = ["Release", "register"]
 
@@ -67,7 +67,7 @@ class _Run:
 
     def finish(self, kind: Kind) -> None:
         """The end of the work: an effect, or the failure that the task's id asks for."""
-        if kind.flaky and self.context.attempt < failures_of(self.context.task_id):
+        if self.context.attempt < kind.failures_of(self.context.task_id):
             self.note("fail")
             raise Flaked(f"attempt {self.context.attempt}")
         self.note("effect")
@@ -78,8 +78,8 @@ def register(
     manager: TaskManager, evidence: Evidence, release: Release, announce: Callable[[str], None]
 ) -> dict[str, Callable[..., Any]]:
     """All task functions by name; each takes a request's id and milliseconds."""
-    functions = {name: _worker(evidence, name, kind) for name, kind in KINDS.items()}
-    for name, kind in KINDS.items():
+    functions = {name: _worker(evidence, name, kind) for name, kind in WORK.items()}
+    for name, kind in WORK.items():
         manager.task(
             name=name,
             persist=True,
@@ -117,18 +117,25 @@ class Directed:
         self._announce = announce
 
     def register(self, manager: TaskManager) -> dict[str, Callable[..., Any]]:
-        options: dict[Callable[..., Any], dict[str, Any]] = {
-            self.held: {"persist": True},
-            self.held_requeueable: {"persist": True, "requeue_on_interrupt": True},
-            self.held_alone: {"persist": True, "queue": "single"},
-            self.held_threaded: {"persist": True},
-            self.fails_once: {"persist": True, "retries": 1, "delay": 1.0},
-            self.poison: {"persist": True, "requeue_on_interrupt": True},
-            self.fleeting: {},
-        }
-        for function, option in options.items():
-            manager.task(**option)(function)
-        return {function.__name__: function for function in options}
+        durable: list[Callable[..., Any]] = [
+            self.held,
+            self.held_requeueable,
+            self.held_alone,
+            self.held_threaded,
+            self.fails_once,
+            self.poison,
+        ]
+        for function in durable:
+            kind = KINDS[function.__name__]
+            manager.task(
+                persist=True,
+                requeue_on_interrupt=kind.requeue,
+                retries=kind.retries,
+                delay=kind.delay,
+                queue="single" if function == self.held_alone else None,
+            )(function)
+        manager.task()(self.fleeting)
+        return {function.__name__: function for function in (*durable, self.fleeting)}
 
     async def held(self, rid: str, _ms: int) -> None:
         await self._hold("held", rid)
@@ -146,11 +153,7 @@ class Directed:
         run.finish(Kind())
 
     async def fails_once(self, rid: str, _ms: int) -> None:
-        run = _Run(self._evidence, "fails_once", rid)
-        if run.context.attempt == 0:
-            run.note("fail")
-            raise Flaked("the first attempt")
-        run.finish(Kind())
+        _Run(self._evidence, "fails_once", rid).finish(KINDS["fails_once"])
 
     async def poison(self, rid: str, ms: int) -> None:
         run = _Run(self._evidence, "poison", rid)

@@ -23,7 +23,7 @@ from trust.history import (
 )
 from trust.oracle import RULES, judge
 from trust.recovery import recoveries
-from trust.workload import KINDS, failures_of
+from trust.workload import KINDS
 
 PIDS = {"A": 1, "B": 2}
 
@@ -133,7 +133,11 @@ class Story:
 
 def flaky(failures: int) -> str:
     """An id of a flaky task that fails so often."""
-    return next(name for n in itertools.count() if failures_of(name := f"flaky{n}") == failures)
+    return next(
+        name
+        for n in itertools.count()
+        if KINDS["flaky"].failures_of(name := f"flaky{n}") == failures
+    )
 
 
 TWICE, TOO_OFTEN = flaky(2), flaky(4)
@@ -150,7 +154,7 @@ def told() -> Story:
     for task in (TWICE, TOO_OFTEN):
         story.accept("flaky", task)
         most = KINDS["flaky"].retries + 1
-        for failure in range(min(failures_of(task), most)):
+        for failure in range(min(KINDS["flaky"].failures_of(task), most)):
             story.start(task)
             story.fail(task, FAILED if failure + 1 == most else PENDING)
             if failure + 1 < most:
