@@ -1,0 +1,1 @@
+"""Figures of speed, as ratios between things that were measured in the same run."""
