@@ -25,18 +25,19 @@ class Chain:
     store refuses, the first one's tasks are accepted already.
     """
 
-    __slots__ = ("_units", "bond")
+    __slots__ = ("_closed", "_units", "bond")
 
     def __init__(self, bond: Bond) -> None:
         self.bond = bond
         self._units: list[Unit] = []
+        self._closed = False
 
     def unit(self, engine: Engine) -> Unit:
         """The unit of this engine's tasks; made when it is first asked for."""
         for unit in self._units:
             if unit.engine is engine:
                 return unit
-        unit = Unit(engine)
+        unit = Unit(engine, closed=self._closed)
         self._units.append(unit)
         return unit
 
@@ -73,5 +74,6 @@ class Chain:
 
     async def close(self, *, failed: bool) -> None:
         """The request's scope ends; see `Unit.close`."""
+        self._closed = True
         for unit in self._units:
             await unit.close(failed=failed)

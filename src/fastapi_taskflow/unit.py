@@ -62,6 +62,9 @@ class Unit:
     """One manager's tasks in one chain.
 
     `add` is called from any thread, everything else on the event loop.
+
+    Args:
+        closed: The request has ended already.
     """
 
     __slots__ = (
@@ -75,7 +78,7 @@ class Unit:
         "engine",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, closed: bool) -> None:
         self.engine = engine
         # Protects _staged, _eager and _closed: what a thread adds is seen by the next
         # commit, or the thread sees that the unit is closed.
@@ -88,7 +91,7 @@ class Unit:
         self._fresh: list[LiveTask] = []
         self._lane: dict[str, LiveTask] = {}
         self._answered = False
-        self._closed = False
+        self._closed = closed
 
     def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
         """Take a prepared task; gives what the chain has to run, if anything.

@@ -8,7 +8,7 @@ import pytest
 
 from fastapi_taskflow import Backend, MemoryBackend, SqliteBackend, TaskManager
 
-QUICK = {"heartbeat_interval": 0.05, "instance_ttl": 0.5, "drain_timeout": 5.0}
+QUICK: dict[str, Any] = {"heartbeat_interval": 0.05, "instance_ttl": 0.5, "drain_timeout": 5.0}
 
 
 @pytest.fixture

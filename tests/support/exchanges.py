@@ -5,7 +5,7 @@ the background tasks, or leaves in the middle.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,15 @@ class Exchange:
         spec: ASGI version; from 2.4 on a server may raise `OSError` from ``send``.
     """
 
-    def __init__(self, app: ASGIApp, method: str, url: str, *, spec: str = "2.3") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        spec: str = "2.3",
+    ) -> None:
         parts = urlsplit(url)
         self.messages: list[Message] = []
         self.scope: dict[str, Any] = {
@@ -35,7 +43,10 @@ class Exchange:
             "raw_path": parts.path.encode(),
             "query_string": parts.query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"testserver")],
+            "headers": [
+                (name.encode(), value.encode())
+                for name, value in {"host": "testserver", **(headers or {})}.items()
+            ],
             "client": ("testclient", 50000),
             "server": ("testserver", 80),
             "state": {},
@@ -44,7 +55,10 @@ class Exchange:
         self.on_send: Callable[[Message], None] = lambda message: None
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": b"", "more_body": False})
-        self.task = asyncio.create_task(app(self.scope, self._incoming.get, self._send))
+        self.task = asyncio.create_task(self._run(app))
+
+    async def _run(self, app: ASGIApp) -> None:
+        await app(self.scope, self._incoming.get, self._send)
 
     async def _send(self, message: Message) -> None:
         self.on_send(message)
@@ -54,6 +68,14 @@ class Exchange:
     def status(self) -> int | None:
         """The status code, once the status line is out."""
         return next((m["status"] for m in self.messages if "status" in m), None)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response's headers."""
+        for message in self.messages:
+            if "headers" in message:
+                return {k.decode().lower(): v.decode() for k, v in message["headers"]}
+        return {}
 
     @property
     def body(self) -> bytes:
