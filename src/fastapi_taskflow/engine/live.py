@@ -11,6 +11,7 @@ import contextvars
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
@@ -196,14 +197,17 @@ class TaskStore:
     def overlay(self, record: TaskRecord) -> TaskRecord:
         """The newer of a stored record and what this instance knows of it.
 
-        A terminal stored state is final. A live one may lag behind what happened here.
+        A terminal stored state is final. A live one may lag behind what happened here. An
+        alias shows its task, under its own id.
         """
-        if record.status in TERMINAL or record.duplicate_of is not None:
+        if record.status in TERMINAL:
             return record
-        task = self.find(record.task_id)
+        task = self.find(record.duplicate_of or record.task_id)
         if task is None or not (task.held or task.record.status in TERMINAL):
             return record
-        return task.record
+        if record.duplicate_of is None:
+            return task.record
+        return replace(task.record, task_id=record.task_id, duplicate_of=record.duplicate_of)
 
     def _forget_key(self, task: LiveTask) -> None:
         key = task.record.idempotency_key
