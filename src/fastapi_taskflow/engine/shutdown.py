@@ -39,7 +39,7 @@ class Shutdown:
         """Start the drain; a second call makes the deadline now."""
         if self.begun:
             self._deadline = self._loop.time()
-            self._progress.set()
+            self._overdue()
             return
         self.begun = True
         seconds = self._engine.settings.drain_timeout
