@@ -209,7 +209,7 @@ class TaskManager:
         return register
 
     @staticmethod
-    def call(func: Callable[..., Any], *args: Any, **kwargs: Any) -> TaskCall:
+    def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskCall:
         """Bind arguments apart from options, for ``add_task`` and `enqueue`."""
         return bound(func, args, kwargs)
 

@@ -55,7 +55,8 @@ class Lanes:
         if not task.held or task.attempt is not None:
             return
         engine = self._engine
-        if engine.draining or engine.queues.get(task.record.queue).paused:
+        paused = engine.queues.get(task.record.queue).paused
+        if paused or engine.draining or not engine.executes:
             self.pass_on(task)
             return
         task_id = task.record.task_id
