@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine
 
 from fastapi_taskflow.backends.base import (
@@ -16,39 +16,25 @@ from fastapi_taskflow.backends.base import (
     Lease,
     NewTask,
     Query,
-    Snapshot,
     Stored,
 )
 from fastapi_taskflow.clock import Clock
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import LIVE
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import ignore
-from fastapi_taskflow.testing.drafts import QUEUES, SHORTEST_TTL, Draft, State
 from fastapi_taskflow.testing.laws import Laws
 from fastapi_taskflow.testing.model import Model, comparable, insert
 from fastapi_taskflow.testing.places import new_place
 
-__all__ = ["Bench", "pick"]
+__all__ = ["FUNCTIONS", "QUEUES", "SHORTEST_TTL", "Bench"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
-E = TypeVar("E")
 
 Sent = tuple[list[list[NewTask]], Mapping[str, int], float]
 
-_STAGES = {
-    "waits": (TaskStatus.PENDING, False),
-    "waits again": (TaskStatus.PENDING, True),
-    "runs": (TaskStatus.RUNNING, True),
-    "success": (TaskStatus.SUCCESS, True),
-    "failed": (TaskStatus.FAILED, True),
-    "cancelled": (TaskStatus.CANCELLED, False),
-}
-
-
-def pick(things: Sequence[E], position: int) -> E:
-    """One of the things that exist, by a position counted around."""
-    return things[position % len(things)]
+QUEUES = ("q", "r")
+FUNCTIONS = ("f", "g")
+SHORTEST_TTL = 10.0
 
 
 class Bench(RuleBasedStateMachine):
@@ -75,16 +61,19 @@ class Bench(RuleBasedStateMachine):
         self.place = new_place()
         self.runner = asyncio.Runner()
         self.backend = self.make_backend(self.clock, Path(self.place.name))
-        self.run(self.backend.open(ignore))
+        self.call(self.backend.open, ignore)
 
     def teardown(self) -> None:
-        self.run(self.backend.close())
+        self.call(self.backend.close)
         self.runner.close()
         self.place.cleanup()
 
-    def run(self, verb: Coroutine[Any, Any, T]) -> T:
-        """Wait for a verb of the driver."""
-        return self.runner.run(verb)
+    def call(
+        self, verb: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Wait for a verb of the driver; a failing example shows it."""
+        note(f"  {verb.__name__} {args} {kwargs or ''}")
+        return self.runner.run(verb(*args, **kwargs))
 
     # Things that exist
 
@@ -95,91 +84,14 @@ class Bench(RuleBasedStateMachine):
     def alive(self) -> list[str]:
         return [name for name, alive in self.model.instances.items() if alive]
 
-    def any_instance(self, position: int) -> str:
-        """Mostly a living one."""
-        return pick([*self.alive(), *self.alive(), *self.model.instances, "nobody"], position)
-
     def task_ids(self) -> list[str]:
         return [*self.model.tasks, *self.model.aliases]
-
-    def any_lease(self, position: int) -> Lease:
-        """Mostly one that is held; those of light tasks only if they were recovered."""
-        held = [
-            Lease(task.new.task_id, task.fence)
-            for task in self.model.tasks.values()
-            if task.owner is not None and (task.new.persist or task.fence > 1)
-        ]
-        return pick([*held, *held, *held, *self.leases], position)
-
-    # Things to send
-
-    def new_task(self, draft: Draft) -> NewTask:
-        stored = list(self.model.tasks.values())
-        if draft.known is not None and stored:
-            return pick(stored, draft.known).new
-        light = draft.tier == "light" and bool(self.alive())
-        owner = pick(self.alive(), draft.owner) if light else self.any_instance(draft.owner)
-        new = NewTask(
-            self.next_name("task-"),
-            draft.func_name,
-            b"payload",
-            draft.queue,
-            self.clock.now(),
-            draft.priority,
-            draft.delay,
-            None if draft.due is None else self.clock.now() + timedelta(seconds=draft.due),
-            draft.key,
-            draft.fingerprint if draft.key else None,
-            persist=not light,
-            requeue=draft.requeue,
-            tags={"key": draft.key} if draft.key else {},
-            alias=draft.alias,
-            owner=owner if light or draft.tier == "owned" else None,
-        )
-        if light:
-            self.lights.append(new)
-        return new
-
-    def snapshot(self, state: State, owner: str) -> Snapshot:
-        """A state of a light task that is stored already, or of a new one."""
-        tasks = self.model.tasks.values()
-        stored = [one for one in self.lights if any(one is task.new for task in tasks)]
-        if state.task is None or not stored:
-            new = NewTask(
-                self.next_name("task-"),
-                "f",
-                None,
-                "q",
-                self.clock.now(),
-                persist=False,
-                owner=owner,
-            )
-            self.lights.append(new)
-            self.born.add(new.task_id)
-        else:
-            new = pick(stored, state.task)
-        known = self.model.tasks.get(new.task_id)
-        status, started = _STAGES[state.stage]
-        now = self.clock.now()
-        return Snapshot(
-            new,
-            status,
-            now if started else None,
-            None if status in LIVE else now,
-            now if status is TaskStatus.PENDING else None,
-            state.failures,
-            max(state.failures, known.failures if known else 0),
-            None if status in LIVE or not started else 0.25,
-            "why" if status is TaskStatus.FAILED else None,
-            None,
-            state.logs,
-        )
 
     # Steps that several rules share
 
     def send(self, groups: list[list[NewTask]], limits: Mapping[str, int], ttl: float) -> None:
         expected = [insert(self.model, group, limits, ttl) for group in groups]
-        answers = self.run(self.backend.insert(groups, limits, key_ttl=ttl))
+        answers = self.call(self.backend.insert, groups, limits, key_ttl=ttl)
         assert answers == expected
         self.sent.append((groups, limits, ttl))
         self.born |= self.model.tasks.keys() | self.model.aliases.keys()
@@ -189,7 +101,7 @@ class Bench(RuleBasedStateMachine):
 
     def claim_and_compare(self, request: ClaimRequest) -> list[Lease]:
         expected = self.model.claim(request)
-        got = self.run(self.backend.claim(request))
+        got = self.call(self.backend.claim, request)
         assert [one.lease for one in got] == expected
         for one in got:
             assert comparable(one.task) == self.model.tasks[one.lease.task_id].view()
@@ -198,10 +110,10 @@ class Bench(RuleBasedStateMachine):
 
     def start_and_compare(self, leases: list[Lease]) -> None:
         expected = [self.model.start(lease) for lease in leases]
-        assert self.run(self.backend.start(leases)) == expected
+        assert self.call(self.backend.start, leases) == expected
 
     def recover_and_compare(self, by: str, dead: str, limit: int) -> list[Lease]:
-        got = self.run(self.backend.recover(by, dead, limit=limit))
+        got = self.call(self.backend.recover, by, dead, limit=limit)
         leases = [one.lease for one in got]
         if by == dead or not self.model.alive(by):
             assert leases == []

@@ -10,6 +10,8 @@ case::
 
     TestMyMachine = MyMachine.TestCase
     TestMyMachine.settings = profile()
+
+A failure prints the fewest steps that lead to it, with what each did to the driver.
 """
 
 from __future__ import annotations
@@ -19,233 +21,171 @@ import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from fastapi_taskflow.backends.base import ClaimRequest, Lease, LogChunk, Outcome
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, Move
-from fastapi_taskflow.testing import drafts as draw
-from fastapi_taskflow.testing.bench import Bench, pick
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SHORTEST_TTL, Bench
+from fastapi_taskflow.testing.chance import Chance
 from fastapi_taskflow.testing.conformance.harness import instance
 
 __all__ = ["BackendStateMachine", "profile"]
 
-_SOME_ALIVE = 3
-# Ends that leave a task to other instances; a light task has no others.
-_PASSED_ON = frozenset(move for move, one in MOVES.items() if one.target is TaskStatus.PENDING)
-_NOT_RUN = frozenset({Move.UNSTART, Move.GIVE_BACK, Move.ABANDON})
+# The steps, the more often named the more frequent.
+_STEPS = [
+    *("insert", "insert", "populate", "repeat_insert", "retry", "retry"),
+    *("claim", "claim", "work", "work", "repeat_claim", "start"),
+    *("finish", "finish", "finish", "talk", "cancel", "cancel", "mirror", "mirror"),
+    *("kill", "recover", "live", "advance"),
+]
+_seeds = st.integers(0, 0xFFFF)
 
 
 def profile() -> settings:
     """Settings for a test case: some ten seconds for a driver with a disk.
 
     ``TASKFLOW_MODEL_EXAMPLES`` in the environment asks for more examples (300 take
-    minutes), which then have 60 steps each.
+    minutes), which then have 100 steps each.
     """
     wanted = os.environ.get("TASKFLOW_MODEL_EXAMPLES")
     return settings(
-        max_examples=int(wanted or 100),
-        stateful_step_count=60 if wanted else 40,
+        max_examples=int(wanted or 70),
+        stateful_step_count=100 if wanted else 40,
         deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        suppress_health_check=[HealthCheck.too_slow],
     )
 
 
 class BackendStateMachine(Bench):
     """The steps. Each is done to the driver and to the model, and the answers compared."""
 
-    @initialize()
-    def two_instances(self) -> None:
+    @initialize(seed=_seeds)
+    def two_instances_and_some_work(self, seed: int) -> None:
         self.enlist()
         self.enlist()
+        self.populate(Chance(self, seed))
 
-    @precondition(lambda self: sum(self.model.instances.values()) < _SOME_ALIVE)
-    @rule()
-    def enlist(self) -> None:
-        name = self.next_name("i")
-        self.run(self.backend.enlist(instance(name)))
-        self.model.instances[name] = True
+    @rule(step=st.sampled_from(_STEPS), seed=_seeds)
+    def step(self, step: str, seed: int) -> None:
+        getattr(self, step)(Chance(self, seed))
 
-    @rule(seconds=st.sampled_from([0.5, 2.5, 5.0, 10.0, 60.0]))
-    def advance(self, seconds: float) -> None:
-        self.clock.advance(seconds)
+    @invariant()
+    def driver_and_model_agree(self) -> None:
+        self.runner.run(self.compare())
 
     # Tasks going in
 
-    @rule(groups=draw.groups, limit=st.none() | st.integers(0, 4), ttl=draw.ttls)
-    def insert(self, groups: list[list[draw.Draft]], limit: int | None, ttl: float) -> None:
-        limits = {} if limit is None else {"q": limit}
-        self.send([[self.new_task(one) for one in group] for group in groups], limits, ttl)
+    def populate(self, chance: Chance) -> None:
+        """Work for anybody, which chance alone would make rare."""
+        self.send([[one] for one in chance.some(chance.ready, 6)], {}, SHORTEST_TTL)
 
-    @precondition(lambda self: self.sent)
-    @rule(position=draw.picks)
-    def insert_again(self, position: int) -> None:
-        groups, limits, ttl = pick(self.sent, position)
+    def insert(self, chance: Chance) -> None:
+        self.send(chance.some(chance.group, 3), chance.limits(), chance.ttl())
+
+    def repeat_insert(self, chance: Chance) -> None:
+        groups, limits, ttl = chance.one(self.sent)
         born = {new.task_id for group in groups for new in group} & self.born
-        if born <= self.model.tasks.keys() | self.model.aliases.keys():
+        # A deleted task would be stored anew.
+        if born <= {*self.task_ids()}:
             self.send(groups, limits, ttl)
 
-    @precondition(lambda self: self.model.tasks)
-    @rule(
-        of=draw.picks,
-        draft=draw.drafts,
-        replace=st.booleans(),
-        limit=st.none() | st.integers(0, 4),
-        ttl=draw.ttls,
-    )
-    def retry(
-        self, of: int, draft: draw.Draft, *, replace: bool, limit: int | None, ttl: float
-    ) -> None:
-        ended = [one.new.task_id for one in self.model.tasks.values() if not one.live]
-        original = pick(ended or self.task_ids(), of)
-        new = self.new_task(draft)._replace(retry_of=original, replace_original=replace)
-        self.send([[new]], {} if limit is None else {"q": limit}, ttl)
+    def retry(self, chance: Chance) -> None:
+        ended = chance.stored(lambda task: not task.live and task.retried_as is None)
+        if ended is None or chance.often(0.2):
+            original = chance.one([*self.task_ids(), "nobody"])
+        else:
+            aliases = [one for one, of in self.model.aliases.items() if of == ended.new.task_id]
+            original = chance.one([ended.new.task_id, *aliases])
+        new = chance.task()
+        if new.task_id not in self.model.tasks:
+            new = new._replace(retry_of=original, replace_original=chance.often(0.4))
+        group = [new, chance.task()] if chance.often(0.3) else [new]
+        self.send([group], chance.limits(), chance.ttl())
 
     # Claims
 
-    @rule(
-        who=draw.picks,
-        slots=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-        limit=st.integers(0, 4),
-        functions=st.sampled_from([frozenset("f"), frozenset("fg"), frozenset("fg")]),
-        suspects=st.integers(0, 1),
-    )
-    def claim(
-        self,
-        who: int,
-        slots: tuple[int, int],
-        limit: int,
-        functions: frozenset[str],
-        suspects: int,
-    ) -> None:
-        request = ClaimRequest(
-            self.any_instance(who),
-            self.next_name("claim"),
-            dict(zip(draw.QUEUES, slots, strict=True)),
-            limit,
-            functions,
-            suspects,
-        )
+    def claim(self, chance: Chance) -> None:
+        request = chance.claim()
         self.requests.append(request)
         self.claim_and_compare(request)
 
-    @rule(who=draw.picks)
-    def claim_and_start_all(self, who: int) -> None:
-        """The common case, which chance alone would make rare."""
+    def work(self, chance: Chance) -> None:
+        """Claim and start, which chance alone would make rare."""
         request = ClaimRequest(
-            self.any_instance(who), self.next_name("claim"), {"q": 9, "r": 9}, 9, frozenset("fg")
+            chance.instance(),
+            self.next_name("claim"),
+            dict.fromkeys(QUEUES, 9),
+            chance.number(1, 9),
+            frozenset(FUNCTIONS),
         )
         self.start_and_compare(self.claim_and_compare(request))
 
-    @rule(position=draw.picks)
-    def claim_again(self, position: int) -> None:
+    def repeat_claim(self, chance: Chance) -> None:
         held = {one.claim_id for one in self.model.tasks.values()}
         known = [request for request in self.requests if request.claim_id in held]
-        if known:
-            self.claim_and_compare(pick(known, position))
+        self.claim_and_compare(chance.one(known) if known else chance.claim())
 
-    @precondition(lambda self: self.leases)
-    @rule(positions=st.lists(draw.picks, min_size=1, max_size=3))
-    def start(self, positions: list[int]) -> None:
-        self.start_and_compare([self.any_lease(one) for one in positions])
+    def start(self, chance: Chance) -> None:
+        self.start_and_compare(chance.some(lambda: chance.lease(TaskStatus.PENDING), 3))
 
-    @precondition(lambda self: self.leases)
-    @rule(endings=st.lists(draw.endings, min_size=1, max_size=3))
-    def finish(self, endings: list[draw.Ending]) -> None:
+    def finish(self, chance: Chance) -> None:
         outcomes: list[Outcome] = []
         expected = []
-        for ending in endings:
-            outcome = self._outcome(ending)
+        for _ in range(chance.number(1, 4)):
+            outcome = chance.outcome()
             if outcome is not None:
                 outcomes.append(outcome)
                 expected.append(self.model.finish(outcome))
-        assert self.run(self.backend.finish(outcomes)) == expected
+        assert self.call(self.backend.finish, outcomes) == expected
         self.touched |= {one.lease.task_id for one in outcomes}
 
-    def _outcome(self, ending: draw.Ending) -> Outcome | None:
-        """What an owner may send; None for what the contract leaves open."""
-        lease, move = self.any_lease(ending.lease), ending.move
-        task = self.model.tasks.get(lease.task_id)
-        if task is not None:
-            if lease.fence in task.quiet and lease.fence != task.fence:
-                return None
-            if not task.new.persist and move in _PASSED_ON and not task.cancel_asked:
-                move = Move.LOSE if task.status is TaskStatus.RUNNING else Move.ABANDON
-        return Outcome(
-            lease,
-            move,
-            ending.delay,
-            ending.error,
-            None if ending.error is None else "traceback",
-            None if move in _NOT_RUN else ending.elapsed,
-            ending.logs,
-        )
-
-    @precondition(lambda self: self.leases)
-    @rule(positions=st.lists(draw.picks, min_size=1, max_size=3))
-    def talk(self, positions: list[int]) -> None:
-        chunks = [LogChunk(self.any_lease(one), (f"line {one}",)) for one in positions]
+    def talk(self, chance: Chance) -> None:
+        leases = chance.some(lambda: chance.lease(TaskStatus.RUNNING), 3)
+        chunks = [LogChunk(lease, (f"line {n}",)) for n, lease in enumerate(leases)]
         for chunk in chunks:
             self.model.append_logs(chunk)
-        self.run(self.backend.append_logs(chunks))
+        self.call(self.backend.append_logs, chunks)
 
     # From outside
 
-    @precondition(lambda self: self.model.tasks)
-    @rule(positions=st.lists(draw.picks, min_size=1, max_size=3))
-    def cancel(self, positions: list[int]) -> None:
-        task_ids = [pick([*self.task_ids(), "nobody"], one) for one in positions]
+    def cancel(self, chance: Chance) -> None:
+        task_ids = chance.some(chance.task_id, 3)
         expected = [self.model.cancel(task_id) for task_id in task_ids]
-        assert self.run(self.backend.cancel(task_ids)) == expected
+        assert self.call(self.backend.cancel, task_ids) == expected
 
-    @precondition(lambda self: self.alive())
-    @rule(who=draw.picks, states=st.lists(draw.states, min_size=1, max_size=3))
-    def mirror(self, who: int, states: list[draw.State]) -> None:
-        owner = pick(self.alive(), who)
+    def mirror(self, chance: Chance) -> None:
+        owners = self.alive()
+        if not owners:
+            return
+        owner = chance.one(owners)
         snapshots = []
         expected = []
-        for state in states:
-            snapshot = self.snapshot(state, owner)
+        for _ in range(chance.number(1, 4)):
+            snapshot = chance.snapshot(owner)
             snapshots.append(snapshot)
             expected.append(self.model.mirror(owner, snapshot))
-        assert self.run(self.backend.mirror(owner, snapshots)) == expected
+        self.born |= {one.task.task_id for one in snapshots}
+        assert self.call(self.backend.mirror, owner, snapshots) == expected
 
-    @rule(queue=st.sampled_from(draw.QUEUES), paused=st.booleans())
-    def pause(self, queue: str, *, paused: bool) -> None:
-        merged = self.model.settings.setdefault(queue, {})
-        merged["paused"] = paused
-        assert self.run(self.backend.set_queue(queue, {"paused": paused})) == merged
+    # Life, death and time
 
-    # Life and death
+    def recover(self, chance: Chance) -> None:
+        limit = chance.one([1, 2, 100])
+        self.recover_and_compare(chance.instance(), chance.instance(), limit)
 
-    @rule(who=draw.picks)
-    def beat(self, who: int) -> None:
-        name = self.any_instance(who)
-        alive = self.model.alive(name)
-        assert self.run(asyncio.to_thread(self.backend.beat, name, 0.5)) is alive
-        self.model.beats[name] += alive
-
-    @rule(who=draw.picks)
-    def retire(self, who: int) -> None:
-        name = self.any_instance(who)
-        self.run(self.backend.retire(name))
-        self.model.leave(name)
-
-    @precondition(lambda self: self.model.instances)
-    @rule(by=draw.picks, dead=draw.picks, limit=st.sampled_from([1, 2, 100, 100]))
-    def recover(self, by: int, dead: int, limit: int) -> None:
-        self.recover_and_compare(self.any_instance(by), self.any_instance(dead), limit)
-
-    @precondition(lambda self: len(self.alive()) > 1)
-    @rule(who=draw.picks)
-    def kill_and_recover(self, who: int) -> None:
-        """The common case, which chance alone would make rare."""
-        dead = pick(self.alive(), who)
-        by = pick([one for one in self.alive() if one != dead], who)
+    def kill(self, chance: Chance) -> None:
+        """Recover all of an instance and end it as the engine does."""
+        alive = self.alive()
+        if len(alive) <= 1:
+            self.enlist()
+            return
+        dead = chance.one(alive)
+        by = chance.one([one for one in alive if one != dead])
         for lease in self.recover_and_compare(by, dead, 100):
             outcome = Outcome(lease, self._after_death(lease), 0.0, "its instance died")
             expected = self.model.finish(outcome)
-            assert self.run(self.backend.finish([outcome])) == [expected]
+            assert self.call(self.backend.finish, [outcome]) == [expected]
             self.touched.add(lease.task_id)
 
     def _after_death(self, lease: Lease) -> Move:
@@ -254,6 +194,31 @@ class BackendStateMachine(Bench):
             return Move.RESCUE if task.new.requeue and task.new.persist else Move.LOSE
         return Move.GIVE_BACK if task.new.persist else Move.ABANDON
 
-    @invariant()
-    def driver_and_model_agree(self) -> None:
-        self.run(self.compare())
+    def enlist(self) -> None:
+        name = self.next_name("i")
+        self.call(self.backend.enlist, instance(name))
+        self.model.instances[name] = True
+
+    def live(self, chance: Chance) -> None:
+        """What happens now and then."""
+        what = chance.one(["pause", "unpause", "unpause", "enlist", "beat", "retire"])
+        name = chance.instance()
+        if what == "enlist":
+            self.enlist()
+        elif what == "beat":
+            alive = self.model.alive(name)
+            assert self.call(asyncio.to_thread, self.backend.beat, name, 0.5) is alive
+            self.model.beats[name] += alive
+        elif what == "retire":
+            self.call(self.backend.retire, name)
+            self.model.leave(name)
+        else:
+            self._pause(chance.one(QUEUES), paused=what == "pause")
+
+    def _pause(self, queue: str, *, paused: bool) -> None:
+        merged = self.model.settings.setdefault(queue, {})
+        merged["paused"] = paused
+        assert self.call(self.backend.set_queue, queue, {"paused": paused}) == merged
+
+    def advance(self, chance: Chance) -> None:
+        self.clock.advance(chance.one([0.5, 2.5, 5.0, 10.0, 60.0]))
