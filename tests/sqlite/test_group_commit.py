@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -107,6 +107,25 @@ async def test_one_callers_impossible_value_harms_nobody_else(backend: SqliteBac
     assert isinstance(answers[2][0], Stored)
     assert await backend.get([bad.task_id]) == [None]
     assert sum(cell.rows for cell in await backend.tally()) == 2
+
+
+async def test_what_fails_alone_counts_for_nothing(backend: SqliteBackend, path: str):
+    await backend.enlist(instance("a"))
+    good, bad = task(owner="a"), task(owner="a")
+    await accept(backend, good, bad)
+    await backend.start([Lease(good.task_id, 1), Lease(bad.task_id, 1)])
+    impossible: Any = object()
+
+    answers = await gather_behind_a_busy_writer(
+        path,
+        backend.finish([Outcome(Lease(bad.task_id, 1), Move.SUCCEED, error=impossible)]),
+        backend.finish([Outcome(Lease(good.task_id, 1), Move.SUCCEED)]),
+    )
+
+    assert isinstance(answers[0], TypeError)
+    assert answers[1][0].status is TaskStatus.SUCCESS
+    rows = {cell.status: cell.rows for cell in await backend.tally()}
+    assert rows == {TaskStatus.RUNNING: 1, TaskStatus.SUCCESS: 1}
 
 
 async def test_a_repeated_insert_among_others_is_still_answered(backend: SqliteBackend, path: str):

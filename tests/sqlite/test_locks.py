@@ -2,6 +2,7 @@
 # ruff: noqa: ASYNC222  (a test may block its own loop)
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -222,6 +223,18 @@ class TestLifeLocks:
             file.unlink()
 
         assert await backend.gone(["mine", "never heard of"]) == frozenset()
+
+    async def test_whoever_asks_is_not_taken_for_the_owner(
+        self, backend: SqliteBackend, spawn: Spawner, path: str
+    ):
+        other = spawn(LIVE, "other")
+        other.kill()
+        other.wait()
+        asking = (store_directory(path) / "taskflow_other.alive").open()
+        fcntl.flock(asking, fcntl.LOCK_SH)
+
+        assert await backend.gone(["other"]) == {"other"}
+        asking.close()
 
     async def test_a_retired_instance_leaves_no_file(self, backend: SqliteBackend, path: str):
         await backend.enlist(instance("mine"))

@@ -2,6 +2,7 @@
 # ruff: noqa: ASYNC240  (a test may block its own loop)
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -50,6 +51,74 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+MOUNT = 'mount -t tmpfs -o size=100m tmpfs "$1" && exec "$2" -c "$3" "$1/tasks.db"'
+
+FILLED_UP = """
+import asyncio, os, sys
+from pathlib import Path
+from fastapi_taskflow.backends.base import Lease, Outcome
+from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.errors import StoreFull
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.conformance.harness import accept, instance, put, task
+
+def fill(bytes_left):
+    found = os.statvfs(path.parent)
+    with (path.parent / "filler").open("ab") as filler:
+        filler.write(bytes(max(0, found.f_bavail * found.f_frsize - bytes_left)))
+
+async def refused():
+    try:
+        await put(backend, task())
+    except StoreFull:
+        return True
+    return False
+
+async def main():
+    await backend.open(lambda: None)
+    await backend.enlist(instance("a"))
+    tasks = [task(owner="a", payload=bytes(2000)) for _ in range(200)]
+    await accept(backend, *tasks)
+    leases = [Lease(one.task_id, 1) for one in tasks]
+    await backend.start(leases)
+    fill(32 * 2**20)
+    while not await refused():
+        pass
+    fill(0)
+    settled = await backend.finish([Outcome(lease, Move.SUCCEED) for lease in leases])
+    print(sum(one.status.value == "success" for one in settled))
+    print(await asyncio.to_thread(backend.beat, "a", 0.0), await refused())
+    (path.parent / "filler").unlink()
+    while await refused():
+        pass
+    print("accepted")
+    await backend.close()
+
+path = Path(sys.argv[1])
+backend = SqliteBackend(str(path))
+asyncio.run(main())
+"""
+
+
+def can_mount() -> bool:
+    command = ["unshare", "-Urm", "true"]
+    return (
+        shutil.which("unshare") is not None and not subprocess.run(command, check=False).returncode
+    )
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounts a small file system of its own")
+def test_a_disk_that_is_filled_up_still_takes_outcomes_and_heartbeats(tmp_path: Path):
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", MOUNT, "sh", str(tmp_path), sys.executable, FILLED_UP],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["200", "True", "True", "accepted"], done.stderr
 
 
 async def test_a_deleted_file_is_an_outage_and_no_new_store(backend: SqliteBackend, path: str):
