@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 
 from fastapi_taskflow.calls import TaskCall, bound
 from fastapi_taskflow.chain import Bond, Chain
-from fastapi_taskflow.engine.intake import Options
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.unit import Unit
 

@@ -1,7 +1,7 @@
 """`TaskManager`: settings, decorators, and a face for what the engine can do.
 
-It only delegates: the engine's life is in `runtime`, operations in `operations`, FastAPI's
-side in `integration`.
+It only delegates: the engine's life is in `runtime`, looking and acting in `control` and
+`operations`, FastAPI's side in `integration`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from fastapi_taskflow import assembly, integration
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import Enqueued, TaskCall, bound
-from fastapi_taskflow.engine.intake import Options
-from fastapi_taskflow.engine.live import TaskStore
+from fastapi_taskflow.control import Control
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.models import QueueConfig, TaskConfig, TaskRecord
-from fastapi_taskflow.operations import Operations
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.models import QueueConfig, TaskConfig
 from fastapi_taskflow.runtime import Runtime
 
 __all__ = ["TaskManager"]
@@ -32,7 +30,7 @@ __all__ = ["TaskManager"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class TaskManager:
+class TaskManager(Control):
     """Registers tasks and runs them in the app's own process.
 
     Construction does no I/O. The engine starts with the app's lifespan after `init_app`,
@@ -125,20 +123,9 @@ class TaskManager:
             mode=log_file_mode,
             log_lifecycle=log_lifecycle,
         )
-        self.runtime = Runtime(backend, settings, observer)
-        self.operations = Operations(self.runtime)
+        super().__init__(Runtime(backend, settings, observer))
         #: The observer of all events; None without one.
         self.logger = observer
-
-    @property
-    def registry(self) -> TaskRegistry:
-        """Registered functions and their settings."""
-        return self.runtime.registry
-
-    @property
-    def store(self) -> TaskStore:
-        """The tasks that this process knows of right now."""
-        return self.runtime.store
 
     # Declaring
 
@@ -254,55 +241,6 @@ class TaskManager:
     def background_tasks(self) -> Callable[..., Any]:
         """Another name of `get_tasks`."""
         return self.get_tasks
-
-    # Looking and acting
-
-    async def get(self, task_id: str) -> TaskRecord | None:
-        """The task's record, from this process or the store; None if there is none."""
-        return await self.operations.get(task_id)
-
-    async def cancel(self, task_id: str) -> TaskRecord:
-        """Cancel a task, or ask its instance to; gives the record as it is now.
-
-        Raises:
-            TaskNotFound: no such task.
-            TaskStateError: it has ended already.
-        """
-        return (await self.operations.cancel(task_id)).record
-
-    async def retry(self, task_id: str) -> str:
-        """Run a task that ended without success once more, as a new task; its id.
-
-        Raises:
-            TaskNotFound, TaskStateError, AlreadyRetried, UnknownTaskFunction: it cannot be.
-        """
-        return await self.operations.retry(task_id)
-
-    async def pause(self, queue: str) -> None:
-        """Start nothing more of this queue, on any instance, until `resume`."""
-        await self.operations.pause(queue)
-
-    async def resume(self, queue: str) -> None:
-        """Let a paused queue go on."""
-        await self.operations.resume(queue)
-
-    def update_queue_config(self, name: str, concurrency: int | None, max_size: int | None) -> None:
-        """Set a queue's limits, here at once and soon for every instance and restart.
-
-        Called on the event loop.
-
-        Raises:
-            ConfigurationError: a limit that cannot work, or no such queue.
-        """
-        self.operations.update_queue_soon(name, {"concurrency": concurrency, "max_size": max_size})
-
-    def queue_stats(self) -> list[dict[str, Any]]:
-        """Queues with their limits and the numbers of this instance, by name."""
-        return self.operations.local_queues()
-
-    async def merged_list(self) -> list[TaskRecord]:
-        """The newest 1,000 tasks of all instances; what is live here over what is stored."""
-        return await self.operations.newest()
 
     # Life
 

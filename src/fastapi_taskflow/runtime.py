@@ -13,8 +13,8 @@ from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.intake import Options
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import Settings
 from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
 from fastapi_taskflow.executors.local import DaemonThreads

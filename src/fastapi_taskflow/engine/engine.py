@@ -19,11 +19,12 @@ from fastapi_taskflow.engine.dispatcher import Dispatcher
 from fastapi_taskflow.engine.feed import Feed
 from fastapi_taskflow.engine.fleet import Fleet
 from fastapi_taskflow.engine.flow import Flow
-from fastapi_taskflow.engine.intake import Intake, Options
+from fastapi_taskflow.engine.intake import Intake
 from fastapi_taskflow.engine.interventions import Interventions
 from fastapi_taskflow.engine.lanes import Lanes
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.mirroring import Mirror
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.queues import Pool, Queues
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
@@ -122,6 +123,7 @@ class Engine:
             if self.executes:
                 self.dispatcher.start()
         except BaseException:
+            await self.feed.stop()
             await self._supervisor.stop()
             await self.backend.close()
             raise

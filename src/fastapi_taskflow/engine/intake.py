@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import (
@@ -24,6 +23,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.options import Options, checked_key, checked_tags
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.errors import (
@@ -44,27 +44,9 @@ from fastapi_taskflow.registry import Registered
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
 
-__all__ = ["Intake", "Options"]
+__all__ = ["Intake"]
 
 logger = logging.getLogger(__name__)
-
-# What MySQL can index as text.
-_KEY_LIMIT = 255
-
-
-class Options(NamedTuple):
-    """What a caller may say of one task beside its arguments. ``delay`` is in seconds."""
-
-    idempotency_key: str | None = None
-    tags: Mapping[str, str] | None = None
-    priority: int | None = None
-    queue: str | None = None
-    delay: float = 0.0
-    run_at: datetime | None = None
-    source: str = "manual"
-    retry_of: str | None = None
-    replace_original: bool = False
-    alias: bool = True
 
 
 class Intake:
@@ -96,14 +78,8 @@ class Intake:
                 is not text.
         """
         config = registered.config
-        tags = _checked_tags(options.tags)
-        key = options.idempotency_key
-        if key is not None and (not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT):
-            raise TaskArgumentError(
-                f"idempotency_key takes 1 to {_KEY_LIMIT} characters, got {key!r}."
-            )
+        key = checked_key(options.idempotency_key)
         queue = options.queue if options.queue is not None else config.queue
-        priority = options.priority if options.priority is not None else config.priority
         record = TaskRecord(
             new_id(),
             registered.name,
@@ -118,10 +94,10 @@ class Intake:
             [],
             None,
             key,
-            tags,
+            checked_tags(options.tags),
             None,
             options.source,
-            priority,
+            config.priority if options.priority is None else options.priority,
             registered.executor,
             DEFAULT_QUEUE if queue is None else self._known_queue(queue),
             options.retry_of,
@@ -280,19 +256,6 @@ class Intake:
     def _drop(self, tasks: Sequence[LiveTask], rejected: str | None = None) -> None:
         for task in tasks:
             self._engine.flow.dropped(task, rejected)
-
-
-def _checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
-    if not tags:
-        return {}
-    if not isinstance(tags, Mapping):
-        raise TaskArgumentError(f"tags take a mapping of text to text, got {tags!r}.")
-    for name, value in tags.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TaskArgumentError(
-                f"tags take text to text, got {name!r}: {value!r}. Convert it with str()."
-            )
-    return dict(tags)
 
 
 def _refusal(refused: RetryRefused) -> TaskflowError:

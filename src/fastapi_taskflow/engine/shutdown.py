@@ -70,7 +70,8 @@ class Shutdown:
         engine = self._engine
         return (
             any(not attempt.abandoned for attempt in engine.attempts.running)
-            or any(True for queue in engine.queues for _ in queue.tasks())
+            # What waits in a paused queue cannot start before the deadline either.
+            or any(True for queue in engine.queues if not queue.paused for _ in queue.tasks())
             or bool(engine.dispatcher.starting)
             or engine.settling.unsettled > 0
         )

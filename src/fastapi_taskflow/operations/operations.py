@@ -12,7 +12,7 @@ from fastapi_taskflow.assembly import check_limit
 from fastapi_taskflow.backends.base import CancelResult, Grade, Query, StoredTask
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.intake import Options
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.errors import (
     AlreadyRetried,
     QueueNotFound,
@@ -179,6 +179,9 @@ class Operations:
             alias=False,
         )
         task = self._runtime.prepare(registered, call, options)
+        if task.payload is None:
+            # Not durable: kept all the same, so that the retry can be shown and retried too.
+            task.payload = stored.payload
         task.context = contextvars.copy_context()
         task.launch_on_commit = True
         await engine.commit([task])

@@ -1,0 +1,83 @@
+"""What a `TaskManager` offers to those who look at tasks and act on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi_taskflow.engine.live import TaskStore
+from fastapi_taskflow.models import TaskRecord
+from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.runtime import Runtime
+
+__all__ = ["Control"]
+
+
+class Control:
+    """Looking at tasks, acting on tasks and queues; `TaskManager` adds the rest.
+
+    Attributes:
+        runtime: The engine over the lifespans of this process.
+        operations: The same acts for callers that say who acts.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.operations = Operations(runtime)
+
+    @property
+    def registry(self) -> TaskRegistry:
+        """Registered functions and their settings."""
+        return self.runtime.registry
+
+    @property
+    def store(self) -> TaskStore:
+        """The tasks that this process knows of right now."""
+        return self.runtime.store
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        """The task's record, from this process or the store; None if there is none."""
+        return await self.operations.get(task_id)
+
+    async def cancel(self, task_id: str) -> TaskRecord:
+        """Cancel a task, or ask its instance to; gives the record as it is now.
+
+        Raises:
+            TaskNotFound: no such task.
+            TaskStateError: it has ended already.
+        """
+        return (await self.operations.cancel(task_id)).record
+
+    async def retry(self, task_id: str) -> str:
+        """Run a task that ended without success once more, as a new task; its id.
+
+        Raises:
+            TaskNotFound, TaskStateError, AlreadyRetried, UnknownTaskFunction: it cannot be.
+        """
+        return await self.operations.retry(task_id)
+
+    async def pause(self, queue: str) -> None:
+        """Start nothing more of this queue, on any instance, until `resume`."""
+        await self.operations.pause(queue)
+
+    async def resume(self, queue: str) -> None:
+        """Let a paused queue go on."""
+        await self.operations.resume(queue)
+
+    def update_queue_config(self, name: str, concurrency: int | None, max_size: int | None) -> None:
+        """Set a queue's limits, here at once and soon for every instance and restart.
+
+        Called on the event loop.
+
+        Raises:
+            ConfigurationError: a limit that cannot work, or no such queue.
+        """
+        self.operations.update_queue_soon(name, {"concurrency": concurrency, "max_size": max_size})
+
+    def queue_stats(self) -> list[dict[str, Any]]:
+        """Queues with their limits and the numbers of this instance, by name."""
+        return self.operations.local_queues()
+
+    async def merged_list(self) -> list[TaskRecord]:
+        """The newest 1,000 tasks of all instances; what is live here over what is stored."""
+        return await self.operations.newest()
