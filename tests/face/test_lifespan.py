@@ -1,0 +1,302 @@
+"""The engine lives as long as the app, whatever the app's style."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Request
+from fastapi.testclient import TestClient
+
+from fastapi_taskflow import SqliteBackend, TaskManager, TaskObserver, TaskStatus
+from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from tests.support.gates import Gate
+from tests.support.stores import WatchedStore
+from tests.support.waiting import wait_until
+
+Make = Callable[..., TaskManager]
+Lifespan = Callable[[Any], Any]
+
+
+class Diary:
+    """A lifespan that notes whether the engine runs at its start and end."""
+
+    def __init__(self, tasks: TaskManager) -> None:
+        self.tasks = tasks
+        self.entries: list[tuple[str, bool]] = []
+
+    def note(self, word: str) -> None:
+        self.entries.append((word, self.tasks.runtime.running_engine() is not None))
+
+    def lifespan(self, name: str) -> Lifespan:
+        @asynccontextmanager
+        async def context(app: Any) -> AsyncIterator[dict[str, str]]:
+            self.note(f"{name} starts")
+            yield {name: "state"}
+            self.note(f"{name} ends")
+
+        return context
+
+
+def endpoint(tasks: TaskManager, ran: list[str]) -> Callable[[BackgroundTasks], None]:
+    @tasks.task(persist=True)
+    def note() -> None:
+        ran.append("task")
+
+    def add(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(note)
+
+    return add
+
+
+@pytest.mark.parametrize("style", ["plain", "lifespan", "routers before", "routers after"])
+@pytest.mark.parametrize("call", ["init_app", "install"])
+def test_the_engine_spans_the_apps_own_lifespan(tasks: TaskManager, style: str, call: str) -> None:
+    diary = Diary(tasks)
+    ran: list[str] = []
+    app = FastAPI(lifespan=diary.lifespan("app") if style == "lifespan" else None)
+    router = APIRouter(lifespan=diary.lifespan("router"))
+    router.post("/")(endpoint(tasks, ran))
+    if style == "routers before":
+        app.include_router(router, prefix="/router")
+    getattr(tasks, call)(app)
+    getattr(tasks, call)(app)
+    tasks.install(app)
+    if style == "routers after":
+        app.include_router(router, prefix="/router")
+    app.post("/")(endpoint(tasks, ran))
+
+    assert tasks.runtime.running_engine() is None
+    with TestClient(app) as client:
+        assert client.post("/").is_success
+        assert "router" not in style or client.post("/router/").is_success
+        diary.note("app runs")
+    diary.note("app is over")
+
+    name = {"lifespan": "app", "routers before": "router", "routers after": "router"}.get(style)
+    around = [(f"{name} starts", True)] if name else []
+    after = [(f"{name} ends", True)] if name else []
+    assert diary.entries == [*around, ("app runs", True), *after, ("app is over", False)]
+    assert ran == ["task"] * (2 if "router" in style else 1)
+
+
+def test_the_state_of_lifespans_reaches_requests(tasks: TaskManager) -> None:
+    diary = Diary(tasks)
+    app = FastAPI(lifespan=diary.lifespan("app"))
+    tasks.init_app(app)
+    app.include_router(APIRouter(lifespan=diary.lifespan("router")))
+
+    @app.get("/")
+    async def look(request: Request) -> list[str]:
+        return [request.state.app, request.state.router]
+
+    with TestClient(app) as client:
+        assert client.get("/").json() == ["state", "state"]
+
+
+def test_tasks_may_be_enqueued_while_the_app_starts_and_stops(tasks: TaskManager) -> None:
+    ran: list[str] = []
+
+    @tasks.task(persist=True)
+    async def note(word: str) -> None:
+        ran.append(word)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await tasks.enqueue(note, "start")
+        yield
+        await tasks.enqueue(note, "stop")
+        await wait_until(lambda: len(ran) == 2)
+
+    app = FastAPI(lifespan=lifespan)
+    tasks.init_app(app)
+    with TestClient(app):
+        pass
+
+    assert ran == ["start", "stop"]
+
+
+def test_one_app_may_live_several_times(make_manager: Make, store: Any) -> None:
+    tasks = make_manager(store)
+    app = FastAPI()
+    ran: list[str] = []
+    tasks.install(app)
+    app.post("/")(endpoint(tasks, ran))
+    instances = set()
+
+    @app.get("/")
+    async def count() -> int:
+        return len(await tasks.merged_list())
+
+    for number in range(1, 4):
+        with TestClient(app) as client:
+            assert client.post("/").is_success
+            assert client.get("/").json() == number
+            instances.add(tasks.runtime.engine().instance_id)
+
+    assert ran == ["task"] * 3
+    assert len(instances) == 3
+
+
+async def test_a_manager_is_a_context_manager_of_its_own(tasks: TaskManager) -> None:
+    ran: list[str] = []
+
+    async with tasks as same:
+        assert same is tasks
+        await tasks.enqueue(ran.append, "inside")
+        await wait_until(lambda: ran)
+
+    assert tasks.runtime.running_engine() is None
+    with pytest.raises(RuntimeError, match="async with task_manager"):
+        await tasks.enqueue(ran.append, "outside")
+
+
+async def test_the_engine_stops_with_its_last_user(tasks: TaskManager) -> None:
+    one, other = FastAPI(), FastAPI()
+    tasks.init_app(one)
+    tasks.init_app(other)
+
+    async with one.router.lifespan_context(one):
+        engine = tasks.runtime.engine()
+        async with other.router.lifespan_context(other), tasks:
+            assert tasks.runtime.engine() is engine
+        assert tasks.runtime.running_engine() is engine
+    assert tasks.runtime.running_engine() is None
+
+
+async def test_startup_and_shutdown_are_idempotent(tasks: TaskManager) -> None:
+    await tasks.shutdown()
+    await tasks.startup()
+    await tasks.shutdown()
+    await tasks.shutdown()
+    assert tasks.runtime.running_engine() is None
+
+    await tasks.startup()
+    await tasks.startup()
+    await tasks.shutdown()
+    assert tasks.runtime.running_engine() is not None
+    await tasks.shutdown()
+    assert tasks.runtime.running_engine() is None
+
+
+def test_two_managers_of_one_app_live_together(make_manager: Make) -> None:
+    managers = [make_manager(), make_manager()]
+    app = FastAPI()
+    for each in managers:
+        each.init_app(app)
+
+    with TestClient(app):
+        assert all(each.runtime.running_engine() for each in managers)
+    assert not any(each.runtime.running_engine() for each in managers)
+
+
+class Opened(TaskObserver):
+    """Knows whether it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = 0
+
+    async def startup(self) -> None:
+        self.open += 1
+
+    async def close(self) -> None:
+        self.open -= 1
+
+
+class Broken(WatchedStore):
+    """Fails at a verb, as long as it is broken."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__()
+        self.broken: str | None = verb
+
+    async def around(self, verb: str, asked: Any, call: Any) -> Any:
+        if verb == self.broken:
+            raise StoreUnavailable(f"cannot {verb}")
+        return await super().around(verb, asked, call)
+
+
+@pytest.mark.parametrize("verb", ["open", "enlist", "signals"])
+def test_a_store_that_cannot_be_used_fails_the_start(make_manager: Make, verb: str) -> None:
+    broken, observer = Broken(verb), Opened()
+    tasks = make_manager(broken, loggers=[observer])
+    diary = Diary(tasks)
+    app = FastAPI(lifespan=diary.lifespan("app"))
+    tasks.install(app)
+    app.post("/")(endpoint(tasks, []))
+
+    with pytest.raises(StoreUnavailable, match=f"cannot {verb}"), TestClient(app):
+        pass
+    assert tasks.runtime.running_engine() is None
+    assert diary.entries == []
+    assert observer.open == 0
+
+    broken.broken = None
+    with TestClient(app) as client:
+        assert client.post("/").is_success
+        assert observer.open == 1
+    assert observer.open == 0
+
+
+def test_a_path_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    tasks = TaskManager(snapshot_backend=SqliteBackend(str(tmp_path / "missing" / "tasks.db")))
+    app = FastAPI()
+    tasks.init_app(app)
+
+    with pytest.raises((StoreUnavailable, ConfigurationError), match="missing"), TestClient(app):
+        pass
+
+
+def test_an_app_that_fails_to_start_stops_the_engine(tasks: TaskManager) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        assert tasks.runtime.running_engine() is not None
+        if app.title:
+            raise LookupError("no configuration")
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    tasks.init_app(app)
+
+    with pytest.raises(LookupError), TestClient(app):
+        pass
+    assert tasks.runtime.running_engine() is None
+
+
+async def test_a_shutdown_waits_for_what_runs(tasks: TaskManager) -> None:
+    gate = Gate()
+
+    @tasks.task(persist=True)
+    async def stand() -> None:
+        await gate.stand()
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(stand)
+        await gate.reached()
+        asyncio.get_running_loop().call_later(0.05, gate.open)
+
+    record = tasks.store.get(task_id)
+    assert record is not None
+    assert record.status is TaskStatus.SUCCESS
+    assert gate.passed == 1
+
+
+async def test_a_shutdown_ends_what_runs_too_long(make_manager: Make) -> None:
+    tasks = make_manager(drain_timeout=0.05)
+    gate = Gate()
+
+    @tasks.task(persist=True)
+    async def stand() -> None:
+        await gate.stand()
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(stand)
+        await gate.reached()
+
+    record = tasks.store.get(task_id)
+    assert record is not None
+    assert record.status is TaskStatus.INTERRUPTED
+    assert gate.passed == 0
