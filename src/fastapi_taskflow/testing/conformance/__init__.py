@@ -21,8 +21,11 @@ from fastapi_taskflow.testing.conformance import (
     keys,
     leases,
     limits,
+    mirror_counts,
     mirroring,
     outcomes,
+    quarantine,
+    races,
     reading,
     retrying,
 )
@@ -40,7 +43,7 @@ class BackendConformance(
     retrying.KeysOfRetries,
     claims.Claiming,
     claims.ClaimOrder,
-    claims.Quarantine,
+    quarantine.Quarantine,
     outcomes.Starting,
     outcomes.Finishing,
     leases.LostLeases,
@@ -49,7 +52,7 @@ class BackendConformance(
     cancelling.Cancelling,
     cancelling.CancelAsked,
     mirroring.Mirroring,
-    mirroring.MirroredCounts,
+    mirror_counts.MirroredCounts,
     reading.Getting,
     reading.Searching,
     reading.NextDue,
@@ -61,5 +64,6 @@ class BackendConformance(
     history.Counters,
     history.QueueSettings,
     history.Audit,
+    races.Races,
 ):
     """Every rule of the storage port. Override `make_backend`, and `open_second` if needed."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from fastapi_taskflow.backends.base import Backend, Lease
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.retry import QUARANTINE_FROM
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
@@ -27,19 +24,6 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
-
-
-async def suspect(backend: Backend, interruptions: int = QUARANTINE_FROM) -> str:
-    """A free task whose owners died so often. Nothing else may be ready."""
-    new = task(requeue=True)
-    lease = await running(backend, new)
-    for n in range(interruptions):
-        await end(backend, lease, Move.RESCUE)
-        if n + 1 < interruptions:
-            (got,) = await claim(backend)
-            lease = got.lease
-            await begin(backend, lease)
-    return new.task_id
 
 
 class Claiming(Conformance):
@@ -130,6 +114,18 @@ class Claiming(Conformance):
         assert await claim(backend, A) == []
         assert await claim(backend, "nobody") == []
         assert len(await claim(backend, B)) == 1
+
+    async def test_a_task_of_the_memory_tier_is_not_claimed_even_when_given_back(
+        self, backend: Backend
+    ) -> None:
+        new = task(persist=False, owner=A)
+        await accept(backend, new)
+        (got,) = await recover_all(backend, by=B, dead=A)
+
+        await end(backend, got.lease, Move.GIVE_BACK)
+
+        assert await claim(backend, B) == []
+        assert await backend.next_due(["default"]) is None
 
     async def test_a_repeated_claim_answers_the_same_tasks(self, backend: Backend) -> None:
         await accept(backend, *(task(priority=n) for n in (1, 3, 2)), task())
@@ -267,41 +263,3 @@ class ClaimOrder(Conformance):
         await accept(backend, *(task(func_name="g", priority=9) for _ in range(50)), task())
 
         assert len(await claim(backend, limit=1)) == 1
-
-
-class Quarantine(Conformance):
-    """At most ``suspects`` of a claim have lost QUARANTINE_FROM owners or more."""
-
-    @pytest.mark.parametrize("suspects", [0, 1])
-    async def test_no_more_suspects_are_claimed_than_asked_for(
-        self, backend: Backend, suspects: int
-    ) -> None:
-        for _ in range(2):
-            await suspect(backend)
-            (held,) = await claim(backend, suspects=1)
-            await end(backend, held.lease, Move.GIVE_BACK, delay=1.0)
-
-        got = await claim(backend, suspects=suspects)
-
-        assert got == []
-
-    async def test_a_suspect_too_many_holds_nothing_up_behind_it(
-        self, backend: Backend, clock: ManualClock
-    ) -> None:
-        bad = []
-        for _ in range(3):
-            bad.append(await suspect(backend))
-            (held,) = await claim(backend)
-            await end(backend, held.lease, Move.GIVE_BACK, delay=1.0)
-        good = task(priority=-1)
-        await accept(backend, good)
-        clock.advance(1)
-
-        assert ids(await claim(backend, suspects=1, limit=2)) == [bad[0], good.task_id]
-        assert await claim(backend, suspects=0) == []
-        assert ids(await claim(backend, suspects=1)) == [bad[1]]
-
-    async def test_one_interruption_is_not_yet_suspect(self, backend: Backend) -> None:
-        task_id = await suspect(backend, QUARANTINE_FROM - 1)
-
-        assert ids(await claim(backend, suspects=0)) == [task_id]
