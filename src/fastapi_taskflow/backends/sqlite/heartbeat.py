@@ -12,10 +12,11 @@ import threading
 from contextlib import suppress
 
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
+from fastapi_taskflow.backends.sqlite.disk import Disk
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
 from fastapi_taskflow.backends.sqlite.fleet import BEAT
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 
 __all__ = ["Heartbeat"]
 
@@ -25,6 +26,7 @@ class Heartbeat:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._disk = Disk(store_directory(database.path))
         self._lock = WriteLock(store_directory(database.path))
         # Protects all below, and that a beat and `close` do not meet.
         self._mutex = threading.Lock()
@@ -41,12 +43,11 @@ class Heartbeat:
             if self._closed:
                 raise StoreUnavailable("The task store is closed.")
             try:
-                with self._lock.held(WRITE_SECONDS):
-                    return self._write(instance, lag)
-            except (sqlite3.Error, OSError) as exc:
-                if loses_connection(exc):
-                    self._disconnect()
-                raise translated(exc, self._database.path) from exc
+                return self._write(instance, lag)
+            except StoreFull:
+                if not self._disk.release_reserve():
+                    raise
+                return self._write(instance, lag)
 
     def close(self) -> None:
         """Disconnect. Waits for a beat that is under way. Idempotent."""
@@ -56,10 +57,16 @@ class Heartbeat:
             self._lock.close()
 
     def _write(self, instance: str, lag: float) -> bool:
-        if self._connection is None:
-            self._connection = self._database.writer(synchronous="NORMAL")
-        rows = self._connection.execute(self._database.texts[BEAT], (lag, instance)).fetchall()
-        return bool(rows)
+        try:
+            with self._lock.held(WRITE_SECONDS):
+                if self._connection is None:
+                    self._connection = self._database.writer(synchronous="NORMAL")
+                found = self._connection.execute(self._database.texts[BEAT], (lag, instance))
+                return bool(found.fetchall())
+        except (sqlite3.Error, OSError) as exc:
+            if loses_connection(exc):
+                self._disconnect()
+            raise translated(exc, self._database.path) from exc
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
