@@ -14,6 +14,7 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.presence import Presence
 from fastapi_taskflow.engine.recovery import Recovery
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import TaskStatus
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _SHORTEST_ROUND_SECONDS = 0.05
 # A store that is down must not keep the process from ending.
 _GOODBYE_SECONDS = 0.5
+_ENLIST_PAUSE_SECONDS = 0.5
 
 
 class Fleet:
@@ -108,6 +110,7 @@ class Fleet:
             self._strays_due = time.monotonic() + self._settings.heartbeat_interval
             for claim in await self._recovery.strays(interventions.holds):
                 interventions.stray(claim)
+            interventions.forget_settled()
         rest = _SHORTEST_ROUND_SECONDS - (time.monotonic() - begun)
         if rest > 0:
             await self._wake.wait(rest)
@@ -140,7 +143,13 @@ class Fleet:
             self.instance_id,
         )
         self._engine.interventions.declared_dead()
-        await self._enlist()
+        while True:
+            try:
+                return await self._enlist()
+            except StoreUnavailable as exc:
+                # Without a row we are dead to the store, which gives us nothing to run.
+                logger.warning("Instance %s could not enlist: %s", self.instance_id, exc)
+                await asyncio.sleep(_ENLIST_PAUSE_SECONDS)
 
     async def _refresh(self, task: LiveTask) -> None:
         (stored,) = await self._backend.get([task.record.task_id])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.backends.base import Claimed
+from fastapi_taskflow.backends.base import Claimed, Lease
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.models import TaskConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered
@@ -25,6 +25,8 @@ class Interventions:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # Claims that are being settled for others; those that are not held any more are.
+        self._foreign: dict[Lease, LiveTask] = {}
 
     # Cancel
 
@@ -66,17 +68,31 @@ class Interventions:
         self._settle_foreign(claim, Lost())
 
     def stray(self, claim: Claimed) -> None:
-        """Give back a task that the store says is ours, though we never heard of it.
+        """Settle a task that the store says is ours, though we never heard of it.
 
-        Its claim's or start's answer was lost, so its function was never called.
+        The answer of its claim, start or recovery was lost. In the first two cases its
+        function was never called; what another instance had started was lost with that.
         """
-        logger.warning("Task %s is ours and unknown here; given back", claim.lease.task_id)
-        self._settle_foreign(claim, Unstarted())
+        logger.warning("Task %s is ours and unknown here", claim.lease.task_id)
+        started_by = claim.task.record.instance
+        running = claim.task.record.status is TaskStatus.RUNNING
+        called = running and (started_by != self._engine.instance_id or not claim.task.persist)
+        self._settle_foreign(claim, Lost() if called else Unstarted())
 
     def holds(self, claim: Claimed) -> bool:
-        """The claim is known here: held, or on its way to the store."""
-        task = self._engine.store.find(claim.lease.task_id)
-        return task is not None and task.fence == claim.lease.fence and task.held
+        """The claim is known here: held, or its end is on its way to the store."""
+        lease = claim.lease
+        task = self._engine.store.find(lease.task_id)
+        if task is not None and task.fence == lease.fence and task.held:
+            return True
+        foreign = self._foreign.get(lease)
+        if foreign is not None and foreign.held:
+            return True
+        return self._engine.mirror.owes(lease.task_id)
+
+    def forget_settled(self) -> None:
+        """Let go of claims of others whose end is stored."""
+        self._foreign = {lease: task for lease, task in self._foreign.items() if task.held}
 
     def _settle_foreign(self, claim: Claimed, ended: Ended) -> None:
         stored = claim.task
@@ -92,6 +108,7 @@ class Interventions:
         task.requeue = stored.requeue
         task.cancel_asked = stored.cancel_asked
         task.stored = task.held = True
+        self._foreign[claim.lease] = task
         started = record.status is TaskStatus.RUNNING
         self._engine.settling.end(task, ended, None, persist=stored.persist, started=started)
 
@@ -138,6 +155,16 @@ class Interventions:
                 engine.flow.lost(task)
             elif task.requeue:
                 engine.attempts.stop(task.attempt, "lost")
+
+    def reclaim_plain(self) -> None:
+        """Write tasks that are not durable anew, under the id that is alive now.
+
+        One that was first written under the dead id would have an owner that nobody knows,
+        and be found by no recovery.
+        """
+        for task in self._engine.store.held():
+            if task.held and not task.durable:
+                self._engine.mirror.touch(task)
 
     def _withdraw(self, task: LiveTask) -> None:
         self._engine.queues.discard(task)
