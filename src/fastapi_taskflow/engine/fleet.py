@@ -145,11 +145,13 @@ class Fleet:
         self._engine.interventions.declared_dead()
         while True:
             try:
-                return await self._enlist()
+                await self._enlist()
+                break
             except StoreUnavailable as exc:
                 # Without a row we are dead to the store, which gives us nothing to run.
                 logger.warning("Instance %s could not enlist: %s", self.instance_id, exc)
                 await asyncio.sleep(_ENLIST_PAUSE_SECONDS)
+        self._engine.interventions.reclaim_plain()
 
     async def _refresh(self, task: LiveTask) -> None:
         (stored,) = await self._backend.get([task.record.task_id])

@@ -32,6 +32,8 @@ class Mirror:
         self._delay = engine.settings.write_behind
         self._changed: dict[str, LiveTask] = {}
         self._talking: dict[str, LiveTask] = {}
+        # Ids of tasks whose state is on its way to the store.
+        self._underway: frozenset[str] = frozenset()
         self._wake = Wakeup()
         # Who gets it knows that no older write is under way.
         self._writing = asyncio.Lock()
@@ -58,6 +60,10 @@ class Mirror:
         if not self._talking:
             self._wake.set()
         self._talking[task.record.task_id] = task
+
+    def owes(self, task_id: str) -> bool:
+        """The store does not have the task's last state yet."""
+        return task_id in self._changed or task_id in self._underway
 
     def forget(self, task: LiveTask) -> None:
         """The task was never accepted."""
@@ -86,6 +92,7 @@ class Mirror:
         if not batch:
             return
         snapshots = [self._snapshot(task) for task in batch]
+        self._underway = frozenset(task.record.task_id for task in batch)
         try:
             answers = await self._engine.backend.mirror(self._engine.instance_id, snapshots)
         except Exception:
@@ -93,6 +100,8 @@ class Mirror:
                 task.logs_sent -= len(snapshot.logs)
                 self._changed.setdefault(task.record.task_id, task)
             raise
+        finally:
+            self._underway = frozenset()
         for task, answer in zip(batch, answers, strict=True):
             self._learn(task, answer)
 
