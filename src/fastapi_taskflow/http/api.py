@@ -29,7 +29,7 @@ from fastapi_taskflow.operations import Operations
 __all__ = ["TaskApi"]
 
 _WORDS = {
-    400: "The task's state does not allow it",
+    400: "The task's state does not allow it, or the body cannot be read",
     403: "Not for this client",
     404: "There is no such task or queue",
     409: "Retried already, function not registered, arguments not stored, or key held",
@@ -89,7 +89,7 @@ class TaskApi:
         add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
         add("GET", "/metrics", self.get_metrics)
         add("GET", "/queues", self.list_queues)
-        add("PATCH", "/queues/{name}", self.update_queue, answers=(404, 413))
+        add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})

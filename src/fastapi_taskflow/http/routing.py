@@ -40,7 +40,14 @@ class AdminRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _with_headers(send)
-        if scope["method"] == "HEAD" and "GET" in (self.methods or ()):
+        methods = set(self.methods or ())
+        if "GET" in methods:
+            methods.add("HEAD")
+        if scope["method"] not in methods:
+            allow = {"Allow": ", ".join(sorted(methods))}
+            await Problem(405, "Method Not Allowed", allow).as_json()(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         await super().handle(scope, _bounded(receive), send)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from fastapi_taskflow.backends.base import Attempt
 from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
@@ -32,6 +33,14 @@ __all__ = [
 _ARGUMENT_LIMIT_BYTES = 4_096
 # What every store's integers hold.
 _LARGEST = 2**31 - 1
+
+
+def _number(value: Any) -> Any:
+    """Text and booleans are no numbers here; JSON's 5.0 is the integer 5."""
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("int_type", "Input should be a whole number")
+    return value
+
 
 Moment = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, description="ISO 8601 with offset, UTC")
@@ -157,8 +166,8 @@ class QueueInfo(_Model):
 class QueueChanges(_Model):
     """New limits of a queue. A field left out stays as it is, null takes the limit away."""
 
-    concurrency: int | None = Field(None, strict=True, ge=1, le=_LARGEST)
-    max_size: int | None = Field(None, strict=True, ge=0, le=_LARGEST)
+    concurrency: Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)] | None = None
+    max_size: Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_number)] | None = None
 
 
 class FunctionInfo(_Model):

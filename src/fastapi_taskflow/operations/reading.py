@@ -85,6 +85,8 @@ def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskReco
     if stored is None:
         return live.record if live is not None and (live.held or not live.stored) else None
     record = _with_arguments(engine, stored)
+    if record.duplicate_of is not None:
+        live = engine.store.find(record.duplicate_of)
     known = engine.store.overlay(record)
     if known is record or live is None:
         return record
@@ -100,13 +102,15 @@ async def search(
     """One page of tasks, newest first, and the cursor of the next one.
 
     What this instance has not written yet is written first, so that a POST is always seen
-    by the GET after it.
+    by the GET after it. Pages follow one another by arrival in the store.
     """
     await catch_up(engine)
     page = await engine.backend.search(query, limit=limit, cursor=cursor)
     records = [engine.store.overlay(_with_arguments(engine, stored)) for stored in page.tasks]
     if query.statuses:
         records = [record for record in records if record.status in query.statuses]
+    # The store's order is that of arrival, where what is written behind comes late.
+    records.sort(key=lambda record: (record.created_at, record.task_id), reverse=True)
     return records, page.cursor
 
 

@@ -1,0 +1,300 @@
+"""GET routes: the list with its filters and pages, one task, metrics, queues."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fastapi_taskflow import Backend, TaskStatus
+from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.http.schemas import TaskInfo
+from fastapi_taskflow.ids import new_id
+
+
+def ids(response):
+    assert response.status_code == 200, response.text
+    return [task["task_id"] for task in response.json()]
+
+
+def waiting(count: int, **fields) -> list[NewTask]:
+    """Tasks of a function that nobody has, so they stay as they are."""
+    values = {"func_name": "stays", "payload": None, "queue": "default", **fields}
+    return [NewTask(task_id=new_id(), created_at=datetime.now(UTC), **values) for _ in range(count)]
+
+
+def next_page(response):
+    link = response.headers.get("link")
+    if link is None:
+        return None
+    url, _, relation = link.partition(">; ")
+    assert relation == 'rel="next"'
+    return url.removeprefix("<")
+
+
+def test_a_task_is_listed_as_its_record_says(desk):
+    record = desk.ended(desk.fail, 1, tags={"order": "7"}, priority=3)
+
+    (listed,) = desk.client.get("/tasks").json()
+
+    assert listed == {**record.to_dict(), "logs": [], "stacktrace": None}
+    assert listed["created_at"].endswith("+00:00")
+
+
+def test_the_model_of_a_task_has_the_fields_of_to_dict(memory_desk):
+    record = memory_desk.ended(memory_desk.succeed)
+
+    assert list(TaskInfo.model_fields) == list(record.to_dict())
+
+
+def test_the_newest_come_first_and_a_page_has_its_limit(desk):
+    added = [desk.add(desk.succeed, number) for number in range(5)]
+
+    assert ids(desk.client.get("/tasks")) == added[::-1]
+    assert ids(desk.client.get("/tasks?limit=2")) == added[:2:-1]
+
+
+def test_each_filter_leaves_the_tasks_that_match(desk):
+    good = desk.ended(desk.succeed, queue="mail", tags={"order": "7:8", "plan": "pro"}).task_id
+    bad = desk.ended(desk.fail, tags={"order": "7"}).task_id
+    live = desk.running(desk.stand)
+    expected = {
+        "status=failed": [bad],
+        "status=failed&status=running": [live, bad],
+        "func_name=fail": [bad],
+        "func_name=fai": [],
+        "queue=mail": [good],
+        "tag=order:7": [bad],
+        "tag=order:7:8": [good],
+        "tag=order:": [],
+        "q=fai": [bad],
+        f"q={good}": [good],
+        "q=pro": [good],
+        "q=answer": [bad],
+        "source=manual": [live, bad, good],
+        "source=scheduled": [],
+        "since=1h": [live, bad, good],
+        "until=1h": [],
+        "since=2000-01-01": [live, bad, good],
+        "until=2000-01-01T00:00:00": [],
+        "status=failed&queue=mail": [],
+    }
+
+    found = {filters: ids(desk.client.get(f"/tasks?{filters}")) for filters in expected}
+
+    assert found == expected
+
+
+@pytest.mark.parametrize("written", ["{}Z", "{}", "{}%2B00:00", "{}+00:00"])
+def test_an_instant_without_offset_is_utc_and_a_lost_plus_is_found(memory_desk, written):
+    record = memory_desk.ended(memory_desk.succeed)
+    later = record.created_at + timedelta(microseconds=1)
+    moments = [
+        written.format(at.replace(tzinfo=None).isoformat()) for at in (record.created_at, later)
+    ]
+
+    found = [ids(memory_desk.client.get(f"/tasks?since={moment}")) for moment in moments]
+
+    assert found == [[record.task_id], []]
+
+
+def test_a_walk_over_2500_tasks_shows_each_once_while_others_arrive(desk):
+    made = []
+    for _ in range(5):
+        group = waiting(500)
+        desk.call(desk.store.insert, [group])
+        made += [task.task_id for task in group]
+
+    seen = []
+    url = "/tasks?limit=400&func_name=stays"
+    while url is not None:
+        page = desk.client.get(url)
+        seen += ids(page)
+        url = next_page(page)
+        desk.call(desk.store.insert, [waiting(3)])
+
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize(("present", "total"), [(0, "0"), (3, "3")])
+def test_the_total_is_told_beside_the_page(desk, present, total):
+    if present:
+        desk.call(desk.store.insert, [waiting(present)])
+
+    responses = [desk.client.get(url) for url in ("/tasks?limit=1", "/tasks?queue=default&limit=1")]
+
+    assert [response.headers["X-Total-Count"] for response in responses] == [total, total]
+
+
+def test_counting_of_filtered_tasks_stops_at_ten_thousand(memory_desk):
+    for size in (10_000, 1):
+        memory_desk.call(memory_desk.store.insert, [waiting(size, tags={"a": "b"})])
+        filtered = memory_desk.client.get("/tasks?limit=1&tag=a:b").headers["X-Total-Count"]
+        everything = memory_desk.client.get("/tasks?limit=1").headers["X-Total-Count"]
+
+    assert (filtered, everything) == ("10000+", "10001")
+
+
+def test_the_link_keeps_the_filters(memory_desk):
+    memory_desk.call(memory_desk.store.insert, [waiting(2, tags={"a b": "ü&c"})])
+
+    url = next_page(memory_desk.client.get("/tasks", params={"limit": 1, "tag": "a b:ü&c"}))
+
+    assert url is not None
+    assert len(ids(memory_desk.client.get(url))) == 1
+    assert next_page(memory_desk.client.get(url)) is None
+
+
+# One task
+
+
+def test_a_task_shows_its_log_its_attempts_and_its_arguments(desk):
+    task_id = desk.ended(desk.flaky, "a<b", at=datetime(2026, 1, 1, tzinfo=UTC)).task_id
+
+    shown = desk.client.get(f"/tasks/{task_id}").json()
+
+    assert (shown["status"], shown["retries_used"], shown["durable"]) == ("failed", 2, True)
+    assert [attempt["number"] for attempt in shown["attempts"]] == [0, 1]
+    assert {attempt["outcome"] for attempt in shown["attempts"]} == {"retry"}
+    assert {attempt["error"] for attempt in shown["attempts"]} == {"no answer"}
+    assert shown["logs"] == ["--- Retry 1 ---", "--- Retry 2 ---"]
+    assert "ConnectionError: no answer" in shown["stacktrace"]
+    assert shown["args"] == ["'a<b'"]
+    assert shown["kwargs"] == {"at": repr(datetime(2026, 1, 1, tzinfo=UTC))}
+
+
+def test_arguments_are_hidden_unless_they_are_asked_for(open_desk, store):
+    desk = open_desk(store)
+    task_id = desk.ended(desk.tell, "public", note="s3cret").task_id
+
+    shown = desk.client.get(f"/tasks/{task_id}").json()
+    page = desk.client.get(f"/tasks/dashboard/tasks/{task_id}").text
+
+    assert (shown["args"], shown["kwargs"]) == (None, None)
+    assert "s3cret" not in page
+    assert "Arguments" not in page
+
+
+def test_an_argument_that_cannot_be_written_out_is_named_by_its_type(memory_desk):
+    class Shy:
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+    task_id = memory_desk.ended(memory_desk.succeed, Shy(), "x" * 10_000).task_id
+
+    shy, long = memory_desk.client.get(f"/tasks/{task_id}").json()["args"]
+
+    assert shy == "<Shy: its repr() raised ValueError>"
+    assert len(long) < 5_000
+
+
+@pytest.mark.parametrize("task_id", ["nothing", "health", "%00", "é", "..%5C", "0" * 64])
+def test_an_unknown_task_is_not_found(desk, task_id):
+    response = desk.client.get(f"/tasks/{task_id}")
+
+    assert (response.status_code, response.json()) == (404, {"detail": "Task not found"})
+
+
+def test_the_log_of_a_running_task_is_shown(desk):
+    task_id = desk.running(desk.refuse)
+    desk.client.post(f"/tasks/{task_id}/cancel")
+
+    desk.logged(task_id, "not yet")
+
+    shown = desk.client.get(f"/tasks/{task_id}").json()
+    assert (shown["status"], shown["cancel_requested"]) == ("running", True)
+    assert shown["logs"][0].endswith(" not yet")
+
+
+def test_a_task_that_no_instance_can_run_says_so(desk):
+    strange, known = waiting(1)[0], waiting(1, func_name="succeed", delay=60.0)[0]
+    desk.call(desk.store.insert, [[strange], [known]])
+
+    stranded = [
+        desk.client.get(f"/tasks/{task.task_id}").json()["stranded"] for task in (strange, known)
+    ]
+    page = desk.client.get(f"/tasks/dashboard/tasks/{strange.task_id}").text
+
+    assert stranded == [True, False]
+    assert "No instance can run this" in page
+
+
+# Numbers
+
+
+def test_metrics_add_up_what_became_of_all_tasks(desk):
+    for _ in range(3):
+        desk.ended(desk.succeed)
+    desk.ended(desk.fail)
+    desk.running(desk.stand)
+
+    metrics = desk.client.get("/tasks/metrics").json()
+    functions = {each["func_name"]: each for each in metrics.pop("functions")}
+
+    assert metrics.pop("avg_duration_seconds") >= 0
+    assert metrics == {
+        "total": 5,
+        "success": 3,
+        "failed": 1,
+        "running": 1,
+        "pending": 0,
+        "interrupted": 0,
+        "cancelled": 0,
+        "rejected": 0,
+        "success_rate": 0.75,
+    }
+    assert list(functions) == ["fail", "stand", "succeed"]
+    assert functions["succeed"]["success_rate"] == 1.0
+    assert functions["fail"]["ended"] == functions["fail"]["failed"] == 1
+    assert functions["stand"] == {
+        "func_name": "stand",
+        "pending": 0,
+        "running": 1,
+        "ended": 0,
+        "success": 0,
+        "failed": 0,
+        "success_rate": 0.0,
+        "avg_duration_seconds": None,
+    }
+
+
+def test_queues_show_their_limits_and_numbers(desk):
+    desk.ended(desk.succeed, queue="mail")
+    desk.running(desk.stand, queue="mail")
+    desk.add(desk.succeed, queue="mail", delay=60.0)
+
+    queues = desk.client.get("/tasks/queues").json()
+
+    assert [queue["name"] for queue in queues] == ["default", "mail"]
+    assert queues[1] == {
+        "name": "mail",
+        "concurrency": 2,
+        "max_size": 50,
+        "paused": False,
+        "pending": 1,
+        "running": 1,
+        "finished": 1,
+        "rejected": 0,
+    }
+
+
+def test_no_literal_route_is_taken_for_a_task(memory_desk):
+    for path in ("metrics", "queues", "audit", "dashboard"):
+        response = memory_desk.client.get(f"/tasks/{path}")
+        assert response.status_code == 200, path
+        assert "Task not found" not in response.text
+
+
+def test_a_post_is_seen_by_the_get_after_it(desk):
+    for number in range(10):
+        task_id = desk.add(desk.succeed, number)
+
+        assert ids(desk.client.get("/tasks?limit=1")) == [task_id]
+        assert desk.client.get(f"/tasks/{task_id}").json()["task_id"] == task_id
+
+
+def test_a_stored_task_is_read_whoever_made_it(desk, store: Backend):
+    (task,) = waiting(1, tags={"made": "elsewhere"})
+    desk.call(store.insert, [[task]])
+
+    shown = desk.client.get(f"/tasks/{task.task_id}").json()
+
+    assert (shown["status"], shown["tags"]) == (TaskStatus.PENDING.value, {"made": "elsewhere"})
