@@ -6,7 +6,7 @@ from dataclasses import InitVar, dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum, auto
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel
 
 from fastapi_taskflow.codec import TypeTable
+
+T = TypeVar("T")
 
 
 class Colour(Enum):
@@ -78,6 +80,16 @@ class NotIdempotent:
         self.text += "!"
 
 
+@dataclass
+class Box(Generic[T]):
+    content: T
+
+
+@dataclass(frozen=True)
+class Labelled:
+    labels: dict[str, int] = field(hash=False)
+
+
 class Address(BaseModel):
     street: str
     number: int | None = None
@@ -120,7 +132,7 @@ class Numbers(RootModel[list[int]]):
 
 CLASSES = (
     *(Colour, Size, Kind, Access),
-    *(Plain, Frozen, Computed, WithInitVar, NotIdempotent),
+    *(Plain, Frozen, Computed, WithInitVar, NotIdempotent, Box, Labelled),
     *(Address, Customer, Strict, Anything, Numbers),
 )
 

@@ -152,6 +152,7 @@ HOSTILE = {
     "enum of no class": node("enum", v="RED"),
     "enum of a list": node("enum", c=["a"], v="RED"),
     "enum of another kind": node("enum", c=f"{THIS}:Plain", v="RED"),
+    "enum of a generic class": node("enum", c=f"{THIS}:Box", v="RED"),
     "enum member unknown": node("enum", c=f"{THIS}:Colour", v="BLUE"),
     "enum by attribute": node("enum", c=f"{THIS}:Colour", v="__class__"),
     "enum by value": node("enum", c=f"{THIS}:Colour", v="red"),

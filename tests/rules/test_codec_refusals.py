@@ -137,6 +137,15 @@ WRAPS = {
 }
 
 
+def test_a_key_deeper_than_allowed_is_refused():
+    key: object = ()
+    for _ in range(MAX_DEPTH - 3):
+        key = (key,)
+    encode(({key: 1},), {}, TYPES)
+
+    assert "deep" in refusal({(key,): 1})
+
+
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 def test_values_deeper_than_allowed_are_refused(wrap):
     value = None

@@ -1,8 +1,10 @@
 """What is stored comes back equal and of the same type."""
 
 import json
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +13,19 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from fastapi_taskflow.codec import MAX_DEPTH, TypeTable, decode, encode, fingerprint
-from tests.rules.shapes import Anything, Plain, calls, leaves, plain, sketch, table
+from tests.rules.shapes import (
+    Access,
+    Address,
+    Anything,
+    Colour,
+    Labelled,
+    Plain,
+    calls,
+    leaves,
+    plain,
+    sketch,
+    table,
+)
 
 TYPES = table()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -134,6 +148,48 @@ def test_decoding_gives_new_objects():
     assert back is not given_list
 
 
+STORED: dict[bytes, Any] = {
+    b"[1,[],{}]": ((), {}),
+    b'[1,["a",1,2.5,true,null,[1],{"k":[]}],{"n":1}]': (
+        ("a", 1, 2.5, True, None, [1], {"k": []}),
+        {"n": 1},
+    ),
+    b'[1,[{"k":{"$":"float","v":"nan"}}],{}]': (({"k": float("nan")},), {}),
+    b'[1,[{"$":"tuple","v":[1,{"$":"set","v":[2,3]},{"$":"frozenset","v":[]}]}],{}]': (
+        ((1, {2, 3}, frozenset()),),
+        {},
+    ),
+    b'[1,[{"$":"dict","v":[1,2,"$",3]}],{}]': (({1: 2, "$": 3},), {}),
+    b'[1,[{"$":"bytes","v":"AP8="},{"$":"str","v":"7aCA"}],{}]': ((b"\x00\xff", "\ud800"), {}),
+    b'[1,[{"$":"datetime","f":1,"z":"Europe/Berlin","v":"2026-10-25T02:30:00"}],{}]': (
+        (datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),),
+        {},
+    ),
+    b'[1,[{"$":"date","v":"2026-01-01"},{"$":"time","v":"01:00:00-03:00"}],{}]': (
+        (date(2026, 1, 1), time(1, tzinfo=timezone(timedelta(hours=-3)))),
+        {},
+    ),
+    b'[1,[{"$":"timedelta","v":[-1,86399,1]},{"$":"decimal","v":"1.50"}],{}]': (
+        (timedelta(days=-1, seconds=86399, microseconds=1), Decimal("1.50")),
+        {},
+    ),
+    b'[1,[{"$":"uuid","v":"00000000-0000-0000-0000-000000000001"}],{}]': ((UUID(int=1),), {}),
+    b'[1,[{"$":"enum","c":"tests.rules.shapes:Colour","v":"RED"}],{}]': ((Colour.RED,), {}),
+    b'[1,[{"$":"enum","c":"tests.rules.shapes:Access","v":3}],{}]': ((Access.ALL,), {}),
+    b'[1,[{"$":"dataclass","c":"tests.rules.shapes:Plain","v":'
+    b'{"number":1,"label":"x","parts":[]}}],{}]': ((Plain(1),), {}),
+    b'[1,[{"$":"model","c":"tests.rules.shapes:Address","v":'
+    b'{"street":"s","number":null},"s":["street"]}],{}]': ((Address(street="s"),), {}),
+}
+
+
+@pytest.mark.parametrize("payload", STORED)
+def test_what_was_stored_once_stays_readable(payload):
+    """The format: payloads of older releases are in users' databases."""
+    assert sketch(decode(payload, TYPES)) == sketch(STORED[payload])
+    assert encode(*decode(payload, TYPES), TYPES) == payload
+
+
 # Fingerprints
 
 
@@ -183,6 +239,16 @@ def test_fingerprints_tell_functions_apart():
 def test_the_order_within_a_dict_in_a_set_of_keys_does_not_matter():
     one = {(1, "a"): {"x": 1, "y": 2}, (2, "b"): {3: 4, 5: 6}}
     other = {(2, "b"): {5: 6, 3: 4}, (1, "a"): {"y": 2, "x": 1}}
+
+    assert fingerprint("f", encode((one,), {}, TYPES)) == fingerprint(
+        "f", encode((other,), {}, TYPES)
+    )
+
+
+def test_the_order_within_a_member_of_a_set_does_not_matter():
+    one = {Labelled({"p": 1, "z": 1}), Labelled({"q": 1})}
+    other = {Labelled({"q": 1}), Labelled({"z": 1, "p": 1})}
+    assert one == other
 
     assert fingerprint("f", encode((one,), {}, TYPES)) == fingerprint(
         "f", encode((other,), {}, TYPES)

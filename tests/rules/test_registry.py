@@ -1,5 +1,7 @@
 import enum
 import functools
+import gc
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -241,6 +243,26 @@ def test_a_bound_form_of_a_durable_function_is_refused(registry, bind, setting):
 def test_only_callables_are_adopted(registry):
     with pytest.raises(TypeError, match="callable"):
         registry.adopt("send")
+
+
+def test_a_function_of_a_module_is_described_once(registry):
+    assert registry.adopt(send) is registry.adopt(send)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: lambda: None, lambda: Mailer().deliver, Plain],
+    ids=["lambda", "method", "object"],
+)
+def test_an_adopted_object_is_not_kept(registry, make):
+    func = make()
+    gone = weakref.ref(getattr(func, "__self__", func))
+
+    registry.adopt(func)
+    del func
+    gc.collect()
+
+    assert gone() is None
 
 
 # Types

@@ -143,7 +143,7 @@ def test_what_has_no_name_needs_one():
 
 def test_what_could_not_be_found_again_is_refused():
     class Nameless:
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None
 
         def __call__(self): ...
 

@@ -63,6 +63,10 @@ def test_an_error_is_its_string_form_or_its_type(error, text):
     assert error_text(error) == text
 
 
+def test_the_limits_are_those_of_the_columns():
+    assert (ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES) == (16_384, 65_536)
+
+
 def test_a_long_error_is_cut():
     text = error_text(ValueError("x" * 10**6 + "the end"))
 
