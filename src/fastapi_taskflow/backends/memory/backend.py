@@ -243,9 +243,9 @@ class MemoryBackend(Backend):
 
     async def signals(self, instance: str) -> Signals:
         with self._lock:
-            asked = self._table.asked
+            held = self._table.held.get(instance, {})
             return Signals(
-                cancel=tuple(key for key, row in asked.items() if row.owner == instance),
+                cancel=tuple(task_id for task_id, row in held.items() if row.cancel_asked),
                 queues={name: dict(found) for name, found in self._settings.items()},
                 peers=self._fleet.peers(),
             )

@@ -112,5 +112,4 @@ def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
         table.end(row, _CANCELLED, now)
         return CancelAnswer(CancelResult.CANCELLED, _CANCELLED)
     row.cancel_asked = True
-    table.asked[row.task.task_id] = row
     return CancelAnswer(CancelResult.ASKED, row.status)

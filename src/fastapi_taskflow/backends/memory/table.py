@@ -35,8 +35,6 @@ class Table:
         self.tallies = Tallies()
         # Invariant: a row is in held[x] iff its owner is x; only live rows have owners.
         self.held: dict[str, dict[str, Row]] = {}
-        # Invariant: the live rows with cancel_asked.
-        self.asked: dict[str, Row] = {}
         # Invariant: PENDING rows without a start_time, counted by queue.
         self.waiting: dict[str, int] = {}
         # Invariant: claims[x] has, by arrival, the unstarted rows whose claim_id is x.
@@ -122,8 +120,6 @@ class Table:
             self.agenda.discard(row)
         if row.waiting:
             self.stop_waiting(row)
-        if row.cancel_asked:
-            self.asked.pop(row.task.task_id, None)
         row.family.leave(row.status)
         row.family.end(status, row.elapsed)
         row.status = status

@@ -57,7 +57,11 @@ class MirroredCounts(Conformance):
     async def test_a_retry_of_the_owner_takes_no_place(
         self, backend: Backend, clock: ManualClock
     ) -> None:
-        await backend.mirror(A, [snapshot(light(), TaskStatus.PENDING, clock.now(), failures=1)])
+        new = light()
+        await backend.mirror(A, [snapshot(new, TaskStatus.PENDING)])
+
+        # It ran and failed between two writes.
+        await backend.mirror(A, [snapshot(new, TaskStatus.PENDING, clock.now(), failures=1)])
 
         assert isinstance(await put(backend, task(), limits={"default": 1}), Stored)
 

@@ -1,0 +1,61 @@
+"""The contract holds with everything sealed, but for what a store cannot search then."""
+
+from pathlib import Path
+
+import pytest
+
+from fastapi_taskflow.backends.base import Backend, Query
+from fastapi_taskflow.backends.memory import MemoryBackend
+from fastapi_taskflow.backends.sealed import SealedBackend
+from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.conformance import BackendConformance
+from fastapi_taskflow.testing.conformance.harness import accept, end, running, task
+
+KEYRING = Keyring(["the newest of the secrets", "an older of the secrets"])
+
+
+class Sealed(BackendConformance):
+    async def test_text_finds_ids_functions_tags_and_errors(self, backend: Backend) -> None:
+        named, failing = task(func_name="abcd.run"), task(queue="q")
+        await accept(backend, named)
+        await end(backend, await running(backend, failing), Move.FAIL, error="an abcd error")
+
+        page = await backend.search(Query(text="abcd"), limit=9)
+
+        assert [one.record.task_id for one in page.tasks] == [named.task_id]
+
+    @pytest.mark.parametrize("text", ["%", "*", "?", "é", ";--"])
+    async def test_text_is_taken_literally(self, backend: Backend, text: str) -> None:
+        name, tag = task(func_name=f"{text}f"), task(tags={"k": text})
+        await accept(backend, name, tag)
+        await end(backend, await running(backend, task(queue="q")), Move.FAIL, error=f"a{text}b")
+
+        page = await backend.search(Query(text=text), limit=9)
+
+        assert [one.record.task_id for one in page.tasks] == [tag.task_id, name.task_id]
+
+
+class TestSealedMemory(Sealed):
+    def make_backend(self, clock: Clock, place: Path) -> Backend:
+        return SealedBackend(MemoryBackend(clock=clock), KEYRING)
+
+    def open_second(self, first: Backend, clock: Clock, place: Path) -> Backend:
+        return first
+
+
+class TestSealedSqlite(Sealed):
+    def make_backend(self, clock: Clock, place: Path) -> Backend:
+        return SealedBackend(SqliteBackend(str(place / "tasks.db"), clock=clock), KEYRING)
+
+
+class TestUnsealedMemory(BackendConformance):
+    """Without a keyring nothing changes."""
+
+    def make_backend(self, clock: Clock, place: Path) -> Backend:
+        return SealedBackend(MemoryBackend(clock=clock), None)
+
+    def open_second(self, first: Backend, clock: Clock, place: Path) -> Backend:
+        return first
