@@ -153,16 +153,27 @@ class Dispatcher:
         self._fill()
         timeout = _POLL_SECONDS
         if self.claiming and not self._engine.settling.full:
-            if not self._hinted:
-                open_queues = [q.name for q in self._queues if not q.paused]
-                due = await self._backend.next_due(open_queues)
-                if due is not None and due <= 0:
-                    self._hinted.update(open_queues)
-                elif due is not None:
-                    timeout = min(timeout, due)
-            if self._hinted and await self._claim():
+            hinted = bool(self._hinted)
+            if hinted and await self._claim():
                 return
+            # Queues without a free slot stay hinted: they must not hide the others.
+            if not hinted or self._hinted:
+                due = await self._next_due()
+                if due > 0:
+                    timeout = min(timeout, due)
+                elif await self._claim():
+                    return
         await self._wake.wait(timeout)
+
+    async def _next_due(self) -> float:
+        """Seconds until the store has a task for a queue that is not hinted; hints if now."""
+        names = [q.name for q in self._queues if not q.paused and q.name not in self._hinted]
+        due = await self._backend.next_due(names) if names else None
+        if due is None:
+            return _POLL_SECONDS
+        if due <= 0:
+            self._hinted.update(names)
+        return due
 
     async def _claim(self) -> bool:
         """Claim for every pool; True if another round may find more at once."""
