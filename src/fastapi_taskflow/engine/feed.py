@@ -66,8 +66,8 @@ class Feed:
         except Exception:  # as in start; a stuck observer is left behind
             logger.exception("An observer could not be closed")
 
-    def lifecycle(self, task: LiveTask) -> None:
-        """The task's state as it is now."""
+    def lifecycle(self, task: LiveTask, elapsed: float | None = None) -> None:
+        """The task's state as it is now, and how long the attempt took that led to it."""
         record = task.record
         self._put(
             LifecycleEvent(
@@ -75,9 +75,10 @@ class Feed:
                 func_name=record.func_name,
                 status=record.status,
                 timestamp=self._clock.now(),
-                attempt=task.failures,
+                # Not the failures: they count the attempt that has just failed, too.
+                attempt=record.retries_used,
                 retries_used=record.retries_used,
-                duration=record.duration,
+                duration=record.duration if elapsed is None else elapsed,
                 error=record.error,
                 stacktrace=record.stacktrace,
                 tags=dict(record.tags),

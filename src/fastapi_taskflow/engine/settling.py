@@ -24,6 +24,7 @@ from fastapi_taskflow.retry import (
     Facts,
     Raised,
     Returned,
+    TimedOut,
     Verdict,
     decide,
 )
@@ -162,25 +163,28 @@ class Settling:
         task.interruptions += rule.interruptions
         record.status = status
         now = self._engine.clock.now()
-        if status in TERMINAL:
-            record.error = outcome.error
-            record.stacktrace = outcome.stacktrace
+        over = status in TERMINAL
+        if over:
             record.end_time = now
             record.elapsed = outcome.elapsed
             record.due_at = None
+        else:
+            record.due_at = now + timedelta(seconds=outcome.delay)
+        if over or rule.source is TaskStatus.RUNNING:
+            record.error = outcome.error
+            record.stacktrace = outcome.stacktrace
+        # Before what follows: a retry without delay may start at once.
+        if self._engine.feed.active and outcome.move is not Move.GIVE_BACK:
+            self._engine.feed.lifecycle(task, outcome.elapsed)
+        if over:
             self._engine.flow.over(task)
         else:
-            if rule.source is TaskStatus.RUNNING:
-                record.error = outcome.error
-                record.stacktrace = outcome.stacktrace
-            record.due_at = now + timedelta(seconds=outcome.delay)
             self._engine.flow.again(task, outcome.delay)
-        if self._engine.feed.active and outcome.move is not Move.GIVE_BACK:
-            self._engine.feed.lifecycle(task)
 
     def _report(self, task: LiveTask, ended: Ended, verdict: Verdict) -> None:
         """A failure reaches Python logging with its traceback: silence is the worst bug."""
-        if not isinstance(ended, Raised) or verdict.move in (Move.SNOOZE, Move.CANCEL):
+        failed = isinstance(ended, (Raised, TimedOut))
+        if not failed or verdict.move in (Move.SNOOZE, Move.CANCEL):
             return
         record = task.record
         if verdict.move is Move.RETRY:
@@ -194,5 +198,5 @@ class Settling:
             record.func_name,
             what,
             verdict.error,
-            exc_info=ended.error,
+            exc_info=ended.error if isinstance(ended, Raised) else None,
         )
