@@ -45,10 +45,12 @@ def _texts(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-HAS_STACKS: bool = all(
-    {FUNCTION_STACK, REQUEST_STACK} <= set(_texts(function.__code__))
-    for function in (routing.request_response, routing.websocket_session)
-)
+def _names_stacks(function: str) -> bool:
+    code = getattr(getattr(routing, function, None), "__code__", None)
+    return code is not None and {FUNCTION_STACK, REQUEST_STACK} <= set(_texts(code))
+
+
+HAS_STACKS = _names_stacks("request_response") and _names_stacks("websocket_session")
 """This FastAPI puts its exit stacks where `attach` looks for them."""
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from fastapi import BackgroundTasks, FastAPI, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
@@ -227,6 +227,42 @@ async def test_a_store_that_comes_back_in_time_is_no_error(
         await exchange.task
 
     assert shop.ran == ["durable 0", "not durable"]
+
+
+def test_tasks_added_while_the_body_streams_are_stored_at_its_end(
+    make_manager: Make, watched: WatchedStore
+) -> None:
+    tasks = make_manager(watched)
+    app = FastAPI()
+    tasks.install(app)
+
+    @tasks.task(persist=True)
+    async def note(word: str) -> None:
+        watched.events.append(word)
+
+    async def body(background_tasks: BackgroundTasks) -> AsyncIterator[str]:
+        yield "a"
+        background_tasks.add_task(note, "late")
+        background_tasks.add_task(note, "later")
+        watched.events.append("streamed")
+        yield "b"
+
+    @app.post("/")
+    async def endpoint(background_tasks: BackgroundTasks) -> StreamingResponse:
+        background_tasks.add_task(note, "in time")
+        return StreamingResponse(body(background_tasks))
+
+    with TestClient(app) as client:
+        assert client.post("/").text == "ab"
+
+    assert watched.events == [
+        "insert of 1",
+        "streamed",
+        "insert of 2",
+        "in time",
+        "late",
+        "later",
+    ]
 
 
 class LosesReplies(Forwarding):

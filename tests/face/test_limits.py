@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fastapi import BackgroundTasks, FastAPI
+from fastapi import BackgroundTasks, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import (
@@ -155,6 +155,22 @@ def test_tasks_of_the_chain_count_towards_the_default_queue(
         assert client.post("/?count=2").status_code == 200
 
     assert ran == [0, 1, 0, 1]
+
+
+def test_a_websocket_handler_sees_a_full_queue_as_an_error(make_manager: Make) -> None:
+    tasks = make_manager(max_size=0)
+    app = FastAPI()
+    tasks.install(app)
+
+    @app.websocket("/")
+    async def handler(websocket: WebSocket, background_tasks: BackgroundTasks) -> None:
+        await websocket.accept()
+        background_tasks.add_task(print)
+
+    # There is no status to answer with: it is not swallowed either.
+    full = pytest.raises(QueueFullError)
+    with TestClient(app) as client, full, client.websocket_connect("/") as session:
+        session.receive_text()
 
 
 def test_an_unknown_queue_means_the_default_one(

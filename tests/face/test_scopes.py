@@ -133,6 +133,30 @@ def test_a_failing_commit_of_the_user_stores_nothing(
 
 
 @pytest.mark.parametrize("has_stacks", [True, False])
+def test_what_cannot_be_stored_is_answered_with_503(
+    watched: TaskManager, store: WatchedStore, has_stacks: bool
+) -> None:
+    app = FastAPI()
+    install(watched, app, has_stacks=has_stacks)
+
+    @watched.task(persist=True)
+    async def note() -> None: ...
+
+    @app.post("/")
+    async def endpoint(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(note)
+
+    with TestClient(app) as client:
+        store.refuse = StoreFull("no space")
+        assert client.post("/").status_code == 503
+        store.refuse = None
+        assert client.post("/").status_code == 200
+
+    assert store.inserts == [[1]]
+    assert len(watched.store.list()) == 1
+
+
+@pytest.mark.parametrize("has_stacks", [True, False])
 def test_tasks_added_at_the_exit_of_a_request_are_stored_at_its_end(
     watched: TaskManager, events: list[str], has_stacks: bool
 ) -> None:

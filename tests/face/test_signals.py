@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx2
 import pytest
@@ -59,16 +60,19 @@ async def test_a_signal_begins_the_drain_and_is_handed_on(
     assert signal.getsignal(number) is heard
 
 
-async def test_a_default_action_stays_as_it_is(tasks: TaskManager) -> None:
+@pytest.mark.parametrize(
+    ("number", "default"),
+    [(signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)],
+)
+async def test_a_default_action_stays_as_it_is(
+    tasks: TaskManager, heard: Heard, number: signal.Signals, default: Any
+) -> None:
     app = FastAPI()
     tasks.init_app(app)
-    before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        async with app.router.lifespan_context(app):
-            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    signal.signal(number, default)
+
+    async with app.router.lifespan_context(app):
+        assert signal.getsignal(number) is default
 
 
 async def test_two_managers_hear_one_signal_each(make_manager: Make, heard: Heard) -> None:
