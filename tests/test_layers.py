@@ -57,9 +57,11 @@ def test_every_module_stands_on_a_floor():
 
 
 def test_every_third_party_import_is_a_declared_dependency():
+    project = PYPROJECT["project"]
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
     declared = {
         re.split(r"[^\w-]", each)[0].replace("-", "_")
-        for each in PYPROJECT["project"]["dependencies"]
+        for each in [*project["dependencies"], *extras]
     }
     # pydantic_core is the part of pydantic that has its serialisation.
     known = declared | set(sys.stdlib_module_names) | {"fastapi_taskflow", "pydantic_core"}

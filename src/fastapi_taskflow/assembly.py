@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
@@ -23,6 +24,7 @@ __all__ = [
     "check_limit",
     "checked_delay",
     "choose_backend",
+    "choose_keyring",
     "choose_observer",
     "choose_queues",
     "choose_settings",
@@ -68,6 +70,16 @@ def _backend_from_url(url: str, table_prefix: str) -> Backend:
             "('sqlite:///tasks.db'), four before an absolute one."
         )
     return SqliteBackend(path, table_prefix=table_prefix)
+
+
+def choose_keyring(secrets: Secret | Sequence[Secret] | None) -> Keyring | None:
+    """The keys that the settings give; None for no encryption.
+
+    Raises:
+        ConfigurationError: a secret that cannot work.
+        ImportError: the extra ``encryption`` is not installed.
+    """
+    return None if secrets is None else Keyring(secrets)
 
 
 def choose_observer(

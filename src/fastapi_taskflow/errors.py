@@ -18,6 +18,7 @@ __all__ = [
     "QueueNotFound",
     "RequestClosed",
     "Retry",
+    "SealUnopened",
     "Snooze",
     "StoreFull",
     "StoreUnavailable",
@@ -158,6 +159,10 @@ class StoreFull(StoreUnavailable):
 
 class PayloadUnreadable(TaskflowError, ValueError):
     """Stored arguments cannot be read back (damaged, or a type that is not registered)."""
+
+
+class SealUnopened(PayloadUnreadable):
+    """Stored data is encrypted, and no key here opens it (or it was tampered with)."""
 
 
 # Execution: raised by a task to say how its attempt ends

@@ -20,6 +20,7 @@ from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import Enqueued, TaskCall, bound
 from fastapi_taskflow.control import Control
+from fastapi_taskflow.crypto import Secret
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig, TaskConfig
@@ -42,6 +43,9 @@ class TaskManager(Control):
         requeue_pending: Make every registered task durable, as ``persist=True`` does.
         loggers: Observers of log lines and lifecycle events.
         log_file: Path of a log file; the next four settings go with it.
+        encrypt_args_key: Encrypts arguments, errors, stack traces and log lines in the store:
+            a Fernet key or another secret of at least 16 bytes, or a list of them, newest
+            first. Needs the extra ``encryption``.
         max_concurrent_tasks: Tasks that run on the event loop at a time; None: no limit.
         max_sync_threads: Threads for plain functions; None: as many as CPUs and 4, at
             most 32.
@@ -76,6 +80,7 @@ class TaskManager(Control):
         log_file_backup_count: int = 5,
         log_file_mode: Literal["rotate", "watched"] = "rotate",
         log_lifecycle: bool = False,
+        encrypt_args_key: Secret | Sequence[Secret] | None = None,
         max_concurrent_tasks: int | None = None,
         max_sync_threads: int | None = None,
         retry_replaces_original: bool = False,
@@ -101,6 +106,7 @@ class TaskManager(Control):
             registry_heartbeat=None if registry_heartbeat == 30 else registry_heartbeat,  # noqa: PLR2004
         )
         backend = assembly.choose_backend(snapshot_db, snapshot_backend, table_prefix)
+        keyring = assembly.choose_keyring(encrypt_args_key)
         settings = assembly.choose_settings(
             queues=assembly.choose_queues(queues, max_size),
             max_concurrent_tasks=max_concurrent_tasks,
@@ -114,6 +120,7 @@ class TaskManager(Control):
             idempotency_ttl=idempotency_ttl,
             max_payload_bytes=max_payload_bytes,
             retry_replaces_original=retry_replaces_original,
+            sealed=keyring is not None,
         )
         observer = assembly.choose_observer(
             loggers,
@@ -123,9 +130,11 @@ class TaskManager(Control):
             mode=log_file_mode,
             log_lifecycle=log_lifecycle,
         )
-        super().__init__(Runtime(backend, settings, observer))
+        super().__init__(Runtime(backend, settings, observer, keyring))
         #: The observer of all events; None without one.
         self.logger = observer
+        #: Encrypts and decrypts with the keys of ``encrypt_args_key``; None without one.
+        self.fernet = None if keyring is None else keyring.fernet
 
     # Declaring
 

@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
+from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.options import Options
@@ -35,16 +37,22 @@ class Runtime:
 
     Args:
         backend: None: memory, where nothing can be durable.
+        keyring: Seals what is stored; None: it is stored as it is.
     """
 
     def __init__(
-        self, backend: Backend | None, settings: Settings, observer: TaskObserver | None
+        self,
+        backend: Backend | None,
+        settings: Settings,
+        observer: TaskObserver | None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.settings = settings
         self.registry = TaskRegistry()
         self.store = TaskStore(settings.keep_finished)
         self.persistent = backend is not None
         self.backend: Backend = backend or MemoryBackend()
+        self._keyring = keyring
         self._observer = observer
         self._engine: Engine | None = None
         # Lifespans that have started and not ended: the last one stops the engine.
@@ -65,7 +73,8 @@ class Runtime:
             return
         self._check_durability()
         engine = Engine(
-            self.backend,
+            # Without a keyring it still tells what others have sealed from plain arguments.
+            SealedBackend(self.backend, self._keyring),
             self.registry,
             self.store,
             self.settings,

@@ -183,7 +183,8 @@ class StoredTask(NamedTuple):
 
     ``failures`` counts attempts that ended in an exception, ``interruptions`` owners that
     died after the start. ``owner`` holds it now (None: free or terminal);
-    ``record.instance`` is who started it last.
+    ``record.instance`` is who started it last. ``unopened`` is set above the drivers: the
+    payload is encrypted and no key here opens it, so ``payload`` is None.
     """
 
     record: TaskRecord
@@ -195,6 +196,7 @@ class StoredTask(NamedTuple):
     fence: int
     owner: str | None
     cancel_asked: bool
+    unopened: bool = False
 
 
 class ClaimRequest(NamedTuple):

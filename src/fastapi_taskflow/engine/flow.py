@@ -31,6 +31,9 @@ __all__ = ["Flow"]
 
 logger = logging.getLogger(__name__)
 
+# Between two tries of a task whose arguments cannot be opened (SEMANTICS: due +60 s).
+_UNOPENED_SECONDS = 60.0
+
 
 class Flow:
     """What happens to a task next.
@@ -42,6 +45,8 @@ class Flow:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
+        # Functions of which a task could not be opened: one alarm each.
+        self._unopened: set[str] = set()
         # Told while draining that an attempt ended or was settled.
         self.on_progress: Callable[[], None] = lambda: None
 
@@ -150,9 +155,27 @@ class Flow:
         task.attempt = None
         task.record.status = TaskStatus.PENDING
         task.lane = claim.lease.task_id in engine.lanes
+        if stored.unopened:
+            self._give_back_unopened(task)
+            return None
         self._decode(task)
         engine.store.add(task)
         return task
+
+    def _give_back_unopened(self, task: LiveTask) -> None:
+        """Another instance may have the key; this one asks again in a while."""
+        name = task.record.func_name
+        if name not in self._unopened:
+            self._unopened.add(name)
+            logger.error(
+                "Tasks of %r cannot be run here (first one: %s): their arguments are encrypted "
+                "and no key in encrypt_args_key opens them, or they were changed in the store. "
+                "They wait, and are tried again every %g s",
+                name,
+                task.record.task_id,
+                _UNOPENED_SECONDS,
+            )
+        self._engine.settling.settle(task, Verdict(Move.GIVE_BACK, _UNOPENED_SECONDS))
 
     def _decode(self, task: LiveTask) -> None:
         task.unreadable = None
@@ -161,7 +184,8 @@ class Flow:
         except PayloadUnreadable as exc:
             task.unreadable = exc
         else:
-            task.record.args, task.record.kwargs = task.args, task.kwargs
+            if not self._engine.settings.sealed:
+                task.record.args, task.record.kwargs = task.args, task.kwargs
 
     # Running
 

@@ -38,6 +38,7 @@ class Settings:
         max_log_lines: Log lines kept per task.
         detached_lane: The response's chain waits for nothing.
         roles: What the instance does.
+        sealed: Arguments are encrypted where they are stored, and no record shows them.
         retry_replaces_original: A manual retry deletes its original's record.
     """
 
@@ -62,3 +63,4 @@ class Settings:
     detached_lane: bool = False
     retry_replaces_original: bool = False
     roles: frozenset[str] = ALL_ROLES
+    sealed: bool = False

@@ -16,6 +16,7 @@ from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.errors import (
     AlreadyRetried,
     QueueNotFound,
+    SealUnopened,
     TaskArgumentError,
     TaskNotFound,
     TaskStateError,
@@ -192,6 +193,11 @@ class Operations:
     def _arguments(
         self, engine: Engine, stored: StoredTask
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if stored.unopened:
+            raise SealUnopened(
+                f"The arguments of task {stored.record.task_id} are encrypted, and no key in "
+                "encrypt_args_key opens them."
+            )
         if stored.payload is not None:
             return codec.decode(stored.payload, engine.registry.types)
         live = engine.store.find(stored.record.task_id)

@@ -171,7 +171,8 @@ def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
     record = stored.record
     if record.status is not TaskStatus.PENDING:
         record.due_at = None
-    if stored.payload is not None and not record.args and not record.kwargs:
+    plain = record.encrypted_payload is None
+    if plain and stored.payload is not None and not record.args and not record.kwargs:
         with suppress(PayloadUnreadable):  # shown without arguments; running it will say why
             record.args, record.kwargs = codec.decode(stored.payload, engine.registry.types)
     return record
