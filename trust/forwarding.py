@@ -21,6 +21,7 @@ from fastapi_taskflow.backends.base import (
     NewTask,
     Outcome,
     Page,
+    Purged,
     Query,
     Settled,
     Signals,
@@ -113,6 +114,9 @@ class Forwarding(Backend):
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         return await self.around("next_due", (), lambda: self.inner.next_due(queues))
+
+    async def purge(self, before: datetime | None, *, limit: int) -> Purged:
+        return await self.around("purge", (), lambda: self.inner.purge(before, limit=limit))
 
     async def enlist(self, info: InstanceInfo) -> None:
         await self.around("enlist", (info,), lambda: self.inner.enlist(info))

@@ -56,6 +56,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Peer",
+    "Purged",
     "Query",
     "QueueIsFull",
     "RetryRefused",
@@ -375,6 +376,17 @@ class Tally(NamedTuple):
     seconds: float
 
 
+class Purged(NamedTuple):
+    """What one call of `Backend.purge` deleted.
+
+    ``task_ids`` are records, in the order in which they ended; ``keys`` counts expired
+    idempotency keys. Only if both are below the limit nothing was left for another call.
+    """
+
+    task_ids: tuple[str, ...]
+    keys: int
+
+
 # Fleet
 
 
@@ -565,6 +577,22 @@ class Backend(ABC):
         """Seconds until the earliest free durable task of these queues is due.
 
         0 or less when one is due now; None when there is none. Paused queues give none.
+        """
+
+    @abstractmethod
+    async def purge(self, before: datetime | None, *, limit: int) -> Purged:
+        """Delete old records, the first that ended first, and expired idempotency keys.
+
+        With a record go its logs, attempts, tags and aliases. What stays: the counters of
+        what ended, its key until that expires, the audit trail, and the links of its retry
+        and of what it retried, which lead nowhere then. The cost does not grow with what
+        is kept. Several instances may purge at the same time.
+
+        Args:
+            before: Terminal tasks that ended before this instant are deleted, equal ends by
+                arrival; None: only keys are.
+            limit: At most so many records, and at most so many keys; from 1 up. It bounds
+                how long other writers wait.
         """
 
     # Fleet

@@ -26,6 +26,7 @@ from fastapi_taskflow.backends.base import (
     NewTask,
     Outcome,
     Page,
+    Purged,
     Query,
     Settled,
     Signals,
@@ -203,6 +204,14 @@ class MemoryBackend(Backend):
             now = self._clock.now()
             due = self._table.agenda.next_due(set(queues).difference(self._paused()), now)
         return None if due is None else (due - now).total_seconds()
+
+    async def purge(self, before: datetime | None, *, limit: int) -> Purged:
+        with self._lock:
+            gone = [] if before is None else self._table.oldest_ended(before, limit)
+            for row in gone:
+                self._table.delete(row)
+            keys = self._table.keys.purge(self._clock.now(), limit)
+            return Purged(tuple(row.task.task_id for row in gone), keys)
 
     # Fleet
 

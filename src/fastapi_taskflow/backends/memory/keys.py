@@ -38,6 +38,15 @@ class KeyRing:
             self.release(heapq.heappop(expiring)[2])
         return self._holds.get(key)
 
+    def purge(self, now: datetime, limit: int) -> int:
+        """Forget at most ``limit`` expired holds; how many there were."""
+        expiring = self._expiring
+        purged = 0
+        while purged < limit and expiring and expiring[0][0] <= now:
+            self.release(heapq.heappop(expiring)[2])
+            purged += 1
+        return purged
+
     def take(self, key: str, fingerprint: bytes | None, task_id: str, ttl: float) -> Hold:
         """Give a key to a task, whoever held it."""
         hold = self._holds[key] = Hold(key, fingerprint, task_id, ttl)

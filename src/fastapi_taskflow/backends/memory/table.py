@@ -5,6 +5,7 @@ All changes of status, owner and due time go through `Table`, which keeps its in
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from datetime import datetime
 
@@ -80,6 +81,15 @@ class Table:
         row.family.leave(row.status)
         for alias in row.aliases or ():
             del self.aliases[alias]
+
+    def oldest_ended(self, before: datetime, limit: int) -> list[Row]:
+        """Ended rows to purge. Looks at all that are kept, which are bounded."""
+        ends = (
+            (row.end_time, row.seq, row)
+            for row in self._ended.values()
+            if row.end_time is not None and row.end_time < before
+        )
+        return [row for *_, row in heapq.nsmallest(limit, ends)]
 
     # Between states
 

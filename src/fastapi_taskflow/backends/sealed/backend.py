@@ -27,6 +27,7 @@ from fastapi_taskflow.backends.base import (
     NewTask,
     Outcome,
     Page,
+    Purged,
     Query,
     Settled,
     Signals,
@@ -174,6 +175,9 @@ class SealedBackend(Backend):
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         return await self._inner.next_due(queues)
+
+    async def purge(self, before: datetime | None, *, limit: int) -> Purged:
+        return await self._inner.purge(before, limit=limit)
 
     async def enlist(self, info: InstanceInfo) -> None:
         await self._inner.enlist(info)

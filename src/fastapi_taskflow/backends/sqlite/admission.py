@@ -50,7 +50,12 @@ _EXPIRE = (
     "DELETE FROM @keys WHERE key IN (SELECT key FROM @keys WHERE expires_at <= ?"
     " ORDER BY expires_at LIMIT 100)"
 )
-_ALIAS = Rows("INSERT INTO @aliases (id, task_id) VALUES {rows}", 2, padded=False)
+# Not of a purged task whose key is still held: nothing would ever delete such an alias.
+_ALIAS = Rows(
+    "INSERT INTO @aliases (id, task_id) SELECT v.column1, v.column2 FROM (VALUES {rows}) AS v"
+    " WHERE EXISTS (SELECT 1 FROM @tasks WHERE id = v.column2)",
+    2,
+)
 _LINK = "UPDATE @tasks SET retried_as = ? WHERE id = ?"
 _DELETE = (
     "DELETE FROM @tags WHERE task = (SELECT seq FROM @tasks WHERE id = ?)",

@@ -21,6 +21,7 @@ from fastapi_taskflow.backends.base import (
     NewTask,
     Outcome,
     Page,
+    Purged,
     Query,
     Settled,
     Signals,
@@ -32,11 +33,12 @@ from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, r
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.jobs import Job
+from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
 from fastapi_taskflow.backends.sqlite.stores import Store, quick_look
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock
+from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.models import AuditEntry, TaskStatus
 
@@ -217,6 +219,9 @@ class SqliteBackend(Backend):
             return None
         due = await self._store.reader.read(reading.next_due, queues)
         return None if due is None else (due - self._clock.micros()) / 1_000_000
+
+    async def purge(self, before: datetime | None, *, limit: int) -> Purged:
+        return await self._write(purge, None if before is None else to_micros(before), limit)
 
     # Fleet
 

@@ -184,8 +184,10 @@ _FIRST = (
     _AUDIT,
 )
 
+_PURGE = ("CREATE INDEX @tasks_end ON @tasks (end_at) WHERE state >= 2",)
+
 # One entry per version: the statements that lead to it from the one before.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE)
 
 
 def migrate(session: Session, path: str) -> None:

@@ -24,6 +24,7 @@ from fastapi_taskflow.testing.conformance import (
     mirror_counts,
     mirroring,
     outcomes,
+    purging,
     quarantine,
     races,
     reading,
@@ -64,6 +65,8 @@ class BackendConformance(
     history.Counters,
     history.QueueSettings,
     history.Audit,
+    purging.Purging,
+    purging.PurgedKeys,
     races.Races,
 ):
     """Every rule of the storage port. Override `make_backend`, and `open_second` if needed."""

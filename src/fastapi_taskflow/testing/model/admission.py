@@ -113,7 +113,7 @@ def _held_against(model: Model, task: NewTask, original: ModelTask | None) -> Mo
 def _duplicate(model: Model, task: NewTask, held: ModelKey) -> Inserted | KeyConflict:
     if held.fingerprint != task.fingerprint:
         return KeyConflict(task.idempotency_key or "", held.task_id)
-    if task.alias:
+    if task.alias and held.task_id in model.tasks:
         model.aliases[task.task_id] = held.task_id
     return Inserted(held.task_id, duplicate=True, fence=0)
 

@@ -197,6 +197,16 @@ class Model:
         task.cancel_asked = True
         return CancelAnswer(CancelResult.ASKED, task.status)
 
+    def purge(self, before: datetime, limit: int) -> list[str]:
+        """Forget old tasks. Expired keys are free whether they are deleted or not."""
+        old = [task for task in self.tasks.values() if task.end_time and task.end_time < before]
+        old.sort(key=lambda task: (task.end_time, task.arrival))
+        gone = [task.new.task_id for task in old[:limit]]
+        for task_id in gone:
+            del self.tasks[task_id]
+        self.aliases = {one: of for one, of in self.aliases.items() if of not in gone}
+        return gone
+
     # Beside claims
 
     def mirror(self, instance: str, snapshot: Snapshot) -> MirrorAnswer:

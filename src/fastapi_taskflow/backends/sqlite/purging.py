@@ -1,0 +1,41 @@
+"""Purge: old records go in small transactions, found by an index of their ends.
+
+Nothing is vacuumed: SQLite uses the pages that become free for the next tasks.
+"""
+
+from __future__ import annotations
+
+from fastapi_taskflow.backends.base import Purged
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+
+__all__ = ["OLDEST", "purge"]
+
+OLDEST = (
+    "SELECT seq, id, queue, func, state FROM @tasks INDEXED BY @tasks_end"
+    " WHERE state >= 2 AND end_at < ? ORDER BY end_at, seq LIMIT ?"
+)
+_OF_TASKS = (
+    Rows("DELETE FROM @tags WHERE task IN ({rows})", 1),
+    Rows("DELETE FROM @logs WHERE task IN ({rows})", 1),
+    Rows("DELETE FROM @attempts WHERE task IN ({rows})", 1),
+    Rows("DELETE FROM @tasks WHERE seq IN ({rows})", 1),
+)
+_ALIASES = Rows("DELETE FROM @aliases WHERE task_id IN ({rows})", 1)
+_KEYS = (
+    "DELETE FROM @keys WHERE key IN (SELECT key FROM @keys WHERE expires_at <= ?"
+    " ORDER BY expires_at LIMIT ?)"
+)
+
+
+def purge(tx: Transaction, before: int | None, limit: int) -> Purged:
+    """Delete some of what is old, see `Backend.purge`."""
+    rows = [] if before is None else tx.all(OLDEST, (before, limit))
+    if rows:
+        for statements in _OF_TASKS:
+            tx.write(statements, [(row[0],) for row in rows])
+        tx.write(_ALIASES, [(row[1],) for row in rows])
+        for _, _, queue, func, state in rows:
+            tx.counters.move((queue, func), state, None)
+    keys = tx.run(_KEYS, (tx.now, limit)).rowcount
+    return Purged(tuple(row[1] for row in rows), keys)
