@@ -218,6 +218,7 @@ def test_aliases_do_not_matter():
 
     value = Aliased(x=1, a=2)
 
+    assert b'"v":{"a":1,"b":2}' in encode((value,), {}, types_of(Aliased))
     assert sketch(back(value, types_of(Aliased))) == sketch(value)
 
 
@@ -263,6 +264,7 @@ def test_fields_of_types_that_only_pydantic_knows_come_back():
         host: IPv4Address
         path: Path
         when: datetime
+        unset: int = 0
 
     value = Link(url="https://a.example/x", host="127.0.0.1", path="a/b", when=datetime.now(UTC))
     outer = make_dataclass("Outer", [("links", list[Link])])
@@ -271,12 +273,15 @@ def test_fields_of_types_that_only_pydantic_knows_come_back():
 
     assert found == outer([value])
     assert type(found.links[0].url) is HttpUrl
+    assert found.links[0].model_fields_set == {"url", "host", "path", "when"}
 
 
 def test_a_model_whose_own_json_form_loses_something_is_refused():
     class Lossy(BaseModel):
         url: HttpUrl
-        anything: Any
+        anything: Any = None
+        words: set[Any] = set()
+        part: Plain | None = None
 
     types = types_of(Lossy)
 
@@ -284,6 +289,9 @@ def test_a_model_whose_own_json_form_loses_something_is_refused():
     for lost in ((1, 2), Colour.RED, Kind.MAIL, [Kind.MAIL], {1: 2}, {"a": Size.LARGE}, b"\xff"):
         with pytest.raises(TaskArgumentError, match="url: found pydantic"):
             encode((Lossy(url="https://a.example", anything=lost),), {}, types)
+    for lost in ({"words": {Kind.MAIL}}, {"part": Plain(1, label=Kind.MAIL)}):
+        with pytest.raises(TaskArgumentError, match="url: found pydantic"):
+            encode((Lossy(url="https://a.example", **lost),), {}, types)
 
 
 def test_a_model_checks_what_the_store_says():

@@ -19,6 +19,7 @@ from tests.rules.shapes import (
     Anything,
     Colour,
     Labelled,
+    Numbers,
     Plain,
     calls,
     leaves,
@@ -178,6 +179,10 @@ STORED: dict[bytes, Any] = {
     b'[1,[{"$":"enum","c":"tests.rules.shapes:Access","v":3}],{}]': ((Access.ALL,), {}),
     b'[1,[{"$":"dataclass","c":"tests.rules.shapes:Plain","v":'
     b'{"number":1,"label":"x","parts":[]}}],{}]': ((Plain(1),), {}),
+    b'[1,[{"$":"model","c":"tests.rules.shapes:Numbers","v":{"root":[1]},"s":["root"]}],{}]': (
+        (Numbers([1]),),
+        {},
+    ),
     b'[1,[{"$":"model","c":"tests.rules.shapes:Address","v":'
     b'{"street":"s","number":null},"s":["street"]}],{}]': ((Address(street="s"),), {}),
 }
