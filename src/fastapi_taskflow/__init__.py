@@ -36,6 +36,7 @@ from fastapi_taskflow.models import (
     TaskRecord,
     TaskStatus,
 )
+from fastapi_taskflow.redaction import Sensitive
 from fastapi_taskflow.registry import TaskRegistry
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "QueueConfig",
     "QueueFullError",
     "Retry",
+    "Sensitive",
     "Snooze",
     "SqliteBackend",
     "StdoutLogger",

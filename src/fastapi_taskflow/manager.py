@@ -24,6 +24,7 @@ from fastapi_taskflow.crypto import Secret
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig, TaskConfig
+from fastapi_taskflow.redaction import Redactor
 from fastapi_taskflow.runtime import Runtime
 
 __all__ = ["TaskManager"]
@@ -59,6 +60,8 @@ class TaskManager(Control):
         instance_ttl: Seconds of standstill after which an instance counts as dead.
         request_lane: ``"attached"``: a response's tasks run in its background chain, as with
             plain FastAPI; ``"detached"``: they leave it at once.
+        redact: Names of parameters, keys, fields and tags whose values are hidden from errors,
+            logs and shown arguments, beside ``redaction.DEFAULT_NAMES``.
         roles: Subset of ``{"enqueue", "execute", "maintain", "observe"}``.
         idempotency_ttl: Seconds for which a key is held after a task's end.
         table_prefix: Of the tables in a SQL backend.
@@ -97,6 +100,7 @@ class TaskManager(Control):
         roles: Iterable[str] | None = None,
         idempotency_ttl: float = 86_400.0,
         table_prefix: str = "taskflow_",
+        redact: Iterable[str] = (),
         max_payload_bytes: int = 262_144,
     ) -> None:
         assembly.note_deprecated(
@@ -120,6 +124,7 @@ class TaskManager(Control):
             idempotency_ttl=idempotency_ttl,
             max_payload_bytes=max_payload_bytes,
             retry_replaces_original=retry_replaces_original,
+            redactor=Redactor(redact),
             sealed=keyring is not None,
         )
         observer = assembly.choose_observer(

@@ -81,10 +81,14 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The function raised. ``stacktrace`` is `format_exception`'s."""
+    """The function raised. ``stacktrace`` is `format_exception`'s.
+
+    ``text`` is `error_text`'s without the task's secrets; None if it has none to hide.
+    """
 
     error: BaseException
     stacktrace: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ def rescue_delay(deaths: int) -> float:
 
 def _after_error(config: TaskConfig, facts: Facts, ended: Raised, random: Random) -> Verdict:
     error = ended.error
-    text = error_text(error)
+    text = error_text(error) if ended.text is None else ended.text
     if facts.cancel_asked:
         return Verdict(Move.CANCEL, error=text, stacktrace=ended.stacktrace)
     if isinstance(error, Cancel):

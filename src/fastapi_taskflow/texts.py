@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 
 __all__ = [
@@ -60,11 +61,15 @@ def clip(text: str, limit_bytes: int) -> str:
     return f"{head}{note}{tail}"
 
 
-def error_text(error: BaseException) -> str:
-    """The string form of an exception, or its type's name when that is empty. Never fails."""
+def error_text(error: BaseException, mask: Callable[[str], str] = str) -> str:
+    """The string form of an exception, or its type's name when that is empty. Never fails.
+
+    Args:
+        mask: Takes secrets out of it.
+    """
     for form in (str, repr):
         try:
-            text = clip(clean(form(error)), ERROR_LIMIT_BYTES)
+            text = clip(clean(mask(form(error))), ERROR_LIMIT_BYTES)
         # The exception's own code runs here; whatever it raises is not our failure.
         except BaseException:  # noqa: S112
             continue
@@ -72,16 +77,20 @@ def error_text(error: BaseException) -> str:
     return type(error).__name__
 
 
-def format_exception(error: BaseException) -> str:
-    """The traceback as text, from the user's first frame on. Never fails."""
+def format_exception(error: BaseException, mask: Callable[[str], str] = str) -> str:
+    """The traceback as text, from the user's first frame on. Never fails.
+
+    Args:
+        mask: Takes secrets out of it.
+    """
     try:
         formatted = traceback.TracebackException(
             type(error), error, _from_users_frame(error.__traceback__), compact=True
         )
-        return clip(clean("".join(formatted.format())), TRACE_LIMIT_BYTES)
+        return clip(clean(mask("".join(formatted.format()))), TRACE_LIMIT_BYTES)
     # As in `error_text`.
     except BaseException:
-        return f"{type(error).__name__}: {error_text(error)}\n"
+        return f"{type(error).__name__}: {error_text(error, mask)}\n"
 
 
 def _from_users_frame(trace: TracebackType | None) -> TracebackType | None:

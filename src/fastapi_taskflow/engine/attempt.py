@@ -14,6 +14,7 @@ from fastapi_taskflow.context import activate, log_line
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.models import TaskContext
+from fastapi_taskflow.redaction import Redactor
 from fastapi_taskflow.retry import (
     CancelAsked,
     Ended,
@@ -22,6 +23,7 @@ from fastapi_taskflow.retry import (
     Returned,
     Stopped,
     TimedOut,
+    error_text,
     format_exception,
 )
 
@@ -42,6 +44,7 @@ class Attempt:
         "_context",
         "abandoned",
         "begun",
+        "mask",
         "number",
         "runner",
         "stop_reason",
@@ -53,6 +56,8 @@ class Attempt:
         self.task = task
         self.number = task.failures
         self.begun = begun
+        # Hides the secrets among the arguments, which the function may change later.
+        self.mask = attempts.redactor.mask_of(task.registered.func, task.args, task.kwargs)
         self.runner: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stop_reason: str | None = None
@@ -96,7 +101,7 @@ class Attempts:
         on_log: Told of each line from any thread: attempt, message, level, extra.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
         self,
         clock: Clock,
         threads: ThreadRunner,
@@ -105,8 +110,10 @@ class Attempts:
         released: Callable[[LiveTask], None],
         on_log: Callable[[Attempt, str, str, dict[str, Any]], None],
         max_log_lines: int,
+        redactor: Redactor,
     ) -> None:
         self._clock = clock
+        self.redactor = redactor
         self._threads = threads
         self._ended = ended
         self._released = released
@@ -156,6 +163,9 @@ class Attempts:
     def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
         """Keep a log line, up to the limit, and pass it on. Called from any thread."""
         task = attempt.task
+        message = attempt.mask(message)
+        if extra:
+            extra = self.redactor.details(extra, attempt.mask)
         if len(task.record.logs) < self._max_log_lines:
             task.record.logs.append(log_line(self._clock.now(), message))
         else:
@@ -176,7 +186,7 @@ class Attempts:
                 self._collect_one(attempt, Stopped())
                 raise
             else:
-                ended = Raised(exc, format_exception(exc))
+                ended = _failure(attempt, exc)
         except BaseException as exc:  # whatever a task raises is its failure, not the server's
             ended = self._raised(attempt, exc)
         self._collect_one(attempt, ended)
@@ -215,7 +225,7 @@ class Attempts:
 
     def _raised(self, attempt: Attempt, exc: BaseException) -> Ended:
         if attempt.stop_reason in (None, "cancel"):
-            return Raised(exc, format_exception(exc))
+            return _failure(attempt, exc)
         # The engine ended it; what its clean-up raised is not why.
         return self._stopped(attempt)
 
@@ -230,3 +240,11 @@ class Attempts:
                 return Lost()
             case _:
                 return Stopped()
+
+
+def _failure(attempt: Attempt, exc: BaseException) -> Raised:
+    mask = attempt.mask
+    if not mask:
+        return Raised(exc, format_exception(exc))
+    # Before the text is cut: half a secret would not be recognised.
+    return Raised(exc, format_exception(exc, mask), error_text(exc, mask))

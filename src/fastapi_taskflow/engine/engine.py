@@ -92,6 +92,7 @@ class Engine:
             released=self.flow.released,
             on_log=self.flow.logged,
             max_log_lines=settings.max_log_lines,
+            redactor=settings.redactor,
         )
         self.settling = Settling(self, self._supervisor)
         self.dispatcher = Dispatcher(self, self._supervisor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ class Intake:
             [],
             None,
             key,
-            checked_tags(options.tags),
+            self._tags(registered, args, kwargs, options.tags),
             None,
             options.source,
             config.priority if options.priority is None else options.priority,
@@ -165,6 +165,19 @@ class Intake:
         if task.payload is None and not task.stored:
             task.payload = self._encode(task.registered, task.args, task.kwargs, durable=False)
         return self.describe(task, owner)
+
+    def _tags(
+        self,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        given: Mapping[str, str] | None,
+    ) -> dict[str, str]:
+        tags = checked_tags(given)
+        if not tags:
+            return tags
+        redactor = self._settings.redactor
+        return redactor.labels(tags, redactor.mask_of(registered.func, args, kwargs))
 
     def _encode(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi_taskflow.models import QueueConfig
+from fastapi_taskflow.redaction import Redactor
 
 __all__ = ["ALL_ROLES", "DEFAULT_QUEUE", "Settings"]
 
@@ -38,6 +39,7 @@ class Settings:
         max_log_lines: Log lines kept per task.
         detached_lane: The response's chain waits for nothing.
         roles: What the instance does.
+        redactor: Knows what is secret in what is shown.
         sealed: Arguments are encrypted where they are stored, and no record shows them.
         retry_replaces_original: A manual retry deletes its original's record.
     """
@@ -63,4 +65,5 @@ class Settings:
     detached_lane: bool = False
     retry_replaces_original: bool = False
     roles: frozenset[str] = ALL_ROLES
+    redactor: Redactor = field(default_factory=Redactor)
     sealed: bool = False

@@ -191,12 +191,10 @@ class Settling:
             level, what = logging.WARNING, f"will run again in {verdict.delay:g} s"
         else:
             level, what = logging.ERROR, "failed"
-        logger.log(
-            level,
-            "Task %s (%s) %s: %s",
-            record.task_id,
-            record.func_name,
-            what,
-            verdict.error,
-            exc_info=ended.error if isinstance(ended, Raised) else None,
-        )
+        told = (record.task_id, record.func_name, what, verdict.error)
+        if isinstance(ended, Raised) and ended.text is not None:
+            # The exception itself holds what must not be logged.
+            logger.log(level, "Task %s (%s) %s: %s\n%s", *told, ended.stacktrace)
+            return
+        error = ended.error if isinstance(ended, Raised) else None
+        logger.log(level, "Task %s (%s) %s: %s", *told, exc_info=error)

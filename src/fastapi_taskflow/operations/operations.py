@@ -64,8 +64,12 @@ class Operations:
         return await reading.find(self._engine, task_id)
 
     async def inspect(self, task_id: str) -> reading.Inspection | None:
-        """One task with its history and prospects; None if there is none."""
-        return await reading.inspect(self._engine, task_id)
+        """One task with its history and prospects, to be shown; None if there is none.
+
+        Secrets among the arguments are masked.
+        """
+        found = await reading.inspect(self._engine, task_id)
+        return None if found is None else reading.redacted(self._engine, found)
 
     async def search(
         self, query: Query, *, limit: int, cursor: str | None = None
@@ -279,8 +283,10 @@ class Operations:
         return QueueConfig(state.concurrency, state.max_size, state.paused)
 
     async def _note(self, action: str, target: str, actor: str, detail: dict[str, Any]) -> None:
-        entry = AuditEntry(new_id(), action, target, actor, self._engine.clock.now(), detail)
-        await self._engine.backend.append_audit([entry])
+        engine = self._engine
+        kept = engine.settings.redactor.details(detail)
+        entry = AuditEntry(new_id(), action, target, actor, engine.clock.now(), kept)
+        await engine.backend.append_audit([entry])
 
     @property
     def _engine(self) -> Engine:

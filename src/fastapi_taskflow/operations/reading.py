@@ -22,6 +22,7 @@ __all__ = [
     "inspect",
     "local_queue_stats",
     "queue_stats",
+    "redacted",
     "search",
 ]
 
@@ -71,6 +72,17 @@ async def inspect(engine: Engine, task_id: str) -> Inspection | None:
         stored.cancel_asked or (live is not None and live.cancel_asked),
         stranded=waits and not await _runs_somewhere(engine, record.func_name),
     )
+
+
+def redacted(engine: Engine, found: Inspection) -> Inspection:
+    """With arguments that are fit to be shown; the record of the store stays as it is."""
+    record = found.record
+    if not record.args and not record.kwargs:
+        return found
+    registered = engine.registry.by_name(record.func_name)
+    func = None if registered is None else registered.func
+    args, kwargs = engine.settings.redactor.shown(func, record.args, record.kwargs)
+    return found._replace(record=replace(record, args=args, kwargs=kwargs))
 
 
 async def _runs_somewhere(engine: Engine, func_name: str) -> bool:

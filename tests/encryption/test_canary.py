@@ -1,0 +1,123 @@
+"""A secret goes through every path, and is looked for in everything that is left behind."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from fastapi import BackgroundTasks, FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_taskflow import (
+    FileLogger,
+    InMemoryLogger,
+    Sensitive,
+    TaskAdmin,
+    TaskManager,
+    task_log,
+)
+from fastapi_taskflow.redaction import MASK
+
+CANARY = "canary-4242-do-not-leak"
+
+
+def spread(user: str, password: str, note: Annotated[str, Sensitive], data: Any = None) -> str:
+    """Logs, raises and returns what it got; the secrets must reach it whole."""
+    assert password == note == CANARY
+    task_log(f"{user} logs in with {password}", detail=[note], token="x")  # noqa: S106
+    if user == "fails":
+        try:
+            raise ConnectionError(f"https://{user}:{password}@host")
+        except ConnectionError as exc:
+            raise RuntimeError(f"rejected {data!r}") from exc
+    return password
+
+
+def leaks(folder: Path) -> list[str]:
+    """The files that hold the canary, as it is."""
+    return [
+        path.name
+        for path in folder.iterdir()
+        if path.is_file() and CANARY.encode() in path.read_bytes()
+    ]
+
+
+Routes = Callable[[TestClient], list[str]]
+
+
+def everything(client: TestClient) -> list[str]:
+    """What an admin can read."""
+    ids = [one["task_id"] for one in client.get("/tasks").json()]
+    paths = ["", "/metrics", "/queues", "/audit", "/dashboard"]
+    paths += [path for each in ids for path in (f"/{each}", f"/dashboard/tasks/{each}")]
+    return [client.get(f"/tasks{path}").text for path in paths]
+
+
+@pytest.mark.parametrize("key", [None, "a secret that is long enough"])
+@pytest.mark.parametrize("persist", [True, False])
+def test_a_secret_is_found_in_nothing_that_is_left_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str | None, persist: bool
+):
+    caplog.set_level(logging.DEBUG)
+    seen = InMemoryLogger()
+    manager = TaskManager(
+        snapshot_db=tmp_path / "tasks.db",
+        encrypt_args_key=key,
+        loggers=[seen, FileLogger(str(tmp_path / "tasks.log"), log_lifecycle=True)],
+    )
+    func = manager.task(persist=persist, retries=1)(spread)
+    app = FastAPI()
+    TaskAdmin(app, manager, auto_install=True, display_func_args=True)
+
+    @app.post("/go/{user}")
+    def go(user: str, background_tasks: BackgroundTasks) -> None:
+        tags = {"token": CANARY, "user": f"{user} {CANARY}"}
+        data = {"api_key": CANARY, "n": 1}
+        background_tasks.add_task(func, user, CANARY, note=CANARY, data=data, tags=tags)  # type: ignore[call-arg]
+
+    with TestClient(app) as client:
+        for user in ("fails", "succeeds"):
+            assert client.post(f"/go/{user}").status_code == 200
+        answers = everything(client)
+        during = leaks(tmp_path)
+        failed = next(one for one in client.get("/tasks").json() if one["status"] == "failed")
+        detail = client.get(f"/tasks/{failed['task_id']}").json()
+        assert client.post(f"/tasks/{failed['task_id']}/retry").status_code == 200
+        answers += everything(client)
+
+    assert [answer for answer in answers if CANARY in answer] == []
+    found = during + leaks(tmp_path)
+    # What is not encrypted is in the database: a durable task must get its arguments back.
+    assert [name for name in found if key or not name.startswith("tasks.db")] == []
+    assert CANARY not in caplog.text
+    assert CANARY not in repr([seen.log_events, seen.lifecycle_events])
+    assert detail["error"] == f"rejected {{'api_key': '{MASK}', 'n': 1}}"
+    assert f"https://fails:{MASK}@host" in detail["stacktrace"]
+    assert any(f"fails logs in with {MASK}" in line for line in detail["logs"])
+    assert detail["tags"] == {"token": MASK, "user": f"fails {MASK}"}
+
+
+def test_arguments_are_shown_with_their_secrets_masked(tmp_path: Path):
+    manager = TaskManager(redact=["iban"])
+    app = FastAPI()
+    TaskAdmin(app, manager, display_func_args=True)
+
+    @manager.task()
+    async def pay(amount: int, iban: str, **more: object) -> None: ...
+
+    with TestClient(app) as client:
+        portal = client.portal
+        assert portal is not None
+        task_id = portal.call(_enqueue, manager, pay, CANARY)
+        shown = client.get(f"/tasks/{task_id}").json()
+
+    assert (shown["args"], shown["kwargs"]) == (
+        ["5", f"'{MASK}'"],
+        {"data": f"{{'password': '{MASK}', 'iban': '{MASK}'}}"},
+    )
+
+
+async def _enqueue(manager: TaskManager, func: Callable[..., Any], secret: str) -> str:
+    call = manager.call(func, 5, secret, data={"password": "x", "iban": secret})
+    return (await manager.enqueue(call)).task_id
