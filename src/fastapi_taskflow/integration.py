@@ -25,7 +25,7 @@ from fastapi_taskflow.errors import ConfigurationError
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
 
-__all__ = ["bind", "init_app", "install"]
+__all__ = ["bind", "init_app", "install", "managers"]
 
 _BOUND_KEY = "fastapi_taskflow.bound"
 
@@ -43,6 +43,12 @@ def _known(app: FastAPI) -> _Known:
     if not isinstance(known, _Known):
         known = app.state.fastapi_taskflow = _Known()
     return known
+
+
+def managers(app: FastAPI) -> tuple[TaskManager, ...]:
+    """The managers that start and stop with the app, in the order of their `init_app`."""
+    known = getattr(app.state, "fastapi_taskflow", None)
+    return tuple(known.managers) if isinstance(known, _Known) else ()
 
 
 def init_app(task_manager: TaskManager, app: FastAPI) -> None:
@@ -107,11 +113,8 @@ def install(
     ) -> ManagedBackgroundTasks:
         return _bound(task_manager, conn, background_tasks)[0]
 
-    def is_anothers(mounted: FastAPI) -> bool:
-        return _known(mounted).installed not in (None, task_manager)
-
     depends = params.Depends(bind_background_tasks) if has_stacks else scopes.by_yield(bind_only)
-    app.add_middleware(_Watch, walk=routes.Walker(app, depends, is_anothers).walk)
+    app.add_middleware(_Watch, walk=routes.Walker(app, depends).walk)
 
 
 def bind(

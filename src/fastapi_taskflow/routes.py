@@ -43,16 +43,13 @@ class Walker:
 
     Args:
         app: The app; what is mounted in it is walked too.
-        depends: The dependency to insert.
-        leave_out: True for a mounted app that somebody else sees to.
+        depends: The dependency to insert, in front of all others: that of a mounted app
+            which has a walker of its own stands before this one's.
     """
 
-    def __init__(
-        self, app: FastAPI, depends: params.Depends, leave_out: Callable[[FastAPI], bool]
-    ) -> None:
+    def __init__(self, app: FastAPI, depends: params.Depends) -> None:
         self._app = app
         self._depends = depends
-        self._leave_out = leave_out
         self._places: list[_Place] = []
         self._seen: tuple[object, ...] = ()
 
@@ -89,10 +86,10 @@ class Walker:
                 yield from self._find(router, app, included=True)
             elif isinstance(route, Mount | Host):
                 inner = route.app
-                if not isinstance(inner, FastAPI):
-                    yield from self._find(route, app, included=False)
-                elif not self._leave_out(inner):
+                if isinstance(inner, FastAPI):
                     yield from self._find(inner.router, inner, included=False)
+                else:
+                    yield from self._find(route, app, included=False)
 
     def _insert(self, dependant: Dependant, path: str, app: FastAPI) -> None:
         inserted = self._depends.dependency
