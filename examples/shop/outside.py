@@ -1,0 +1,44 @@
+"""The world outside the shop: slow, and now and then it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from decimal import Decimal
+
+__all__ = ["CardDeclinedError", "charge", "draw", "send_mail"]
+
+
+class CardDeclinedError(Exception):
+    """The bank said no. It will say no again."""
+
+
+async def send_mail(address: str, subject: str) -> None:
+    """Raises: ConnectionError: the mail server is busy; try later."""
+    await asyncio.sleep(random.uniform(0.05, 0.2))
+    if random.random() < 0.1:
+        raise ConnectionError(f"451 mailbox of {address} is busy, {subject!r} not taken")
+
+
+async def charge(order_id: str, amount: Decimal) -> str:
+    """Take the money; the receipt's number.
+
+    As real providers do, this one charges an order once however often it is asked.
+
+    Raises:
+        TimeoutError: no answer; ask again.
+        CardDeclinedError: no use to ask again.
+    """
+    await asyncio.sleep(random.uniform(0.1, 0.5))
+    chance = random.random()
+    if chance < 0.35:
+        raise TimeoutError(f"the payment provider did not answer for order {order_id[:8]}")
+    if chance < 0.40:
+        raise CardDeclinedError(f"card declined for {amount} EUR")
+    return f"R-{order_id[:8]}"
+
+
+def draw(width: int) -> None:
+    """Stands for work that blocks its thread, as image libraries do."""
+    time.sleep(width / 2000)
