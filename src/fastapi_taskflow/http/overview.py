@@ -83,7 +83,7 @@ def _totals(place: Place, metrics: Metrics) -> Html:
         element(
             "li",
             element("strong", duration(metrics.avg_duration_seconds) or "none yet"),
-            element("span", "average duration"),
+            element("span", "average time"),
         ),
     )
     return element("ul", cards, facts, class_="totals", aria_label="Totals")
