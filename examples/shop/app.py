@@ -91,7 +91,7 @@ async def order(
     """
     if order.sku not in PRICES:
         raise HTTPException(404, f"We do not sell {order.sku!r}")
-    order_id = str(uuid5(NAMESPACE_URL, f"order:{idempotency_key}"))
+    order_id = uuid5(NAMESPACE_URL, f"order:{idempotency_key}").hex[:12]
     amount = PRICES[order.sku] * order.quantity
     task = tasks.add_task(
         charge_card,

@@ -33,10 +33,10 @@ async def charge(order_id: str, amount: Decimal) -> str:
     await asyncio.sleep(random.uniform(0.1, 0.5))
     chance = random.random()
     if chance < 0.35:
-        raise TimeoutError(f"the payment provider did not answer for order {order_id[:8]}")
+        raise TimeoutError(f"the payment provider did not answer for order {order_id}")
     if chance < 0.40:
         raise CardDeclinedError(f"card declined for {amount} EUR")
-    return f"R-{order_id[:8]}"
+    return f"R-{order_id}"
 
 
 def draw(width: int) -> None:

@@ -79,7 +79,7 @@ async def charge_card(order_id: str, amount: Decimal, address: str) -> None:
 @task_manager.task(persist=True, retries=4, delay=0.5, backoff=2.0)
 async def send_order_confirmation(order_id: str, address: str, receipt: str) -> None:
     """Added by another task."""
-    await outside.send_mail(address, f"Order {order_id[:8]}, receipt {receipt}")
+    await outside.send_mail(address, f"Order {order_id}, receipt {receipt}")
     task_log(f"confirmed to {address}")
 
 
