@@ -49,6 +49,7 @@ class TaskAdmin:
         dependencies: The app's own FastAPI dependencies, in front of every route.
         read_only: Refuse everything that changes something.
         title: Of the pages.
+        retention_days: As of ``TaskManager``, where that has none.
 
     Raises:
         ConfigurationError: a setting that cannot work, or is not available yet.
@@ -66,6 +67,7 @@ class TaskAdmin:
         dependencies: Sequence[DependsParameter] | None = None,
         read_only: bool = False,
         title: str = "fastapi-taskflow",
+        retention_days: float | None = None,
     ) -> None:
         prefix = _checked_path(path)
         guards = _checked_dependencies(dependencies)
@@ -75,6 +77,8 @@ class TaskAdmin:
                 "TaskAuthBackend are not available yet. Guard the routes with "
                 "dependencies=[Depends(your_check)]."
             )
+        if retention_days is not None:
+            task_manager.runtime.retain(retention_days)
         open_to_all = auth is None and not guards
         if open_to_all:
             logger.warning(

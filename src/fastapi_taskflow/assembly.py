@@ -21,7 +21,9 @@ from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig
 
 __all__ = [
+    "check_interval",
     "check_limit",
+    "check_retention",
     "checked_delay",
     "choose_backend",
     "choose_keyring",
@@ -30,6 +32,9 @@ __all__ = [
     "choose_settings",
     "note_deprecated",
 ]
+
+# A hundred years: dates before it are far inside the calendar.
+_LONGEST_RETENTION_DAYS = 36_525
 
 
 def choose_backend(
@@ -125,6 +130,8 @@ def choose_settings(
     check_limit("max_payload_bytes", others["max_payload_bytes"], least=1)
     for name in ("drain_timeout", "heartbeat_interval", "instance_ttl", "idempotency_ttl"):
         _check_seconds(name, others[name])
+    check_interval("snapshot_interval", others["housekeeping_interval"])
+    check_retention(others["retention_days"])
     if others["instance_ttl"] <= 2 * others["heartbeat_interval"]:
         raise ConfigurationError(
             f"instance_ttl ({others['instance_ttl']:g} s) must be more than twice the "
@@ -208,6 +215,29 @@ def check_limit(what: str, value: int | None, *, least: int) -> None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
         return
     raise ConfigurationError(f"{what} takes None or a whole number from {least} up, got {value!r}.")
+
+
+def check_retention(days: float | None) -> None:
+    """Refuse a ``retention_days`` that is not None or a length of time.
+
+    Raises:
+        ConfigurationError: it is not more than 0, or longer than the calendar.
+    """
+    if days is None:
+        return
+    number = isinstance(days, int | float) and not isinstance(days, bool)
+    if not number or not 0 < days <= _LONGEST_RETENTION_DAYS:
+        raise ConfigurationError(
+            "retention_days takes None (keep everything) or a number of days above 0 and up to "
+            f"{_LONGEST_RETENTION_DAYS}, got {days!r}."
+        )
+
+
+def check_interval(what: str, seconds: float) -> None:
+    """Refuse an interval that is not some seconds above 0."""
+    _check_seconds(what, seconds)
+    if seconds == 0:
+        raise ConfigurationError(f"{what} takes seconds above 0, got {seconds!r}.")
 
 
 def _check_seconds(what: str, value: float) -> None:

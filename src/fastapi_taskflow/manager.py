@@ -41,6 +41,7 @@ class TaskManager(Control):
     Args:
         snapshot_db: Path of a SQLite file that makes durable tasks possible.
         snapshot_backend: A backend or its URL (``sqlite:///tasks.db``); wins over the path.
+        snapshot_interval: Seconds between two rounds of housekeeping (see ``retention_days``).
         requeue_pending: Make every registered task durable, as ``persist=True`` does.
         loggers: Observers of log lines and lifecycle events.
         log_file: Path of a log file; the next four settings go with it.
@@ -50,6 +51,7 @@ class TaskManager(Control):
         max_concurrent_tasks: Tasks that run on the event loop at a time; None: no limit.
         max_sync_threads: Threads for plain functions; None: as many as CPUs and 4, at
             most 32.
+        retention_days: Records of tasks that ended longer ago are deleted; None: never.
         retry_replaces_original: A manual retry deletes the record of the original.
         queues: Limits by queue name.
         max_size: Tasks that may wait unstarted in the default queue.
@@ -76,6 +78,7 @@ class TaskManager(Control):
         *,
         snapshot_db: str | os.PathLike[str] | None = None,
         snapshot_backend: Backend | str | None = None,
+        snapshot_interval: float = 60.0,
         requeue_pending: bool = False,
         loggers: Iterable[TaskObserver] | None = None,
         log_file: str | os.PathLike[str] | None = None,
@@ -86,6 +89,7 @@ class TaskManager(Control):
         encrypt_args_key: Secret | Sequence[Secret] | None = None,
         max_concurrent_tasks: int | None = None,
         max_sync_threads: int | None = None,
+        retention_days: float | None = None,
         retry_replaces_original: bool = False,
         queues: Mapping[str, QueueConfig] | None = None,
         max_size: int | None = None,
@@ -123,6 +127,8 @@ class TaskManager(Control):
             roles=roles,
             idempotency_ttl=idempotency_ttl,
             max_payload_bytes=max_payload_bytes,
+            retention_days=retention_days,
+            housekeeping_interval=snapshot_interval,
             retry_replaces_original=retry_replaces_original,
             redactor=Redactor(redact),
             sealed=keyring is not None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow import codec
+from fastapi_taskflow.assembly import check_retention
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
@@ -58,6 +60,12 @@ class Runtime:
         # Lifespans that have started and not ended: the last one stops the engine.
         self._users = 0
         self._told: set[str] = set()
+
+    def retain(self, days: float) -> None:
+        """Delete older records, from the next start on, where the manager does not say."""
+        check_retention(days)
+        if self.settings.retention_days is None:
+            self.settings = replace(self.settings, retention_days=days)
 
     # Life
 

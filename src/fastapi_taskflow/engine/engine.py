@@ -19,6 +19,7 @@ from fastapi_taskflow.engine.dispatcher import Dispatcher
 from fastapi_taskflow.engine.feed import Feed
 from fastapi_taskflow.engine.fleet import Fleet
 from fastapi_taskflow.engine.flow import Flow
+from fastapi_taskflow.engine.housekeeping import Housekeeping
 from fastapi_taskflow.engine.intake import Intake
 from fastapi_taskflow.engine.interventions import Interventions
 from fastapi_taskflow.engine.lanes import Lanes
@@ -98,6 +99,7 @@ class Engine:
         self.dispatcher = Dispatcher(self, self._supervisor)
         self.intake = Intake(self, self._supervisor)
         self.fleet = Fleet(self, self._supervisor)
+        self.housekeeping = Housekeeping(self, self._supervisor)
         self.shutdown = Shutdown(self)
 
     @property
@@ -123,6 +125,7 @@ class Engine:
             self.mirror.start()
             if self.executes:
                 self.dispatcher.start()
+            self.housekeeping.start()
         except BaseException:
             await self.feed.stop()
             await self._supervisor.stop()

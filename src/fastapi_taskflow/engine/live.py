@@ -12,6 +12,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
@@ -193,6 +194,19 @@ class TaskStore:
         self._live.pop(task.record.task_id, None)
         self._recent.pop(task.record.task_id, None)
         self._forget_key(task)
+
+    def purge(self, before: datetime) -> tuple[str, ...]:
+        """Forget what ended before an instant; the ids of it."""
+        old = [
+            task
+            for task in self._recent.values()
+            if task.record.status in TERMINAL
+            and task.record.end_time is not None
+            and task.record.end_time < before
+        ]
+        for task in old:
+            self.drop(task)
+        return tuple(task.record.task_id for task in old)
 
     def overlay(self, record: TaskRecord) -> TaskRecord:
         """The newer of a stored record and what this instance knows of it.

@@ -35,6 +35,9 @@ class Settings:
         waiting_limit: Enqueues that may wait for a commit.
         claim_window: Tasks that an unlimited instance takes from the store at a time.
         keep_finished: Finished records held in memory.
+        retention_days: Ended records that are older are deleted; None: never.
+        housekeeping_interval: Between two rounds of `Housekeeping`.
+        purge_limit: Records that one request, or one round without a pause, deletes.
         max_payload_bytes: Encoded size of one task's arguments.
         max_log_lines: Log lines kept per task.
         detached_lane: The response's chain waits for nothing.
@@ -60,6 +63,9 @@ class Settings:
     waiting_limit: int = 10_000
     claim_window: int = 1_000
     keep_finished: int = 1_000
+    retention_days: float | None = None
+    housekeeping_interval: float = 60.0
+    purge_limit: int = 10_000
     max_payload_bytes: int = 262_144
     max_log_lines: int = 1_000
     detached_lane: bool = False

@@ -1,0 +1,134 @@
+"""What is done now and then: old records go, and queues without a configuration are served.
+
+Any instance may do it, several at once: each batch is one transaction of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.models import TaskStatus
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["Housekeeping", "Swept"]
+
+logger = logging.getLogger(__name__)
+
+# A batch with its logs takes milliseconds, which is what others wait for the write lock.
+_BATCH = 200
+# Between two batches at least; longer where a batch took longer, so that others get half
+# of the store's time or more.
+_REST_SECONDS = 0.01
+_LONGEST_REST_SECONDS = 1.0
+# Starting has more urgent things to do.
+_FIRST_ROUND_SECONDS = 1.0
+
+
+class Swept(NamedTuple):
+    """What a purge deleted, by id: of this process's own store, and of the backend.
+
+    ``more``: the bound was reached before everything was deleted.
+    """
+
+    store: tuple[str, ...]
+    backend: tuple[str, ...]
+    more: bool
+
+
+class Housekeeping:
+    """Rounds of tidying on this instance, and the purge that operators ask for."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._supervisor = supervisor
+        self._pause = min(_FIRST_ROUND_SECONDS, engine.settings.housekeeping_interval)
+
+    def start(self) -> None:
+        """Begin the rounds that the instance's roles ask for."""
+        if self._engine.executes or "maintain" in self._engine.settings.roles:
+            self._supervisor.loop("housekeeping", self._round)
+
+    async def sweep(self, before: datetime | None, *, most: int) -> Swept:
+        """Delete what ended before an instant, in batches with rests between them.
+
+        Args:
+            before: None: expired idempotency keys only, which go in any case.
+            most: About so many records at most; the last batch may go beyond it.
+
+        Raises:
+            StoreUnavailable: the store does not answer; earlier batches stay deleted.
+        """
+        engine = self._engine
+        own = () if before is None else engine.store.purge(before)
+        gone: list[str] = []
+        keys = 0
+        while True:
+            begun = time.monotonic()
+            batch = await engine.backend.purge(before, limit=_BATCH)
+            gone += batch.task_ids
+            keys += batch.keys
+            if max(len(batch.task_ids), batch.keys) < _BATCH:
+                return Swept(own, tuple(gone), more=False)
+            if max(len(gone), keys) >= most or engine.draining:
+                return Swept(own, tuple(gone), more=True)
+            took = time.monotonic() - begun
+            await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))
+
+    async def _round(self) -> None:
+        await asyncio.sleep(self._pause)
+        self._pause = self._engine.settings.housekeeping_interval
+        if self._engine.draining:
+            return
+        if self._engine.executes:
+            await self._adopt_queues()
+        if "maintain" in self._engine.settings.roles:
+            await self._retain()
+
+    async def _retain(self) -> None:
+        settings = self._engine.settings
+        before = None
+        if settings.retention_days is not None:
+            before = self._engine.clock.now() - timedelta(days=settings.retention_days)
+        swept = await self.sweep(before, most=settings.purge_limit)
+        if swept.backend:
+            logger.info(
+                "Deleted %d task records older than %g days",
+                len(swept.backend),
+                settings.retention_days,
+            )
+        if swept.more:
+            self._pause = _REST_SECONDS
+
+    async def _adopt_queues(self) -> None:
+        """Serve due tasks of ours in queues that nobody configured here.
+
+        A queue that was taken out of the configuration must not strand its tasks.
+        """
+        engine = self._engine
+        functions = engine.registry.names()
+        found = {
+            tally.queue
+            for tally in await engine.backend.tally()
+            if tally.status is TaskStatus.PENDING
+            and tally.rows > 0
+            and tally.queue not in engine.queues
+            and tally.func_name in functions
+        }
+        for name in sorted(found):
+            due = await engine.backend.next_due([name])
+            if due is None or due > 0:
+                continue
+            logger.warning(
+                "Queue %r is not configured, but the store has tasks in it: they run without "
+                "limits. Add it to queues=, or leave it out when it is empty",
+                name,
+            )
+            engine.queues.get(name)
+            engine.dispatcher.hint(name)
