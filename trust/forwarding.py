@@ -13,6 +13,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
+    Contents,
     Grade,
     InstanceInfo,
     Lease,
@@ -23,6 +24,7 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
+    Rewrite,
     Settled,
     Signals,
     Snapshot,
@@ -145,6 +147,14 @@ class Forwarding(Backend):
         return await self.around(
             "set_queue", (queue,), lambda: self.inner.set_queue(queue, settings)
         )
+
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        return await self.around(
+            "contents", (), lambda: self.inner.contents(limit=limit, cursor=cursor)
+        )
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        return await self.around("rewrite", changes, lambda: self.inner.rewrite(changes))
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         await self.around("append_audit", entries, lambda: self.inner.append_audit(entries))

@@ -54,7 +54,7 @@ class Runtime:
         self.store = TaskStore(settings.keep_finished)
         self.persistent = backend is not None
         self.backend: Backend = backend or MemoryBackend()
-        self._keyring = keyring
+        self.keyring = keyring
         self._observer = observer
         self._engine: Engine | None = None
         # Lifespans that have started and not ended: the last one stops the engine.
@@ -82,7 +82,7 @@ class Runtime:
         self._check_durability()
         engine = Engine(
             # Without a keyring it still tells what others have sealed from plain arguments.
-            SealedBackend(self.backend, self._keyring),
+            SealedBackend(self.backend, self.keyring),
             self.registry,
             self.store,
             self.settings,

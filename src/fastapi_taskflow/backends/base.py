@@ -45,6 +45,9 @@ __all__ = [
     "CancelResult",
     "ClaimRequest",
     "Claimed",
+    "Content",
+    "ContentField",
+    "Contents",
     "Grade",
     "Inserted",
     "InstanceInfo",
@@ -60,6 +63,7 @@ __all__ = [
     "Query",
     "QueueIsFull",
     "RetryRefused",
+    "Rewrite",
     "Settled",
     "Signals",
     "Snapshot",
@@ -387,6 +391,45 @@ class Purged(NamedTuple):
     keys: int
 
 
+# Contents: what an encryption above the drivers may have sealed
+
+
+class ContentField(Enum):
+    """Where in a task a content is."""
+
+    PAYLOAD = "payload"
+    ERROR = "error"
+    STACKTRACE = "stacktrace"
+    LOGS = "logs"
+
+
+class Content(NamedTuple):
+    """One value that a task holds; never empty.
+
+    ``number`` is 0 for the task's own, else it names one of its attempts or of its writes
+    of log lines. Payloads are bytes, log lines a tuple, the others text.
+    """
+
+    task_id: str
+    field: ContentField
+    number: int
+    value: bytes | str | tuple[str, ...]
+
+
+class Contents(NamedTuple):
+    """The contents of some tasks, and where those of the next begin (None: no more tasks)."""
+
+    found: list[Content]
+    cursor: str | None
+
+
+class Rewrite(NamedTuple):
+    """A content as it was read, and what to put in its place."""
+
+    content: Content
+    value: bytes | str | tuple[str, ...]
+
+
 # Fleet
 
 
@@ -652,6 +695,21 @@ class Backend(ABC):
     @abstractmethod
     async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Merge settings (``concurrency max_size paused``) into the stored ones; all of them."""
+
+    @abstractmethod
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        """Everything that up to ``limit`` tasks hold, in order of arrival, as it is stored.
+
+        Raises:
+            ValueError: the cursor is not one of this backend's.
+        """
+
+    @abstractmethod
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        """Replace contents. False where the value is not the one given any more, or is gone.
+
+        Nothing else of the task changes, and nobody is told.
+        """
 
     @abstractmethod
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -18,6 +15,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
+    Contents,
     Grade,
     InstanceInfo,
     Lease,
@@ -28,6 +26,7 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
+    Rewrite,
     Settled,
     Signals,
     Snapshot,
@@ -35,6 +34,8 @@ from fastapi_taskflow.backends.base import (
     Tally,
 )
 from fastapi_taskflow.backends.memory.admission import Admissions
+from fastapi_taskflow.backends.memory.audit import AuditTrail
+from fastapi_taskflow.backends.memory.contents import contents, rewrite
 from fastapi_taskflow.backends.memory.endings import cancel, finish
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.mirroring import mirror
@@ -45,7 +46,6 @@ from fastapi_taskflow.models import AuditEntry, TaskStatus
 
 __all__ = ["MemoryBackend"]
 
-_AUDIT_KEPT = 10_000
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
 
@@ -68,8 +68,7 @@ class MemoryBackend(Backend):
         self._fleet = Fleet()
         self._audience = Audience()
         self._settings: dict[str, dict[str, Any]] = {}
-        self._audit: deque[tuple[int, AuditEntry]] = deque(maxlen=_AUDIT_KEPT)
-        self._audited = 0
+        self._audit = AuditTrail()
 
     @property
     def grade(self) -> Grade:
@@ -268,30 +267,26 @@ class MemoryBackend(Backend):
             self._audience.tell()
             return dict(merged)
 
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        after = 0 if cursor is None else parse_cursor(cursor)
+        with self._lock:
+            return contents(self._table, after, limit)
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        with self._lock:
+            return [rewrite(self._table, change) for change in changes]
+
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         with self._lock:
             for entry in entries:
-                self._audited += 1
-                self._audit.append((self._audited, _copied(entry)))
+                self._audit.append(entry)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
         before = None if cursor is None else parse_cursor(cursor)
         with self._lock:
-            found = [
-                (number, entry)
-                for number, entry in reversed(self._audit)
-                if before is None or number < before
-            ]
-        page = found[:limit]
-        more = len(found) > len(page)
-        following = str(page[-1][0]) if page else cursor
-        return [_copied(entry) for _, entry in page], following if more else None
+            return self._audit.page(before, limit, cursor)
 
     def _paused(self) -> frozenset[str]:
         return frozenset(name for name, found in self._settings.items() if found.get("paused"))
-
-
-def _copied(entry: AuditEntry) -> AuditEntry:
-    return replace(entry, detail=deepcopy(entry.detail))

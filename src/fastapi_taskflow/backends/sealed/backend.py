@@ -18,6 +18,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
+    Contents,
     Grade,
     InstanceInfo,
     KeyConflict,
@@ -29,6 +30,7 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
+    Rewrite,
     Settled,
     Signals,
     Snapshot,
@@ -196,6 +198,13 @@ class SealedBackend(Backend):
 
     async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._inner.set_queue(queue, settings)
+
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        # As they are: who rotates keys opens them.
+        return await self._inner.contents(limit=limit, cursor=cursor)
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        return await self._inner.rewrite(changes)
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         await self._inner.append_audit(entries)

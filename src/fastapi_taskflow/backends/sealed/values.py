@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from fastapi_taskflow.backends.base import (
     Attempt,
+    Content,
+    ContentField,
     LogChunk,
     NewTask,
     Outcome,
@@ -19,9 +21,16 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.crypto import Keyring, is_closed, is_sealed_text
 from fastapi_taskflow.errors import SealUnopened
 
-__all__ = ["Opener", "Sealer"]
+__all__ = ["Opener", "Sealer", "resealed"]
 
+# Bound into what is sealed: another name would make all of it unreadable.
 PAYLOAD, ERROR, STACKTRACE, LOG = "arguments", "error", "stacktrace", "log"
+_NAMES = {
+    ContentField.PAYLOAD: PAYLOAD,
+    ContentField.ERROR: ERROR,
+    ContentField.STACKTRACE: STACKTRACE,
+    ContentField.LOGS: LOG,
+}
 
 
 class Sealer:
@@ -126,3 +135,27 @@ class Opener:
             elif chunk := self.text(line, task_id, LOG):
                 opened.extend(json.loads(chunk))
         return opened
+
+
+def resealed(keyring: Keyring, content: Content) -> bytes | str | tuple[str, ...] | None:
+    """A content under the newest key; None if it is already.
+
+    Raises:
+        SealUnopened: no key opens it.
+    """
+    task_id, field, value = content.task_id, _NAMES[content.field], content.value
+    if isinstance(value, bytes):
+        if keyring.is_current(value):
+            return None
+        return keyring.seal(keyring.open(value, task_id, field), task_id, field)
+    if isinstance(value, str):
+        if keyring.is_current(value):
+            return None
+        return keyring.seal_text(keyring.open_text(value, task_id, field), task_id, field)
+    if all(map(keyring.is_current, value)):
+        return None
+    lines: list[str] = []
+    for line in value:
+        opened = keyring.open_text(line, task_id, field)
+        lines.extend(json.loads(opened) if is_sealed_text(line) else [opened])
+    return (keyring.seal_text(json.dumps(lines), task_id, field),)

@@ -13,6 +13,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
+    Contents,
     Grade,
     InstanceInfo,
     Lease,
@@ -23,13 +24,14 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
+    Rewrite,
     Settled,
     Signals,
     Snapshot,
     StoredTask,
     Tally,
 )
-from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, reading
+from fastapi_taskflow.backends.sqlite import claims, contents, fleet, mirrors, outcomes, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.jobs import Job
@@ -264,6 +266,13 @@ class SqliteBackend(Backend):
 
     async def audit(
         self, *, limit: int, cursor: str | None = None
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        after = 0 if cursor is None else reading.parsed_cursor(cursor)
+        return await self._store.browser.read(contents.contents, after, limit)
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        return await self._batch(contents.rewrite, changes)
+
     ) -> tuple[list[AuditEntry], str | None]:
         before = reading.parsed_cursor(cursor)
         return await self._store.browser.read(fleet.audit_page, limit, before)

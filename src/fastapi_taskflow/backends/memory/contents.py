@@ -1,0 +1,61 @@
+"""What tasks hold that may be sealed, and putting it back."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite
+from fastapi_taskflow.backends.memory.rows import Row
+from fastapi_taskflow.backends.memory.table import Table
+
+__all__ = ["contents", "rewrite"]
+
+
+def contents(table: Table, after: int, limit: int) -> Contents:
+    """One page, see `Backend.contents`."""
+    rows = list(islice((row for row in table.rows.values() if row.seq > after), limit))
+    found = [content for row in rows for content in _of_row(row)]
+    return Contents(found, str(rows[-1].seq) if rows else None)
+
+
+def _of_row(row: Row) -> list[Content]:
+    task_id = row.task.task_id
+    own = (
+        (ContentField.PAYLOAD, row.task.payload),
+        (ContentField.ERROR, row.error),
+        (ContentField.STACKTRACE, row.stacktrace),
+    )
+    found = [Content(task_id, field, 0, value) for field, value in own if value]
+    for number, attempt in enumerate(row.attempts or (), 1):
+        history = (
+            (ContentField.ERROR, attempt.error),
+            (ContentField.STACKTRACE, attempt.stacktrace),
+        )
+        found += [Content(task_id, field, number, value) for field, value in history if value]
+    lines = enumerate(row.logs or (), 1)
+    return found + [Content(task_id, ContentField.LOGS, n, (line,)) for n, line in lines]
+
+
+def rewrite(table: Table, change: Rewrite) -> bool:
+    """One compare-and-set, see `Backend.rewrite`."""
+    content, new = change
+    row = table.rows.get(content.task_id)
+    if row is None or content not in _of_row(row):
+        return False
+    number = content.number
+    if isinstance(new, bytes):
+        row.task = row.task._replace(payload=new)
+    elif isinstance(new, tuple):
+        row.logs = row.logs or []
+        row.logs[number - 1 : number] = new
+    elif number and row.attempts is not None:
+        attempt = row.attempts[number - 1]
+        if content.field is ContentField.ERROR:
+            row.attempts[number - 1] = attempt._replace(error=new)
+        else:
+            row.attempts[number - 1] = attempt._replace(stacktrace=new)
+    elif content.field is ContentField.ERROR:
+        row.error = new
+    else:
+        row.stacktrace = new
+    return True

@@ -1,0 +1,74 @@
+"""Changing keys: everything in a store sealed anew under the newest one.
+
+Works in batches beside running instances. Each value is replaced only if it is still the
+one that was read, so what a task writes meanwhile wins; and what is under the newest key
+already is left alone, so a rotation that was cut off is simply begun again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import Backend, Rewrite
+from fastapi_taskflow.backends.sealed.values import resealed
+from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.errors import SealUnopened
+
+__all__ = ["Rotated", "rotate"]
+
+_BATCH = 100
+
+
+class Rotated(NamedTuple):
+    """How far a rotation has come.
+
+    ``replaced`` values are under the newest key now, that were not before. ``overtaken``
+    ones changed meanwhile: run it again if older instances wrote them. ``unopened`` ones
+    have a key that is missing here; they are left as they are. ``cursor`` is where to go
+    on (None: at the end).
+    """
+
+    replaced: int
+    overtaken: int
+    unopened: int
+    cursor: str | None
+
+
+async def rotate(
+    backend: Backend,
+    keyring: Keyring,
+    *,
+    cursor: str | None = None,
+    progress: Callable[[Rotated], None] = lambda _: None,
+) -> Rotated:
+    """Seal everything under the newest key, also what was never sealed.
+
+    Args:
+        backend: Gives contents as they are stored.
+        cursor: Where an earlier rotation has come to; what it did is quickly passed anyway.
+        progress: Told after each batch is stored.
+    """
+    so_far = Rotated(0, 0, 0, cursor)
+    while True:
+        page = await backend.contents(limit=_BATCH, cursor=so_far.cursor)
+        changes: list[Rewrite] = []
+        unopened = 0
+        for content in page.found:
+            try:
+                new = resealed(keyring, content)
+            except SealUnopened:
+                unopened += 1
+                continue
+            if new is not None:
+                changes.append(Rewrite(content, new))
+        done = await backend.rewrite(changes)
+        so_far = Rotated(
+            so_far.replaced + sum(done),
+            so_far.overtaken + len(done) - sum(done),
+            so_far.unopened + unopened,
+            page.cursor,
+        )
+        if page.cursor is None:
+            return so_far
+        progress(so_far)

@@ -1,0 +1,76 @@
+"""What tasks hold that may be sealed, and putting it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite
+from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
+
+__all__ = ["contents", "rewrite"]
+
+_TASKS = "SELECT seq, id, payload, error, stacktrace FROM @tasks WHERE seq > ? ORDER BY seq LIMIT ?"
+_ATTEMPTS = Rows(
+    "SELECT task, id, error, stacktrace FROM @attempts WHERE task IN ({rows}) ORDER BY id", 1
+)
+_LOGS = Rows("SELECT task, id, lines FROM @logs WHERE task IN ({rows}) ORDER BY id", 1)
+
+# A finish, a purge or another rotation that came between has changed the value or its row.
+_OF_TASK = {
+    ContentField.PAYLOAD: "UPDATE @tasks SET payload = ?1 WHERE id = ?2 AND payload IS ?4",
+    ContentField.ERROR: "UPDATE @tasks SET error = ?1 WHERE id = ?2 AND error IS ?4",
+    ContentField.STACKTRACE: "UPDATE @tasks SET stacktrace = ?1 WHERE id = ?2 AND stacktrace IS ?4",
+}
+_SEQ = "(SELECT seq FROM @tasks WHERE id = ?2)"
+_NUMBERED = {
+    ContentField.ERROR: (
+        f"UPDATE @attempts SET error = ?1 WHERE task = {_SEQ} AND id = ?3 AND error IS ?4"  # noqa: S608
+    ),
+    ContentField.STACKTRACE: (
+        f"UPDATE @attempts SET stacktrace = ?1 WHERE task = {_SEQ} AND id = ?3"  # noqa: S608
+        " AND stacktrace IS ?4"
+    ),
+    ContentField.LOGS: (
+        f"UPDATE @logs SET lines = ?1 WHERE task = {_SEQ} AND id = ?3 AND lines IS ?4"  # noqa: S608
+    ),
+}
+
+
+def contents(session: Session, after: int, limit: int) -> Contents:
+    """One page, see `Backend.contents`."""
+    rows = session.all(_TASKS, (after, limit))
+    ids = {row[0]: row[1] for row in rows}
+    found: list[Content] = []
+    for _, task_id, payload, error, stacktrace in rows:
+        own = (ContentField.PAYLOAD, payload), *_texts(error, stacktrace)
+        found += [Content(task_id, field, 0, value) for field, value in own if value]
+    for seq, number, error, stacktrace in session.find(_ATTEMPTS, list(ids)):
+        history = _texts(error, stacktrace)
+        found += [Content(ids[seq], field, number, value) for field, value in history if value]
+    for seq, number, lines in session.find(_LOGS, list(ids)):
+        found.append(Content(ids[seq], ContentField.LOGS, number, tuple(json.loads(lines))))
+    return Contents(found, str(rows[-1][0]) if rows else None)
+
+
+def _texts(error: Any, stacktrace: Any) -> tuple[tuple[ContentField, Any], ...]:
+    return (ContentField.ERROR, error), (ContentField.STACKTRACE, stacktrace)
+
+
+def rewrite(tx: Transaction, changes: Sequence[Rewrite]) -> list[bool]:
+    """Compare-and-set each, see `Backend.rewrite`."""
+    return [_rewrite(tx, change) for change in changes]
+
+
+def _rewrite(tx: Transaction, change: Rewrite) -> bool:
+    content, new = change
+    statement = (_NUMBERED if content.number else _OF_TASK)[content.field]
+    values = (_stored(new), content.task_id, content.number, _stored(content.value))
+    return tx.run(statement, values).rowcount == 1
+
+
+def _stored(value: bytes | str | tuple[str, ...]) -> bytes | str:
+    return json.dumps(list(value)) if isinstance(value, tuple) else value

@@ -1,0 +1,46 @@
+"""Changing the encryption keys of a whole store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi_taskflow.backends.sealed import Rotated, rotate
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.models import AuditEntry
+from fastapi_taskflow.operations import reading
+from fastapi_taskflow.runtime import Runtime
+
+__all__ = ["Rotated", "rotate_keys"]
+
+
+async def rotate_keys(
+    runtime: Runtime,
+    *,
+    cursor: str | None = None,
+    progress: Callable[[Rotated], None] = lambda _: None,
+    actor: str = "anonymous",
+) -> Rotated:
+    """Seal everything in the store under the newest key; the engine runs.
+
+    May be cut off at any point and begun again; other instances go on meanwhile.
+
+    Args:
+        cursor: `Rotated.cursor` of a rotation that was cut off, to pass what it did faster.
+        progress: Told after each batch, when it is stored.
+
+    Raises:
+        ConfigurationError: the manager has no ``encrypt_args_key``.
+        EngineNotRunning, StoreUnavailable: as every operation.
+    """
+    if runtime.keyring is None:
+        raise ConfigurationError(
+            "Keys can be rotated only with a key: give the TaskManager encrypt_args_key=[new, old]."
+        )
+    engine = runtime.engine()
+    await reading.catch_up(engine)
+    rotated = await rotate(engine.backend, runtime.keyring, cursor=cursor, progress=progress)
+    detail = {"replaced": rotated.replaced, "unopened": rotated.unopened}
+    entry = AuditEntry(new_id(), "rotate_keys", "", actor, engine.clock.now(), detail)
+    await engine.backend.append_audit([entry])
+    return rotated

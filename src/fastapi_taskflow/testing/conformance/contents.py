@@ -1,0 +1,103 @@
+"""Contents: all of a task's are found, and replaced only as they were read."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastapi_taskflow.backends.base import Backend, Content, ContentField, LogChunk, Rewrite
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.conformance.harness import (
+    Conformance,
+    accept,
+    begin,
+    claim,
+    end,
+    find,
+    running,
+    task,
+)
+
+
+async def all_contents(backend: Backend, limit: int = 100) -> list[Content]:
+    """Those of every task, page by page."""
+    found: list[Content] = []
+    cursor = None
+    while True:
+        page = await backend.contents(limit=limit, cursor=cursor)
+        found += page.found
+        if page.cursor is None:
+            return found
+        cursor = page.cursor
+
+
+async def eventful(backend: Backend) -> str:
+    """The id of a task that has failed twice, and logged."""
+    lease = await running(backend)
+    await backend.append_logs([LogChunk(lease, ("one", "two"))])
+    await end(backend, lease, Move.RETRY, error="e1", stacktrace="s1", logs=("three",))
+    (again,) = await claim(backend)
+    await begin(backend, again.lease)
+    await end(backend, again.lease, Move.FAIL, error="e2", stacktrace="s2")
+    return lease.task_id
+
+
+class Rewriting(Conformance):
+    """What an encryption above the drivers needs to change its keys."""
+
+    async def test_everything_that_a_task_holds_can_be_replaced(self, backend: Backend) -> None:
+        task_id = await eventful(backend)
+        new = {
+            ContentField.PAYLOAD: b"new",
+            ContentField.ERROR: "new error",
+            ContentField.STACKTRACE: "new trace",
+            ContentField.LOGS: ("new line",),
+        }
+
+        found = await all_contents(backend)
+        done = await backend.rewrite([Rewrite(one, new[one.field]) for one in found])
+
+        assert all(done)
+        assert {one.task_id for one in found} == {task_id}
+        stored = await find(backend, task_id)
+        record = stored.record
+        assert stored.payload == b"new"
+        assert (record.error, record.stacktrace) == ("new error", "new trace")
+        assert set(record.logs) == {"new line"}
+        history = await backend.attempts(task_id)
+        assert {(one.error, one.stacktrace) for one in history} == {("new error", "new trace")}
+
+    async def test_a_value_that_changed_since_is_left_alone(self, backend: Backend) -> None:
+        lease = await running(backend)
+        (payload,) = await all_contents(backend)
+        await end(backend, lease, Move.FAIL, error="first")
+        error = next(c for c in await all_contents(backend) if c.field is ContentField.ERROR)
+
+        assert await backend.rewrite([Rewrite(error, "second")]) == [True]
+        assert await backend.rewrite(
+            [Rewrite(error, "third"), Rewrite(payload, b"new"), Rewrite(payload, b"newer")]
+        ) == [False, True, False]
+
+        stored = await find(backend, lease.task_id)
+        assert (stored.record.error, stored.payload) == ("second", b"new")
+
+    async def test_what_is_gone_is_not_brought_back(self, backend: Backend) -> None:
+        lease = await running(backend)
+        before = await all_contents(backend)
+        await end(backend, lease, Move.SUCCEED)
+        stranger = before[0]._replace(task_id="nobody")
+
+        assert await backend.rewrite([Rewrite(stranger, b"x")]) == [False]
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    async def test_pages_hold_every_task_once_in_order(self, backend: Backend, limit: int) -> None:
+        new = [task(payload=b"p" if n % 2 else None) for n in range(5)]
+        await accept(backend, *new)
+
+        found = await all_contents(backend, limit)
+
+        assert [one.task_id for one in found] == [one.task_id for one in new if one.payload]
+
+    async def test_nothing_is_asked_for_nothing(self, backend: Backend) -> None:
+        assert await backend.rewrite([]) == []
+        with pytest.raises(ValueError, match="cursor"):
+            await backend.contents(limit=1, cursor="elsewhere")
