@@ -261,11 +261,6 @@ class SqliteBackend(Backend):
     async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._write(fleet.set_queue, queue, settings)
 
-    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
-        await self._batch(fleet.append_audit, entries)
-
-    async def audit(
-        self, *, limit: int, cursor: str | None = None
     async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
         after = 0 if cursor is None else reading.parsed_cursor(cursor)
         return await self._store.browser.read(contents.contents, after, limit)
@@ -273,6 +268,11 @@ class SqliteBackend(Backend):
     async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
         return await self._batch(contents.rewrite, changes)
 
+    async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        await self._batch(fleet.append_audit, entries)
+
+    async def audit(
+        self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
         before = reading.parsed_cursor(cursor)
         return await self._store.browser.read(fleet.audit_page, limit, before)
