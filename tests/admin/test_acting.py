@@ -124,13 +124,26 @@ def test_a_waiting_task_is_cancelled_at_once(desk):
     assert response.json()["task"]["status"] == "cancelled"
 
 
-def test_a_running_task_is_asked_and_then_ends(desk):
-    running = desk.running(desk.stand)
+def test_a_running_task_is_only_asked(desk):
+    running = desk.running(desk.refuse)
 
     response = desk.client.post(f"/tasks/{running}/cancel")
 
     assert response.status_code == 202
     assert response.json()["task_id"] == running
+    assert response.json()["task"]["status"] == "running"
+
+
+def test_a_running_task_that_stops_when_asked_is_cancelled(desk):
+    running = desk.running(desk.stand)
+
+    response = desk.client.post(f"/tasks/{running}/cancel")
+
+    # It may have ended before the answer was written.
+    assert (
+        response.status_code
+        == {"running": 202, "cancelled": 200}[response.json()["task"]["status"]]
+    )
     assert desk.reached(running, TaskStatus.CANCELLED).task_id == running
 
 

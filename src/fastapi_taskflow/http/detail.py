@@ -107,7 +107,7 @@ def _other(place: Place, task_id: str | None) -> Html | None:
 def _arguments(record: TaskRecord) -> Html:
     args, kwargs = shown_arguments(record)
     if not args and not kwargs:
-        return element("p", "None, or they could not be stored.", class_="empty")
+        return element("p", "None, or none that can be read.", class_="empty")
     lines = [*args, *(f"{name}={value}" for name, value in kwargs.items())]
     return element("pre", ",\n".join(lines))
 

@@ -243,7 +243,7 @@ def _written(value: Any) -> str:
         text = repr(value)
     # The value's own code runs here.
     except Exception as error:
-        text = f"<{type(value).__name__}: its repr() raised {type(error).__name__}>"
+        text = f"<its repr() raised {type(error).__name__}>"
     return clip(encodable(text), _ARGUMENT_LIMIT_BYTES)
 
 
