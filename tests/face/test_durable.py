@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,6 +131,33 @@ async def test_concurrent_requests_share_a_commit(shop: Shop, watched: WatchedSt
     assert len(watched.inserts) <= 2
     assert [size for sizes in watched.inserts for size in sizes] == [2] * 50
     assert len(shop.ran) == 150
+
+
+@pytest.mark.parametrize("priority", [None, 1])
+async def test_concurrent_requests_keep_their_contexts_apart(
+    make_manager: Make, priority: int | None
+) -> None:
+    tasks = make_manager()
+    app = FastAPI()
+    tasks.install(app)
+    number: ContextVar[int] = ContextVar("number")
+    ran: list[tuple[int, int]] = []
+
+    @tasks.task(persist=True, priority=priority)
+    async def note(expected: int) -> None:
+        ran.append((expected, number.get()))
+
+    @app.post("/{own}")
+    async def endpoint(own: int, background_tasks: BackgroundTasks) -> None:
+        number.set(own)
+        background_tasks.add_task(note, own)
+
+    async with tasks:
+        for exchange in [Exchange(app, "POST", f"/{own}") for own in range(20)]:
+            await exchange.task
+        await wait_until(lambda: len(ran) == 20)
+
+    assert sorted(ran) == [(own, own) for own in range(20)]
 
 
 @pytest.mark.parametrize("mounted", [False, True])

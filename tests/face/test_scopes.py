@@ -303,6 +303,30 @@ def test_a_middleware_may_call_the_app_twice(watched: TaskManager, events: list[
     assert events == ["insert of 1", "ran"]
 
 
+@pytest.mark.parametrize(
+    ("add", "expected"),
+    [("lane", ["lane"]), ("queue", ["queue"]), ("both", ["lane", "queue"])],
+)
+def test_what_nobody_would_commit_runs_if_it_is_not_durable(
+    watched: TaskManager, events: list[str], add: str, expected: list[str]
+) -> None:
+    app = FastAPI()
+    watched.init_app(app)
+
+    @app.post("/")
+    async def endpoint(background_tasks: BackgroundTasks) -> None:
+        managed = ManagedBackgroundTasks(watched, background_tasks)
+        if add in ("lane", "both"):
+            managed.add_task(events.append, "lane")
+        if add in ("queue", "both"):
+            managed.add_task(events.append, "queue", priority=1)
+
+    with TestClient(app) as client:
+        assert client.post("/").is_success
+
+    assert sorted(events) == expected
+
+
 def test_a_durable_task_that_nobody_would_commit_is_refused(
     watched: TaskManager, events: list[str]
 ) -> None:
@@ -313,19 +337,79 @@ def test_a_durable_task_that_nobody_would_commit_is_refused(
     async def durable() -> None: ...
 
     @app.post("/")
-    async def endpoint(background_tasks: BackgroundTasks, persist: bool) -> None:
-        managed = ManagedBackgroundTasks(watched, background_tasks)
-        managed.add_task(events.append, "in order")
-        managed.add_task(events.append, "from its queue", priority=1)
-        if persist:
-            managed.add_task(durable)
+    async def endpoint(background_tasks: BackgroundTasks) -> None:
+        ManagedBackgroundTasks(watched, background_tasks).add_task(durable)
+
+    with TestClient(app) as client, pytest.raises(ValueError, match="nothing would store"):
+        client.post("/")
+
+    assert events == []
+    assert watched.store.list() == []
+
+
+class Foreign(BackgroundTasks):
+    """What another library might make of a request's object."""
+
+
+def test_the_tasks_of_another_librarys_class_are_shared(
+    watched: TaskManager, events: list[str]
+) -> None:
+    app = FastAPI()
+    watched.init_app(app)
+
+    @watched.task(persist=True)
+    async def note(word: str) -> None:
+        events.append(word)
+
+    def make_foreign(background_tasks: BackgroundTasks) -> None:
+        background_tasks.__class__ = Foreign
+
+    @app.post("/", dependencies=[Depends(make_foreign)])
+    async def endpoint(
+        background_tasks: BackgroundTasks,
+        managed: Annotated[ManagedBackgroundTasks, Depends(watched.get_tasks)],
+    ) -> None:
+        assert type(background_tasks) is Foreign
+        managed.add_task(events.append, "not durable")
+        background_tasks.add_task(events.append, "foreign")
+        managed.add_task(note, "durable")
 
     with TestClient(app) as client:
-        assert client.post("/?persist=false").is_success
-        with pytest.raises(ValueError, match="nothing would store"):
-            client.post("/?persist=true")
+        assert client.post("/").is_success
 
-    assert sorted(events) == ["from its queue", "in order"]
+    assert events == ["insert of 1", "not durable", "foreign", "durable"]
+
+
+def test_tasks_of_an_exit_run_though_another_exit_fails_after_the_response(
+    watched: TaskManager, events: list[str]
+) -> None:
+    app = FastAPI()
+    watched.install(app)
+
+    @watched.task(persist=True)
+    async def note(word: str) -> None:
+        events.append(word)
+
+    async def failing() -> AsyncIterator[None]:
+        yield
+        raise LookupError("too late for the response")
+
+    async def adding(background_tasks: BackgroundTasks) -> AsyncIterator[None]:
+        yield
+        background_tasks.add_task(note, "late")
+
+    @app.post("/")
+    async def endpoint(
+        one: Annotated[None, Depends(failing)],
+        other: Annotated[None, Depends(adding)],
+        background_tasks: BackgroundTasks,
+    ) -> None:
+        background_tasks.add_task(note, "in time")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.post("/").status_code == 200
+
+    assert events == ["insert of 1", "in time", "insert of 1", "late"]
 
 
 def test_objects_made_from_managed_tasks_share_their_commit(
