@@ -17,6 +17,7 @@ OPERATIONS = [
 
 def test_the_routes_are_all_there_and_the_pages_are_not():
     assert {name for name, _ in OPERATIONS} == {
+        "DELETE /tasks/history",
         "GET /tasks",
         "GET /tasks/audit",
         "GET /tasks/metrics",

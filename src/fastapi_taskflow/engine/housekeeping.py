@@ -34,7 +34,8 @@ _FIRST_ROUND_SECONDS = 1.0
 class Swept(NamedTuple):
     """What a purge deleted, by id: of this process's own store, and of the backend.
 
-    ``more``: the bound was reached before everything was deleted.
+    ``more``: the bound was reached before everything was deleted; the process's own store
+    is left for the last part.
     """
 
     store: tuple[str, ...]
@@ -66,7 +67,6 @@ class Housekeeping:
             StoreUnavailable: the store does not answer; earlier batches stay deleted.
         """
         engine = self._engine
-        own = () if before is None else engine.store.purge(before)
         gone: list[str] = []
         keys = 0
         while True:
@@ -75,9 +75,10 @@ class Housekeeping:
             gone += batch.task_ids
             keys += batch.keys
             if max(len(batch.task_ids), batch.keys) < _BATCH:
+                own = () if before is None else engine.store.purge(before)
                 return Swept(own, tuple(gone), more=False)
             if max(len(gone), keys) >= most or engine.draining:
-                return Swept(own, tuple(gone), more=True)
+                return Swept((), tuple(gone), more=True)
             took = time.monotonic() - begun
             await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))
 

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
 from fastapi_taskflow.http.access import actor
-from fastapi_taskflow.http.filters import AuditFilters, TaskFilters, Text
+from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import (
     AuditInfo,
     MetricsInfo,
     ProblemInfo,
+    PurgeInfo,
     QueueChanges,
     QueueInfo,
     TaskAction,
@@ -93,6 +94,8 @@ class TaskApi:
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
+        part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
+        add("DELETE", "/history", self.purge_history, more_answers=part)
         add("GET", "/{task_id}", self.get_task, answers=(404,))
         add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
         asked = {202: {"model": TaskAction, "description": "It runs, and was asked to stop"}}
@@ -137,6 +140,18 @@ class TaskApi:
         if asked:
             response.status_code = 202
         return TaskAction(task_id=record.task_id, task=TaskInfo.of(record))
+
+    async def purge_history(
+        self, request: Request, response: Response, age: Annotated[HistorySpan, Query()]
+    ) -> PurgeInfo:
+        """Delete records of tasks that ended longer ago; 202 when there are more of them.
+
+        One request deletes about 10,000 at most. Totals and the audit stay.
+        """
+        purged = await self._operations.purge_history(age.span(), actor=actor(request))
+        if purged.more:
+            response.status_code = 202
+        return PurgeInfo(deleted=purged.deleted, store=purged.store, backend=purged.backend)
 
     # Numbers
 

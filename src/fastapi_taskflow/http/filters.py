@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -15,10 +15,19 @@ from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.http.problems import bad_query
 from fastapi_taskflow.models import TaskStatus
 
-__all__ = ["AuditFilters", "PageFilters", "TaskFilters", "Text", "parse_moment", "single_values"]
+__all__ = [
+    "AuditFilters",
+    "HistorySpan",
+    "PageFilters",
+    "TaskFilters",
+    "Text",
+    "parse_moment",
+    "single_values",
+]
 
 _SPAN = re.compile(r"([0-9]{1,4})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPANS = {"min": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 # `+` of an offset that the client did not escape arrives as a space.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
 _MANY_VALUES = frozenset({"status"})
@@ -74,6 +83,19 @@ class _Page(BaseModel):
 
 class AuditFilters(_Page):
     """A page of the audit."""
+
+
+class HistorySpan(BaseModel):
+    """How long ago a task must have ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: int = Field(ge=0, le=36_500)
+    unit: Literal["min", "hour", "day"]
+
+    def span(self) -> timedelta:
+        """The same as a span."""
+        return self.value * _SPANS[self.unit]
 
 
 class TaskFilters(_Page):

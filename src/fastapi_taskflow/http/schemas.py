@@ -20,6 +20,7 @@ __all__ = [
     "FunctionInfo",
     "MetricsInfo",
     "ProblemInfo",
+    "PurgeInfo",
     "QueueChanges",
     "QueueInfo",
     "TaskAction",
@@ -200,7 +201,9 @@ class MetricsInfo(_Model):
 
 
 class AuditInfo(_Model):
-    """One act of an operator. `task_id` is the queue's name where a queue was acted on."""
+    """One act of an operator. `task_id` is a queue's name where a queue was acted on, and
+    `history` where old records were deleted.
+    """
 
     entry_id: str
     action: str
@@ -219,6 +222,14 @@ class AuditInfo(_Model):
             timestamp=entry.timestamp.isoformat(),
             detail=entry.detail,
         )
+
+
+class PurgeInfo(_Model):
+    """How many records of ended tasks were deleted."""
+
+    deleted: int = Field(description="Tasks in all, each counted once")
+    store: int = Field(description="In the memory of the process that answers")
+    backend: int
 
 
 class ProblemInfo(_Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from fastapi_taskflow.errors import (
 )
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
-from fastapi_taskflow.operations import metrics, reading
+from fastapi_taskflow.operations import metrics, purging, reading
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import RETRYABLE, TERMINAL
 
@@ -211,6 +212,15 @@ class Operations:
             f"The arguments of task {stored.record.task_id} were not stored, because they are "
             "not of types that can be. Add the task anew from your code."
         )
+
+    async def purge_history(
+        self, older_than: timedelta, *, actor: str = _ANONYMOUS
+    ) -> purging.PurgedHistory:
+        """Delete records of tasks that ended longer ago; see `purging.purge_history`."""
+        purged = await purging.purge_history(self._engine, older_than)
+        detail = {"older_than_seconds": older_than.total_seconds(), "deleted": purged.deleted}
+        await self._note("purge", "history", actor, detail)
+        return purged
 
     # Acting on queues
 

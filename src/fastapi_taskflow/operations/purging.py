@@ -1,0 +1,44 @@
+"""Deleting old records because somebody asks for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.operations.reading import catch_up
+
+__all__ = ["PurgedHistory", "purge_history"]
+
+# Far inside the calendar.
+_LONGEST = timedelta(days=36_525)
+
+
+class PurgedHistory(NamedTuple):
+    """How many tasks were deleted: in all, in this process's memory, in the backend.
+
+    ``more``: the bound of one request was reached, and there are others as old.
+    """
+
+    deleted: int
+    store: int
+    backend: int
+    more: bool
+
+
+async def purge_history(engine: Engine, older_than: timedelta) -> PurgedHistory:
+    """Delete records of tasks that ended longer ago, up to `Settings.purge_limit`.
+
+    Raises:
+        ConfigurationError: a span that is negative, or longer than the calendar.
+    """
+    if not timedelta() <= older_than <= _LONGEST:
+        raise ConfigurationError(
+            f"older_than takes a span from 0 to {_LONGEST.days} days, got {older_than!r}."
+        )
+    before = engine.clock.now() - older_than
+    await catch_up(engine)
+    swept = await engine.housekeeping.sweep(before, most=engine.settings.purge_limit)
+    distinct = {*swept.store, *swept.backend}
+    return PurgedHistory(len(distinct), len(swept.store), len(swept.backend), swept.more)
