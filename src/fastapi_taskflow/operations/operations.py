@@ -8,7 +8,6 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.assembly import check_limit
 from fastapi_taskflow.backends.base import CancelResult, Grade, Query, StoredTask
 from fastapi_taskflow.calls import TaskCall
@@ -17,8 +16,6 @@ from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.errors import (
     AlreadyRetried,
     QueueNotFound,
-    SealUnopened,
-    TaskArgumentError,
     TaskNotFound,
     TaskStateError,
     UnknownTaskFunction,
@@ -173,7 +170,7 @@ class Operations:
             raise UnknownTaskFunction(
                 f"Function {record.func_name!r} is not registered in this process"
             )
-        call = TaskCall(registered.func, *self._arguments(engine, stored))
+        call = TaskCall(registered.func, *reading.arguments(engine, stored))
         options = Options(
             record.idempotency_key,
             record.tags,
@@ -194,24 +191,6 @@ class Operations:
         if options.replace_original and (original := engine.store.find(record.task_id)):
             engine.store.drop(original)
         return task.record.task_id
-
-    def _arguments(
-        self, engine: Engine, stored: StoredTask
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if stored.unopened:
-            raise SealUnopened(
-                f"The arguments of task {stored.record.task_id} are encrypted, and no key in "
-                "encrypt_args_key opens them."
-            )
-        if stored.payload is not None:
-            return codec.decode(stored.payload, engine.registry.types)
-        live = engine.store.find(stored.record.task_id)
-        if live is not None:
-            return live.args, live.kwargs
-        raise TaskArgumentError(
-            f"The arguments of task {stored.record.task_id} were not stored, because they are "
-            "not of types that can be. Add the task anew from your code."
-        )
 
     async def purge_history(
         self, older_than: timedelta, *, actor: str = _ANONYMOUS

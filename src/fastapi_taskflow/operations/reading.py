@@ -10,12 +10,13 @@ from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.queues import QueueState
-from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 
 __all__ = [
     "Count",
     "Inspection",
+    "arguments",
     "catch_up",
     "count",
     "find",
@@ -177,6 +178,29 @@ def _limits(state: QueueState) -> dict[str, Any]:
         "finished": 0,
         "rejected": 0,
     }
+
+
+def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a stored task, to run it with.
+
+    Raises:
+        SealUnopened, PayloadUnreadable: they cannot be read back.
+        TaskArgumentError: they were not stored.
+    """
+    if stored.unopened:
+        raise SealUnopened(
+            f"The arguments of task {stored.record.task_id} are encrypted, and no key in "
+            "encrypt_args_key opens them."
+        )
+    if stored.payload is not None:
+        return codec.decode(stored.payload, engine.registry.types)
+    live = engine.store.find(stored.record.task_id)
+    if live is not None:
+        return live.args, live.kwargs
+    raise TaskArgumentError(
+        f"The arguments of task {stored.record.task_id} were not stored, because they are "
+        "not of types that can be. Add the task anew from your code."
+    )
 
 
 def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
