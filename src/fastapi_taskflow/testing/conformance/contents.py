@@ -46,7 +46,7 @@ class Rewriting(Conformance):
 
     async def test_everything_that_a_task_holds_can_be_replaced(self, backend: Backend) -> None:
         task_id = await eventful(backend)
-        new = {
+        new: dict[ContentField, bytes | str | tuple[str, ...]] = {
             ContentField.PAYLOAD: b"new",
             ContentField.ERROR: "new error",
             ContentField.STACKTRACE: "new trace",
