@@ -13,7 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # The oldest versions of what the library itself needs; keep with pyproject.toml.
-FLOOR = ["fastapi==0.138.0", "pydantic==2.11.0", "starlette==1.0.0", "anyio==4.12.0"]
+FLOOR = [
+    "fastapi==0.138.0",
+    "pydantic==2.11.0",
+    "rich==13.8.0",
+    "starlette==1.0.0",
+    "typer==0.27.0",
+    "anyio==4.12.0",
+]
 # The test client of that Starlette does not know httpx2 yet.
 FLOOR_TOOLS = ["httpx"]
 

@@ -23,6 +23,7 @@ from fastapi_taskflow.engine.settings import Settings
 from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered, TaskRegistry
 
@@ -66,6 +67,11 @@ class Runtime:
         check_retention(days)
         if self.settings.retention_days is None:
             self.settings = replace(self.settings, retention_days=days)
+
+    def observe(self, observer: TaskObserver) -> None:
+        """Add an observer, heard from the next start on."""
+        first = self._observer
+        self._observer = observer if first is None else LoggerChain([first, observer])
 
     # Life
 

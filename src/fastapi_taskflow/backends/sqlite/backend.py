@@ -35,6 +35,7 @@ from fastapi_taskflow.backends.sqlite import claims, contents, fleet, mirrors, o
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.jobs import Job
+from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
@@ -111,6 +112,10 @@ class SqliteBackend(Backend):
         statuses = frozenset() if status is None else frozenset({TaskStatus(status)})
         wanted = Query(statuses=statuses, func_name=func_name)
         return quick_look(self._database, wanted, limit)
+
+    def look(self) -> Look:
+        """For ``with``: the reading verbs from outside, which need no `open` and write nothing."""
+        return Look(self._database)
 
     # Life
 

@@ -12,7 +12,7 @@ from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
 
-__all__ = ["CODES", "FIRST_TERMINAL", "FREE", "STATES", "WAITING", "migrate"]
+__all__ = ["CODES", "FIRST_TERMINAL", "FREE", "STATES", "VERSION", "WAITING", "migrate"]
 
 STATES = (
     TaskStatus.PENDING,
@@ -188,6 +188,9 @@ _PURGE = ("CREATE INDEX @tasks_end ON @tasks (end_at) WHERE state >= 2",)
 
 # One entry per version: the statements that lead to it from the one before.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE)
+
+VERSION = len(_MIGRATIONS)
+"""That this release writes."""
 
 
 def migrate(session: Session, path: str) -> None:

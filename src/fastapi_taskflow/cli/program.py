@@ -1,0 +1,62 @@
+"""The program: its commands, its options, and how it ends.
+
+Exit codes: 0, done; 1, refused, not found, or problems found; 2, wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fastapi_taskflow._version import __version__
+from fastapi_taskflow.cli.doctor import doctor
+from fastapi_taskflow.cli.output import plain
+from fastapi_taskflow.cli.queues import app as queues
+from fastapi_taskflow.cli.tasks import app as tasks
+from fastapi_taskflow.cli.worker import worker
+from fastapi_taskflow.errors import TaskflowError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fastapi-taskflow",
+    help="Background tasks for FastAPI: work on them, look at them, act on them.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A defect shows its plain trace; errors on purpose are one line, see `main`.
+    pretty_exceptions_enable=False,
+)
+app.command("worker")(worker)
+app.add_typer(tasks, name="tasks")
+app.add_typer(queues, name="queues")
+app.command("doctor")(doctor)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fastapi-taskflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command in ``sys.argv`` and exit."""
+    try:
+        app()
+    except TaskflowError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(plain("error:", "bold red"), plain(error))
+        sys.exit(1)

@@ -1,0 +1,60 @@
+"""Retrying from the command line: the app's functions, without running any here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from fastapi_taskflow.cli.discovery import load_app, managers_of
+from fastapi_taskflow.errors import ConfigurationError, TaskNotFound, TaskStateError
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.models import TaskRecord
+
+__all__ = ["retrying"]
+
+Again = Callable[[str, str], Awaitable[TaskRecord]]
+
+
+@asynccontextmanager
+async def retrying(target: str | None) -> AsyncIterator[Again]:
+    """A function that retries a task by id, for an actor, and gives the new task.
+
+    Raises:
+        ConfigurationError: no app, or none with one lasting store.
+        StoreUnavailable: its store cannot be used.
+    """
+    name, app = load_app(target)
+    found = managers_of(app, name)
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{name} has {len(found)} TaskManagers with a store. Retry over HTTP, where the "
+            "path says which."
+        )
+    (task_manager,) = found
+    runtime = task_manager.runtime
+    # Whoever runs tasks must stay; this process ends at once.
+    runtime.settings = replace(runtime.settings, roles=frozenset({"enqueue"}))
+    async with task_manager:
+
+        async def again(task_id: str, actor: str) -> TaskRecord:
+            return await _again(task_manager, task_id, actor)
+
+        yield again
+
+
+async def _again(task_manager: TaskManager, task_id: str, actor: str) -> TaskRecord:
+    record = await task_manager.get(task_id)
+    if record is None:
+        raise TaskNotFound(f"Task {task_id} not found")
+    registered = task_manager.registry.by_name(record.func_name)
+    if registered is not None and not task_manager.runtime.durable(registered):
+        raise TaskStateError(
+            f"Task {task_id} runs {record.func_name!r}, which is not durable (persist=False): "
+            "its retry would end with this command. Retry it over HTTP or in the dashboard."
+        )
+    new_id = await task_manager.operations.retry(task_id, actor=actor)
+    new = await task_manager.get(new_id)
+    if new is None:
+        raise TaskNotFound(f"Task {new_id} not found")
+    return new

@@ -1,0 +1,129 @@
+"""``worker``: the app's tasks in a process without HTTP.
+
+It is the app's own lifespan with other roles: the same start, recovery and drain as in a
+server, and resources that the app opens in its lifespan are there for its tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from types import FrameType
+from typing import Annotated
+
+import typer
+from fastapi import FastAPI
+
+from fastapi_taskflow.cli.discovery import load_app, managers_of
+from fastapi_taskflow.cli.output import took
+from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.texts import clean
+
+__all__ = ["worker"]
+
+logger = logging.getLogger("fastapi_taskflow.worker")
+
+_ROLES = frozenset({"execute", "maintain", "observe"})
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def worker(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODULE:APP]",
+            help="The app, or its file; without it, the one that `fastapi` would find.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing of single tasks.")] = False,
+) -> None:
+    """Run the app's durable tasks in this process, without HTTP.
+
+    It shares the store with the app's servers and other workers: takes what waits, and
+    recovers what dead processes left. SIGTERM or Ctrl+C lets running tasks end first; a
+    second signal ends them at once.
+    """
+    name, app = load_app(target)
+    found = managers_of(app, name)
+    _log_to_stderr()
+    for task_manager in found:
+        runtime = task_manager.runtime
+        runtime.settings = replace(runtime.settings, roles=_ROLES)
+        if not quiet:
+            runtime.observe(_Narrator())
+    asyncio.run(_serve(name, app, found))
+    logger.info("Worker stopped")
+
+
+async def _serve(name: str, app: FastAPI, found: Sequence[TaskManager]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    # Below the managers' own handlers, which the lifespan puts in front: those drain.
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    former = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        async with app.router.lifespan_context(app):
+            for task_manager in found:
+                _introduce(name, task_manager)
+            await stop.wait()
+            logger.info("Stopping: running tasks may end; a second signal ends them now")
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _introduce(name: str, task_manager: TaskManager) -> None:
+    engine = task_manager.runtime.engine()
+    functions = sorted(task_manager.registry.names())
+    logger.info("Worker %s of %s is ready", engine.instance_id, name)
+    logger.info("Functions: %s", ", ".join(functions) or "none")
+    queues = [f"{queue.name} (paused)" if queue.paused else queue.name for queue in engine.queues]
+    logger.info("Queues: %s", ", ".join(sorted(queues)))
+    if not functions:
+        logger.warning(
+            "No function is registered, so nothing will run here. Import the modules with "
+            "@task_manager.task() where the app is made."
+        )
+
+
+class _Narrator(TaskObserver):
+    """Tells of each task in the log."""
+
+    async def on_lifecycle(self, event: LifecycleEvent) -> None:
+        if event.status in TERMINAL:
+            # Why it failed is in the engine's own line, with the traceback.
+            told = f" after {took(event.duration)}" if event.duration is not None else ""
+            level = logging.INFO if event.status is TaskStatus.SUCCESS else logging.WARNING
+            self._tell(level, event, told)
+        elif event.status is TaskStatus.RUNNING:
+            self._tell(logging.INFO, event, f" (retry {event.attempt})" if event.attempt else "")
+
+    async def on_log(self, event: LogEvent) -> None:
+        message = clean(event.message).replace("\n", " ")
+        logger.info("Task %s %s: %s", event.task_id, event.func_name, message)
+
+    def _tell(self, level: int, event: LifecycleEvent, more: str) -> None:
+        word = event.status.value
+        logger.log(level, "Task %s %s: %s%s", event.task_id, event.func_name, word, more)
+
+
+def _log_to_stderr() -> None:
+    """Unless the app has set up logging of its own."""
+    if logging.getLogger().handlers or logging.getLogger("fastapi_taskflow").handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("fastapi_taskflow").setLevel(logging.INFO)

@@ -1,0 +1,48 @@
+import pytest
+
+
+@pytest.fixture
+def stored(place):
+    return place.enqueue("fail", "text", queue="mail")
+
+
+def test_queues_are_listed_with_their_numbers(place, stored):
+    ended = place.run("queues", "list", "--json")
+
+    assert ended.code == 0
+    assert [(queue["name"], queue["pending"]) for queue in ended.json] == [
+        ("default", 0),
+        ("mail", 1),
+    ]
+    assert ended.json[1]["set"] == []
+
+
+def test_a_paused_queue_holds_its_tasks_until_it_is_resumed(place, stored):
+    paused = place.run("queues", "pause", "mail")
+    other = place.enqueue("add", 1, 2)
+    place.worker()
+    place.wait_for_state(other, "success")
+
+    assert paused.out == "Queue mail is paused\n"
+    assert place.record(stored).status.value == "pending"
+
+    assert place.run("queues", "resume", "mail", "--json").json["paused"] is False
+    place.wait_for_state(stored, "failed")
+
+
+def test_limits_are_stored_and_taken_away(place, stored):
+    place.run("queues", "set", "mail", "--concurrency", "3", "--max-size", "9")
+    ended = place.run("queues", "set", "mail", "--max-size", "none", "--json")
+
+    assert (ended.json["concurrency"], ended.json["max_size"]) == (3, None)
+    assert ended.json["set"] == ["concurrency", "max_size"]
+    table = place.run("queues", "list").out.splitlines()
+    assert table[0].split()[-2:] == ["CONCURRENCY", "MAX-SIZE"]
+    assert table[2].split()[-2:] == ["3", "none"]
+
+
+def test_a_queue_that_nobody_knows_is_refused_with_a_hint(place, stored):
+    ended = place.run("queues", "pause", "mial")
+
+    assert ended.code == 1
+    assert "Did you mean 'mail'?" in ended.err
