@@ -175,6 +175,14 @@ class _Findings:
         self._left -= 1
         if self._left < 0 or depth >= _DEEPEST:
             return
+        # First, because nearly all are: asking whether it is a model takes a microsecond.
+        if type(value) in _ATOMS:
+            if secret:
+                self._take(value)
+        else:
+            self._enter(value, depth, secret=secret)
+
+    def _enter(self, value: Any, depth: int, *, secret: bool) -> None:
         if isinstance(value, SecretStr | SecretBytes):
             self._take(value.get_secret_value())
         elif isinstance(value, dict):
