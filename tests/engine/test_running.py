@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from fastapi_taskflow import (
     Cancel,
     Retry,
     Snooze,
+    TaskArgumentError,
     TaskManager,
     TaskStatus,
     get_task_context,
@@ -290,3 +292,29 @@ async def test_stored_arguments_that_cannot_be_read_fail_the_task(
         await tasks.resume("default")
         assert await ended(tasks, hostile.task_id) is TaskStatus.FAILED
         assert await ended(tasks, task_id) is TaskStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tags": {"a": 1}},
+        {"tags": ["a"]},
+        {"tags": {"half \ud800": "b"}},
+        {"idempotency_key": ""},
+        {"idempotency_key": "k" * 256},
+        {"idempotency_key": 7},
+        {"idempotency_key": "half \ud800"},
+    ],
+)
+async def test_labels_that_cannot_be_stored_are_refused_at_the_door(
+    manager: Make, options: dict[str, Any]
+) -> None:
+    tasks = manager()
+
+    @tasks.task()
+    async def work() -> None:
+        pass
+
+    async with tasks:
+        with pytest.raises(TaskArgumentError):
+            await tasks.enqueue(work, **options)

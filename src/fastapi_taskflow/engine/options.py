@@ -37,6 +37,8 @@ def checked_key(key: str | None) -> str | None:
     """
     if key is not None and (not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT):
         raise TaskArgumentError(f"idempotency_key takes 1 to {_KEY_LIMIT} characters, got {key!r}.")
+    if key is not None:
+        _check_text(key)
     return key
 
 
@@ -55,4 +57,16 @@ def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
             raise TaskArgumentError(
                 f"tags take text to text, got {name!r}: {value!r}. Convert it with str()."
             )
+        _check_text(name)
+        _check_text(value)
     return dict(tags)
+
+
+def _check_text(text: str) -> None:
+    """Half a surrogate pair is text to Python and to no store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise TaskArgumentError(
+            f"{text!r} is not valid Unicode text and cannot be stored."
+        ) from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fastapi_taskflow.backends.base import MirrorAnswer, Snapshot
+from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.models import TaskStatus
 
@@ -53,13 +54,17 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
     if logs:
         row.add_logs(logs)
     if status is _PENDING or status is _RUNNING:
-        table.become(row, status)
-        table.assign(row, instance)
-        waits = status is _PENDING and start_time is None
-        if waits and not row.waiting:
-            table.wait(row)
-        elif row.waiting and not waits:
-            table.stop_waiting(row)
+        _live_on(table, row, status, instance)
     else:
         table.end(row, status, now)
     return _TAKEN_AND_ASKED if row.cancel_asked else _TAKEN
+
+
+def _live_on(table: Table, row: Row, status: TaskStatus, instance: str) -> None:
+    table.become(row, status)
+    table.assign(row, instance)
+    waits = status is _PENDING and row.start_time is None
+    if waits and not row.waiting:
+        table.wait(row)
+    elif row.waiting and not waits:
+        table.stop_waiting(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,25 +28,8 @@ class Filtering(Conformance):
     async def test_each_filter_alone_and_all_together(
         self, backend: Backend, clock: ManualClock
     ) -> None:
-        base = task(
-            func_name="mail",
-            queue="q",
-            tags={"user": "7"},
-            source="api",
-            created_at=clock.now() + timedelta(seconds=5),
-        )
-        wanted: dict[str, NewTask] = {
-            "same": base,
-            "func": base._replace(task_id=fresh_id(), func_name="mailing"),
-            "queue": base._replace(task_id=fresh_id(), queue="q2"),
-            "key": base._replace(task_id=fresh_id(), tags={"users": "7"}),
-            "value": base._replace(task_id=fresh_id(), tags={"user": "77", "x": "7"}),
-            "source": base._replace(task_id=fresh_id(), source="cron"),
-            "early": base._replace(task_id=fresh_id(), created_at=clock.now()),
-            "late": base._replace(
-                task_id=fresh_id(), created_at=clock.now() + timedelta(seconds=10)
-            ),
-        }
+        wanted = _one_apart_in_each(clock)
+        base = wanted["same"]
         await accept(backend, *wanted.values())
 
         async def left_out(query: Query) -> set[str]:
@@ -131,3 +115,25 @@ class Filtering(Conformance):
         assert await matches(backend, Query(tag=("k", "100%"))) == [exact.task_id]
         assert await matches(backend, Query(tag=('q"', "'"))) == [exact.task_id]
         assert await matches(backend, Query(tag=("k", ""))) == []
+
+
+def _one_apart_in_each(clock: ManualClock) -> dict[str, NewTask]:
+    """A task, and for each filter one that differs from it in that alone."""
+    base = task(
+        func_name="mail",
+        queue="q",
+        tags={"user": "7"},
+        source="api",
+        created_at=clock.now() + timedelta(seconds=5),
+    )
+    others: dict[str, dict[str, Any]] = {
+        "func": {"func_name": "mailing"},
+        "queue": {"queue": "q2"},
+        "key": {"tags": {"users": "7"}},
+        "value": {"tags": {"user": "77", "x": "7"}},
+        "source": {"source": "cron"},
+        "early": {"created_at": clock.now()},
+        "late": {"created_at": clock.now() + timedelta(seconds=10)},
+    }
+    apart = {name: base._replace(task_id=fresh_id(), **new) for name, new in others.items()}
+    return {"same": base, **apart}
