@@ -58,6 +58,7 @@ def test_the_walk_finds_every_route():
     assert {path for _, path in ROUTES} == {
         "/tasks",
         "/tasks/audit",
+        "/tasks/history",
         "/tasks/metrics",
         "/tasks/nothing",
         "/tasks/nothing/cancel",

@@ -28,6 +28,15 @@ def test_what_has_ended_is_deleted_and_what_lives_stays(desk):
     assert desk.client.get("/tasks/metrics").json()["success"] == 1
 
 
+def test_what_has_only_just_ended_is_written_first_and_then_deleted(desk):
+    desk.ended(desk.succeed)
+
+    response = desk.client.delete("/tasks/history", params=EVERYTHING)
+
+    assert response.json() == {"deleted": 1, "store": 1, "backend": 1}
+    assert desk.client.get("/tasks").json() == []
+
+
 def test_what_ended_later_is_kept(desk):
     task_id = desk.ended(desk.succeed).task_id
 
