@@ -214,14 +214,28 @@ def test_a_sub_app_without_handlers_answers_503_and_429(make_manager: Make) -> N
     assert unavailable.headers["retry-after"] == "2"
 
 
-def test_the_apps_own_handler_answers_instead(shop: Shop, watched: WatchedStore) -> None:
+@pytest.mark.parametrize("first", ["handler", "install"])
+def test_the_apps_own_handler_answers_instead(make_manager: Make, first: str) -> None:
+    watched = WatchedStore()
     watched.refuse = StoreFull("no space")
+    tasks = make_manager(watched)
+    app = FastAPI()
 
-    @shop.app.exception_handler(StoreUnavailable)
     async def handle(request: Request, error: StoreUnavailable) -> PlainTextResponse:
         return PlainTextResponse("come back", 599)
 
-    with TestClient(shop.app) as client:
+    @tasks.task(persist=True)
+    async def durable() -> None: ...
+
+    @app.post("/")
+    async def endpoint(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(durable)
+
+    if first == "install":
+        tasks.install(app)
+    app.exception_handler(StoreUnavailable)(handle)
+    tasks.install(app)
+    with TestClient(app) as client:
         answer = client.post("/")
 
     assert (answer.status_code, answer.text) == (599, "come back")

@@ -62,6 +62,24 @@ def test_routes_may_be_added_while_the_app_runs(tasks: TaskManager) -> None:
         assert client.get("/router/late/leaf").json() == MANAGED
 
 
+def test_apps_may_be_mounted_and_routes_replaced_while_the_app_runs(tasks: TaskManager) -> None:
+    app, late = FastAPI(), FastAPI()
+    router = APIRouter()
+    router.get("/old")(kind)
+    late.get("/leaf")(kind)
+    app.include_router(router)
+    tasks.install(app)
+
+    with TestClient(app) as client:
+        assert client.get("/old").json() == MANAGED
+
+        router.routes.pop()
+        router.get("/new")(kind)
+        assert client.get("/new").json() == MANAGED
+        app.mount("/late", late)
+        assert client.get("/late/leaf").json() == MANAGED
+
+
 def test_one_router_may_be_included_twice(tasks: TaskManager) -> None:
     app = FastAPI()
     router = APIRouter()
@@ -76,8 +94,8 @@ def test_one_router_may_be_included_twice(tasks: TaskManager) -> None:
 
 
 def test_mounted_apps_are_managed_too(tasks: TaskManager) -> None:
-    app, sub, deep, wrapped = FastAPI(), FastAPI(), FastAPI(), FastAPI()
-    for each in (sub, deep, wrapped):
+    app, sub, deep, wrapped, hosted, inner = (FastAPI() for _ in range(6))
+    for each in (sub, deep, wrapped, hosted, inner):
         each.get("/leaf")(kind)
     router, mounted_router = APIRouter(), APIRouter()
     mounted_router.get("/leaf")(kind)
@@ -89,8 +107,8 @@ def test_mounted_apps_are_managed_too(tasks: TaskManager) -> None:
         Mount("/wrapped", app=wrapped, middleware=[Middleware(GZipMiddleware)])
     )
     app.router.routes.append(Mount("/routes", routes=mounted_router.routes))
-    app.router.routes.append(Host("api.example.org", app=deep))
-    app.mount("/starlette", Starlette(routes=[Mount("/inner", app=deep)]))
+    app.router.routes.append(Host("api.example.org", app=hosted))
+    app.mount("/starlette", Starlette(routes=[Mount("/inner", app=inner)]))
     app.mount("/foreign", Starlette(routes=[Route("/", lambda _: PlainTextResponse("-"))]))
     tasks.install(app)
 
@@ -185,13 +203,17 @@ def test_the_manager_can_be_overridden_like_any_dependency(make_manager: Make) -
     assert ran == ["faked"]
 
 
+class Unheard:
+    """Nothing that could come out of a request."""
+
+
 def test_a_broken_override_breaks_no_other_route(tasks: TaskManager) -> None:
     app = FastAPI()
     tasks.install(app)
 
     def plain() -> None: ...
 
-    def broken(query: object) -> None: ...
+    def broken(what: Unheard) -> None: ...
 
     @app.get("/uses-it")
     def endpoint(word: Annotated[None, Depends(plain)]) -> None: ...
