@@ -59,6 +59,8 @@ def test_the_walk_finds_every_route():
         "/tasks",
         "/tasks/audit",
         "/tasks/history",
+        "/tasks/functions",
+        "/tasks/instances",
         "/tasks/metrics",
         "/tasks/nothing",
         "/tasks/nothing/cancel",

@@ -20,6 +20,8 @@ def test_the_routes_are_all_there_and_the_pages_are_not():
         "DELETE /tasks/history",
         "GET /tasks",
         "GET /tasks/audit",
+        "GET /tasks/functions",
+        "GET /tasks/instances",
         "GET /tasks/metrics",
         "GET /tasks/queues",
         "PATCH /tasks/queues/{name}",

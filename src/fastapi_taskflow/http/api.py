@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
 from fastapi_taskflow.http.access import actor
+from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
+from fastapi_taskflow.http.fleet import FleetApi
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import (
     AuditInfo,
     MetricsInfo,
-    ProblemInfo,
     PurgeInfo,
     QueueChanges,
     QueueInfo,
@@ -29,16 +30,6 @@ from fastapi_taskflow.operations import Operations
 
 __all__ = ["TaskApi"]
 
-_WORDS = {
-    400: "The task's state does not allow it, or the body cannot be read",
-    403: "Not for this client",
-    404: "There is no such task or queue",
-    409: "Retried already, function not registered, arguments not stored, or key held",
-    413: "The body is too large",
-    429: "The queue is full",
-    503: "The store does not answer, or no engine runs",
-}
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
 _PAGED = {
     "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
 }
@@ -52,15 +43,6 @@ _COUNTED = {
 
 TaskId = Annotated[str, Path(max_length=64)]
 QueueName = Annotated[Text, Path()]
-
-
-def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    told: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 403, 503):
-        told[status] = {"model": ProblemInfo, "description": _WORDS[status]}
-        if status in (429, 503):
-            told[status]["headers"] = _RETRY_AFTER
-    return told
 
 
 class TaskApi:
@@ -80,19 +62,14 @@ class TaskApi:
         """All routes; literal paths stand before the one with a task's id."""
         router = APIRouter(route_class=AdminRoute)
 
-        def add(method: str, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
-            documented = _documented(*more.pop("answers", ()))
-            documented.update(more.pop("more_answers", {}))
-            router.add_api_route(
-                path, endpoint, methods=[method], responses=documented, tags=["tasks"], **more
-            )
-
+        add = partial(add_route, router)
         add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
         add("GET", "/metrics", self.get_metrics)
         add("GET", "/queues", self.list_queues)
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
+        router.include_router(FleetApi(self._operations).router())
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, more_answers=part)

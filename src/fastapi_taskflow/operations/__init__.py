@@ -1,8 +1,19 @@
 """What people do with tasks and queues: look, cancel, retry, tune. Each act is audited."""
 
+from fastapi_taskflow.operations.fleet import Instance
+from fastapi_taskflow.operations.functions import Function
 from fastapi_taskflow.operations.metrics import FunctionMetrics, Metrics
 from fastapi_taskflow.operations.operations import Operations
 from fastapi_taskflow.operations.purging import PurgedHistory
 from fastapi_taskflow.operations.reading import Count, Inspection
 
-__all__ = ["Count", "FunctionMetrics", "Inspection", "Metrics", "Operations", "PurgedHistory"]
+__all__ = [
+    "Count",
+    "Function",
+    "FunctionMetrics",
+    "Inspection",
+    "Instance",
+    "Metrics",
+    "Operations",
+    "PurgedHistory",
+]

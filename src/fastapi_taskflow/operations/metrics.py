@@ -10,7 +10,7 @@ from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.states import TERMINAL
 
-__all__ = ["FunctionMetrics", "Metrics", "metrics"]
+__all__ = ["FunctionMetrics", "Metrics", "metrics", "without_tasks"]
 
 # Final states of tasks whose function ran to its own end.
 _RAN = (TaskStatus.SUCCESS, TaskStatus.FAILED)
@@ -69,6 +69,11 @@ async def metrics(engine: Engine) -> Metrics:
         avg_duration_seconds=all_functions.average,
         functions=tuple(by_function[name].of(name) for name in sorted(by_function)),
     )
+
+
+def without_tasks(func_name: str) -> FunctionMetrics:
+    """The numbers of a function that never had a task."""
+    return _Sums().of(func_name)
 
 
 class _Sums:

@@ -22,7 +22,7 @@ from fastapi_taskflow.errors import (
 )
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
-from fastapi_taskflow.operations import metrics, purging, reading
+from fastapi_taskflow.operations import fleet, functions, metrics, purging, reading
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import RETRYABLE, TERMINAL
 
@@ -93,6 +93,14 @@ class Operations:
         engine = self._engine
         await reading.catch_up(engine)
         return reading.queue_stats(engine, await engine.backend.tally())
+
+    async def functions(self) -> list[functions.Function]:
+        """Every function that is known anywhere, by name."""
+        return await functions.functions(self._engine)
+
+    async def instances(self) -> list[fleet.Instance]:
+        """All instances on the store, the oldest first."""
+        return await fleet.instances(self._engine)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None

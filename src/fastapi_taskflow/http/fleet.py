@@ -1,0 +1,130 @@
+"""Routes about instances: which there are, and which functions they know."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from fastapi_taskflow.http.documenting import add_route
+from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.http.schemas import FunctionInfo, Moment, encodable
+from fastapi_taskflow.operations import Function, Instance, Operations
+from fastapi_taskflow.registry import Registered
+
+__all__ = ["FleetApi", "FunctionDetail", "InstanceDetail"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class InstanceDetail(_Model):
+    """A process that works on the store. One that died stays until another has recovered it."""
+
+    instance_id: str
+    host: str
+    pid: int
+    started_at: Moment
+    roles: list[str]
+    functions: int = Field(description="How many registered functions it has")
+    lag: float = Field(description="Seconds by which its event loop answered late")
+    heartbeats: int = Field(description="Since its start; one that does not grow is in trouble")
+    this: bool = Field(description="It is the one that answers")
+
+    @classmethod
+    def of(cls, instance: Instance) -> Self:
+        info = instance.peer.info
+        return cls(
+            instance_id=info.instance_id,
+            host=encodable(info.host),
+            pid=info.pid,
+            started_at=info.started_at.isoformat(),
+            roles=sorted(info.roles),
+            functions=len(info.functions),
+            lag=instance.peer.lag,
+            heartbeats=instance.peer.counter,
+            this=instance.this,
+        )
+
+
+class FunctionSettings(_Model):
+    """How a function's tasks run. Spans are in seconds."""
+
+    executor: str
+    queue: str | None = Field(description="Null: the default queue")
+    priority: int | None
+    eager: bool
+    persist: bool
+    requeue_on_interrupt: bool
+    retries: int
+    delay: float
+    backoff: float
+    max_delay: float | None
+    jitter: float
+    timeout: float | None
+
+    @classmethod
+    def of(cls, registered: Registered) -> Self:
+        config = registered.config
+        return cls(
+            executor=registered.executor,
+            queue=config.queue,
+            priority=config.priority,
+            eager=config.eager,
+            persist=config.persist,
+            requeue_on_interrupt=config.requeue_on_interrupt,
+            retries=config.retries,
+            delay=config.delay,
+            backoff=config.backoff,
+            max_delay=config.max_delay,
+            jitter=config.jitter,
+            timeout=config.timeout,
+        )
+
+
+class FunctionDetail(FunctionInfo):
+    """One function: its settings, the totals of its tasks, and who can run them."""
+
+    settings: FunctionSettings | None = Field(
+        description="As this process has it; null where it is not registered here"
+    )
+    instances: list[str] = Field(description="Ids of the instances that can run it")
+    stranded: bool = Field(description="Tasks of it wait, and no instance can run them")
+
+    @classmethod
+    def of(cls, function: Function) -> Self:
+        numbers = {**asdict(function.numbers), "func_name": encodable(function.name)}
+        registered = function.registered
+        return cls(
+            **numbers,
+            settings=None if registered is None else FunctionSettings.of(registered),
+            instances=list(function.instances),
+            stranded=function.stranded,
+        )
+
+
+class FleetApi:
+    """The routes about instances and what they can do."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def router(self) -> APIRouter:
+        """All of them; no path here is one segment with a parameter."""
+        router = APIRouter(route_class=AdminRoute)
+        add = partial(add_route, router)
+        add("GET", "/functions", self.list_functions)
+        add("GET", "/instances", self.list_instances)
+        return router
+
+    async def list_functions(self) -> list[FunctionDetail]:
+        """Every function that this process, another instance or the store knows, by name."""
+        return [FunctionDetail.of(one) for one in await self._operations.functions()]
+
+    async def list_instances(self) -> list[InstanceDetail]:
+        """Every instance on the store, the oldest first."""
+        return [InstanceDetail.of(one) for one in await self._operations.instances()]

@@ -1,0 +1,68 @@
+"""What each function is, how its tasks went, and who can run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.operations.metrics import FunctionMetrics, metrics, without_tasks
+from fastapi_taskflow.registry import Registered
+
+__all__ = ["Function", "functions"]
+
+# Of a function's waiting tasks so many are looked at, newest first.
+_SAMPLE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function, by the name that its tasks have.
+
+    Attributes:
+        registered: Its settings here; None where this process does not have it.
+        numbers: Of its tasks on all instances.
+        instances: Ids of those that can run it, sorted.
+        stranded: Tasks of it wait in the store, and nobody can run them.
+    """
+
+    name: str
+    registered: Registered | None
+    numbers: FunctionMetrics
+    instances: tuple[str, ...]
+    stranded: bool
+
+
+async def functions(engine: Engine) -> list[Function]:
+    """Every function that this process, another instance or the store knows, by name."""
+    numbers = {one.func_name: one for one in (await metrics(engine)).functions}
+    signals = await engine.backend.signals(engine.instance_id)
+    known = set(engine.registry.names()) | numbers.keys()
+    able: dict[str, list[str]] = {}
+    for peer in signals.peers:
+        known |= peer.info.functions
+        if "execute" in peer.info.roles:
+            for name in peer.info.functions:
+                able.setdefault(name, []).append(peer.info.instance_id)
+    found = []
+    for name in sorted(known):
+        its = numbers.get(name) or without_tasks(name)
+        runners = tuple(sorted(able.get(name, ())))
+        found.append(
+            Function(
+                name=name,
+                registered=engine.registry.by_name(name),
+                numbers=its,
+                instances=runners,
+                stranded=its.pending > 0 and not runners and await _waits(engine, name),
+            )
+        )
+    return found
+
+
+async def _waits(engine: Engine, name: str) -> bool:
+    """A task of it is free to be claimed. Others wait in the process that will run them."""
+    query = Query(statuses=frozenset({TaskStatus.PENDING}), func_name=name)
+    page = await engine.backend.search(query, limit=_SAMPLE)
+    return any(task.persist and task.owner is None for task in page.tasks)
