@@ -30,12 +30,13 @@ class Server:
     def __init__(self, source: str, folder: Path, *options: str) -> None:
         (folder / "served.py").write_text(source)
         self._log: IO[str] = (folder / "server.log").open("w+")
+        path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "served:app", "--port", "0", *options],
             cwd=folder,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"},
         )
         self.port = int(self._await(r"running on http://[\d.]+:(\d+)"))
 
