@@ -116,8 +116,9 @@ class Engine:
         Raises:
             StoreUnavailable, ConfigurationError: the store cannot be used.
         """
+        # Not in the `try`: what was never opened here may be somebody else's to close.
+        await self.backend.open(self.fleet.hint)
         try:
-            await self.backend.open(self.fleet.hint)
             grade = self.backend.grade
             logger.info("Task store open, durability grade %s: %s", grade.name, grade.value)
             await self.feed.start()
@@ -127,6 +128,7 @@ class Engine:
                 self.dispatcher.start()
             self.housekeeping.start()
         except BaseException:
+            self.fleet.abort()
             await self.feed.stop()
             await self._supervisor.stop()
             await self.backend.close()

@@ -63,6 +63,12 @@ class Fleet:
         await self._listen()
         self._supervisor.loop("watch", self._round)
 
+    def abort(self) -> None:
+        """The start has failed: this instance must not beat on, nor come to life again."""
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.stop()
+
     async def stop(self) -> None:
         """Say goodbye; the store must not hold anything for this instance any more."""
         if self._presence is not None:
@@ -125,7 +131,7 @@ class Fleet:
             await self._recovery.look(signals.peers)
 
     def _beaten(self, instance: str, alive: bool | None) -> None:
-        if instance != self.instance_id or self._engine.draining:
+        if instance != self.instance_id or self._presence is None or self._engine.draining:
             return
         self._recovery.beaten(stored=bool(alive))
         if alive is False:

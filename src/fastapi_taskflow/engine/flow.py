@@ -71,6 +71,9 @@ class Flow:
             task.record.duplicate_of = duplicate_of
             self.dropped(task)
             return
+        if task.held or task.record.status is not TaskStatus.PENDING:
+            # The answer came late, and the task has been claimed from the store since.
+            return
         if engine.feed.active:
             engine.feed.lifecycle(task)
         if fence:
@@ -152,6 +155,8 @@ class Flow:
         task.requeue = stored.requeue
         task.cancel_asked = stored.cancel_asked
         task.durable = task.stored = task.held = True
+        # If a response's chain was to run it, that has been overtaken.
+        task.launch_on_commit = True
         task.attempt = None
         task.record.status = TaskStatus.PENDING
         task.lane = claim.lease.task_id in engine.lanes

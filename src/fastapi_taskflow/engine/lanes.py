@@ -51,9 +51,9 @@ class Lanes:
 
         Cancelling the wait cancels nothing.
         """
-        task.launch_on_commit = True
-        if not task.held or task.attempt is not None:
+        if task.launch_on_commit or not task.held:
             return
+        task.launch_on_commit = True
         engine = self._engine
         paused = engine.queues.get(task.record.queue).paused
         if paused or engine.draining or not engine.executes:

@@ -182,8 +182,10 @@ class TaskStore:
     def settle(self, task: LiveTask) -> None:
         """The task is not live here any more: it ended, or another instance may have it."""
         task_id = task.record.task_id
-        if self._live.pop(task_id, None) is None:
+        # Another claim of it may live here by now, or it was settled for a dead instance.
+        if self._live.get(task_id) is not task:
             return
+        del self._live[task_id]
         self._recent[task_id] = task
         while len(self._recent) > self._keep:
             _, old = self._recent.popitem(last=False)

@@ -152,6 +152,11 @@ class Settling:
                 task.record.task_id,
                 task.record.func_name,
             )
+        if task.fence != outcome.lease.fence:
+            # The answer was lost once, and the task has been claimed anew since: what is
+            # true of the older claim must not end the newer one.
+            self._engine.flow.on_progress()
+        elif settled is None or settled.late:
             self._engine.flow.lost(task)
         else:
             self._apply(task, outcome, settled.status)
