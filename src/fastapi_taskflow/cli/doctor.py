@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.cli.fleetcheck import examine_fleet
 from fastapi_taskflow.cli.output import plain, plural, show, write_json
@@ -71,25 +68,13 @@ def _examine(backend: SqliteBackend) -> Iterator[Finding]:
         with look:
             yield Finding("store", Level.OK, f"{look.path} answers")
             yield schema_finding()
-            with _progress():
+            # SQLite does not say how far it has come.
+            with bar("Reading the whole file"):
                 content = list(examine_content(look))
             yield from content
             yield from examine_fleet(look)
     except (StoreUnavailable, ConfigurationError) as exc:
         yield Finding("store", Level.PROBLEM, str(exc), "See what the message says.")
-
-
-@contextmanager
-def _progress() -> Iterator[None]:
-    """A bar on standard error, only on a terminal, and gone when it is done."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        # SQLite does not say how far it has come.
-        progress.add_task("Reading the whole file", total=None)
-        yield
 
 
 def _show(findings: list[Finding], counts: dict[Level, int]) -> None:

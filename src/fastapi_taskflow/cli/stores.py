@@ -16,7 +16,7 @@ from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.operations import Operations
 
-__all__ = ["JsonOption", "PrefixOption", "StoreOption", "acting", "actor", "backend_of"]
+__all__ = ["JsonOption", "PrefixOption", "StoreOption", "acting", "actor", "backend_of", "opened"]
 
 StoreOption = Annotated[
     str,
@@ -61,8 +61,8 @@ def backend_of(store: str, prefix: str) -> SqliteBackend:
 
 
 @asynccontextmanager
-async def acting(store: str, prefix: str) -> AsyncIterator[Operations]:
-    """Operations on a store that exists, as an instance that takes part in nothing.
+async def opened(store: str, prefix: str) -> AsyncIterator[TaskManager]:
+    """A manager of a store that exists, as an instance that takes part in nothing.
 
     Raises:
         StoreUnavailable, ConfigurationError: it is not there, or cannot be used.
@@ -73,6 +73,13 @@ async def acting(store: str, prefix: str) -> AsyncIterator[Operations]:
         names = {tally.queue for tally in look.tally()} | set(look.signals().queues)
     queues = {name: QueueConfig() for name in names}
     async with TaskManager(snapshot_backend=backend, queues=queues, roles=()) as task_manager:
+        yield task_manager
+
+
+@asynccontextmanager
+async def acting(store: str, prefix: str) -> AsyncIterator[Operations]:
+    """Operations on a store that exists; raises as `opened`."""
+    async with opened(store, prefix) as task_manager:
         yield task_manager.operations
 
 

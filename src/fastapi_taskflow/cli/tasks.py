@@ -1,4 +1,4 @@
-"""``tasks``: list, show, cancel, retry."""
+"""``tasks``: list, show, cancel, retry; see `purging` for purge."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from fastapi_taskflow.cli import listing, retrying
 from fastapi_taskflow.cli.output import plain, show, write_json
+from fastapi_taskflow.cli.purging import purge
 from fastapi_taskflow.cli.stores import (
     JsonOption,
     PrefixOption,
@@ -27,7 +28,8 @@ from fastapi_taskflow.models import TaskStatus
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at tasks, cancel and retry them.", no_args_is_help=True)
+app = typer.Typer(help="Look at tasks, cancel, retry and purge them.", no_args_is_help=True)
+app.command("purge")(purge)
 
 _COUNT_LIMIT = 10_000
 
