@@ -9,7 +9,7 @@ from fastapi_taskflow.ids import new_id
 from tests.support.waiting import wait_until
 
 
-def enlist(desk, *functions, roles=("execute",)) -> str:
+def enlist(desk, *functions, roles=("execute",)):
     """Another instance on the same store that says that it has these functions."""
     other = InstanceInfo(
         instance_id=new_id(),
@@ -38,12 +38,12 @@ def test_the_instance_that_answers_says_what_it_is(desk):
 
 
 def test_its_heartbeats_grow(desk):
-    def beats() -> int:
+    def beats():
         return desk.client.get("/tasks/instances").json()[0]["heartbeats"]
 
     before = beats()
 
-    async def grown() -> bool:
+    async def grown():
         signals = await desk.store.signals("")
         return signals.peers[0].counter > before
 
@@ -72,17 +72,17 @@ def function(desk, name):
     return found.get(name)
 
 
-def waits_for(desk, name, **more) -> None:
+def waits_for(desk, name, **more):
     """A task in the store that is nobody's yet."""
     task = NewTask(new_id(), name, None, "default", datetime.now(UTC), **more)
     desk.call(desk.store.insert, [[task]])
 
 
 def test_a_registered_function_shows_its_settings_before_it_had_a_task(desk):
-    @desk.manager.task(
-        persist=True, retries=3, delay=1.5, backoff=2.0, timeout=60.0, queue="mail", priority=4
-    )
     def send() -> None: ...
+
+    settings = {"retries": 3, "delay": 1.5, "backoff": 2.0, "timeout": 60.0, "priority": 4}
+    desk.manager.task(persist=True, queue="mail", **settings)(send)
 
     shown = function(desk, "send")
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
 from fastapi_taskflow.http.access import actor
+from fastapi_taskflow.http.bulk import BulkApi
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
 from fastapi_taskflow.http.fleet import FleetApi
@@ -61,7 +62,6 @@ class TaskApi:
     def router(self) -> APIRouter:
         """All routes; literal paths stand before the one with a task's id."""
         router = APIRouter(route_class=AdminRoute)
-
         add = partial(add_route, router)
         add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
         add("GET", "/metrics", self.get_metrics)
@@ -69,6 +69,7 @@ class TaskApi:
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
+        router.include_router(BulkApi(self._operations).router())
         router.include_router(FleetApi(self._operations).router())
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}

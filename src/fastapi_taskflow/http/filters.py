@@ -17,6 +17,7 @@ from fastapi_taskflow.models import TaskStatus
 
 __all__ = [
     "AuditFilters",
+    "FailedFilters",
     "HistorySpan",
     "PageFilters",
     "TaskFilters",
@@ -96,6 +97,16 @@ class HistorySpan(BaseModel):
     def span(self) -> timedelta:
         """The same as a span."""
         return self.value * _SPANS[self.unit]
+
+
+class FailedFilters(BaseModel):
+    """Which failed tasks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Moment | None = Field(None, description="Added at or after")
+    func_name: Text | None = None
+    cursor: Text | None = Field(None, description="From an earlier answer, with equal filters")
 
 
 class TaskFilters(_Page):

@@ -28,15 +28,15 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-# The largest body that any route takes is a queue's two limits.
-_BODY_LIMIT_BYTES = 16_384
-
 
 class AdminRoute(APIRoute):
     """Answers HEAD as GET, reads small bodies only, and turns our errors into answers.
 
     Access is not decided here but by the router's dependencies.
     """
+
+    # The largest body here is a queue's two limits.
+    body_limit_bytes = 16_384
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _with_headers(send)
@@ -49,7 +49,7 @@ class AdminRoute(APIRoute):
             return
         if scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, _without_body(send)
-        await super().handle(scope, _bounded(receive), send)
+        await super().handle(scope, _bounded(receive, self.body_limit_bytes), send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
@@ -89,15 +89,15 @@ def _without_body(send: Send) -> Send:
     return sender
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, limit_bytes: int) -> Receive:
     read = 0
 
     async def receiver() -> MutableMapping[str, Any]:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > _BODY_LIMIT_BYTES:
-            raise HTTPException(413, f"A body may have at most {_BODY_LIMIT_BYTES} bytes here")
+        if read > limit_bytes:
+            raise HTTPException(413, f"A body may have at most {limit_bytes} bytes here")
         return message
 
     return receiver

@@ -6,8 +6,11 @@ from fastapi_taskflow.operations.metrics import FunctionMetrics, Metrics
 from fastapi_taskflow.operations.operations import Operations
 from fastapi_taskflow.operations.purging import PurgedHistory
 from fastapi_taskflow.operations.reading import Count, Inspection
+from fastapi_taskflow.operations.retrying import BULK_LIMIT, BulkRetry
 
 __all__ = [
+    "BULK_LIMIT",
+    "BulkRetry",
     "Count",
     "Function",
     "FunctionMetrics",

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import contextvars
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.assembly import check_limit
-from fastapi_taskflow.backends.base import CancelResult, Grade, Query, StoredTask
-from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.backends.base import CancelResult, Grade, Query
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.errors import (
-    AlreadyRetried,
-    QueueNotFound,
-    TaskNotFound,
-    TaskStateError,
-    UnknownTaskFunction,
-)
+from fastapi_taskflow.errors import QueueNotFound, TaskNotFound, TaskStateError
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
-from fastapi_taskflow.operations import fleet, functions, metrics, purging, reading
+from fastapi_taskflow.operations import fleet, functions, metrics, purging, reading, retrying
 from fastapi_taskflow.runtime import Runtime
-from fastapi_taskflow.states import RETRYABLE, TERMINAL
+from fastapi_taskflow.states import TERMINAL
 
 __all__ = ["Cancelled", "Operations"]
 
@@ -152,53 +143,40 @@ class Operations:
             AlreadyRetried: it was retried before.
             UnknownTaskFunction: its function is not registered in this process.
         """
-        engine = self._engine
-        await reading.catch_up(engine)
-        (stored,) = await engine.backend.get([task_id])
-        if stored is None:
-            raise TaskNotFound(f"Task {task_id} not found")
-        record = stored.record
-        # Checked by the store too, in the transaction; here for the sake of the order of
-        # errors: a task in the wrong state need not have a function.
-        if record.retried_as is not None:
-            raise AlreadyRetried(task_id, record.retried_as)
-        if record.status not in RETRYABLE:
-            raise TaskStateError(
-                f"Task {task_id} is {record.status.value}; only tasks that ended without success "
-                "can be retried."
-            )
-        new = await self._enqueue_again(engine, stored)
+        new = await retrying.retry(self._runtime, task_id)
         await self._note("retry", task_id, actor, {"new_task_id": new})
         return new
 
-    async def _enqueue_again(self, engine: Engine, stored: StoredTask) -> str:
-        record = stored.record
-        registered = engine.registry.by_name(record.func_name)
-        if registered is None:
-            raise UnknownTaskFunction(
-                f"Function {record.func_name!r} is not registered in this process"
-            )
-        call = TaskCall(registered.func, *reading.arguments(engine, stored))
-        options = Options(
-            record.idempotency_key,
-            record.tags,
-            record.priority,
-            record.queue,
-            source=record.source,
-            retry_of=record.task_id,
-            replace_original=self._runtime.settings.retry_replaces_original,
-            alias=False,
+    async def retry_many(
+        self, task_ids: Sequence[str], *, actor: str = _ANONYMOUS
+    ) -> retrying.BulkRetry:
+        """Retry tasks by id; what cannot be is skipped. See `retrying.retry_many`."""
+        done = await retrying.retry_many(self._runtime, task_ids)
+        await self._note_retries("bulk-retry", actor, done, {})
+        return done
+
+    async def retry_failed(
+        self,
+        *,
+        since: datetime | None = None,
+        func_name: str | None = None,
+        cursor: str | None = None,
+        actor: str = _ANONYMOUS,
+    ) -> retrying.BulkRetry:
+        """Retry what failed, newest first; see `retrying.retry_failed`."""
+        done = await retrying.retry_failed(
+            self._runtime, since=since, func_name=func_name, cursor=cursor
         )
-        task = self._runtime.prepare(registered, call, options)
-        if task.payload is None:
-            # Not durable: kept all the same, so that the retry can be shown and retried too.
-            task.payload = stored.payload
-        task.context = contextvars.copy_context()
-        task.launch_on_commit = True
-        await engine.commit([task])
-        if options.replace_original and (original := engine.store.find(record.task_id)):
-            engine.store.drop(original)
-        return task.record.task_id
+        chosen = {"since": None if since is None else since.isoformat(), "func_name": func_name}
+        await self._note_retries("retry-failed", actor, done, chosen)
+        return done
+
+    async def _note_retries(
+        self, target: str, actor: str, done: retrying.BulkRetry, detail: dict[str, Any]
+    ) -> None:
+        if done.retried:
+            counts = {"dispatched": len(done.retried), "skipped": done.skipped}
+            await self._note("bulk_retry", target, actor, {**counts, **detail})
 
     async def purge_history(
         self, older_than: timedelta, *, actor: str = _ANONYMOUS

@@ -1,0 +1,200 @@
+"""Running tasks that ended without success once more: one, many by id, or those that failed.
+
+Each retry of many is stored wholly or not at all, and apart from the others; retries that
+wait for the store at the same time share its transactions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import Query, StoredTask
+from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.errors import (
+    AlreadyRetried,
+    QueueFullError,
+    StoreUnavailable,
+    TaskflowError,
+    TaskNotFound,
+    TaskStateError,
+    UnknownTaskFunction,
+)
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.operations import reading
+from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.states import RETRYABLE
+
+__all__ = ["BULK_LIMIT", "BulkRetry", "Refusal", "retry", "retry_failed", "retry_many"]
+
+BULK_LIMIT = 1_000
+"""Tasks that one call retries at most."""
+
+# Read, checked and stored together; between two of these other requests have their turn.
+_BATCH = 100
+# Failed tasks that one call looks at; most of them may have been retried before.
+_LOOKED_AT = 10_000
+
+
+class Refusal(NamedTuple):
+    """A task that was not retried, and why."""
+
+    task_id: str
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class BulkRetry:
+    """What became of the tasks of one call.
+
+    Attributes:
+        retried: Ids of an original and of its retry.
+        skipped: How many were not retried.
+        refusals: The first `BULK_LIMIT` of them.
+        cursor: Where another call goes on; None where nothing is left.
+    """
+
+    retried: list[tuple[str, str]] = field(default_factory=list)
+    skipped: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    cursor: str | None = None
+    # By queue, what its refusal said. One leaves a REJECTED record behind, so there is none
+    # after the first.
+    full: dict[str, str] = field(default_factory=dict)
+
+    def skip(self, task_id: str, reason: str) -> None:
+        """Count a task that was not retried."""
+        self.skipped += 1
+        if len(self.refusals) < BULK_LIMIT:
+            self.refusals.append(Refusal(task_id, reason))
+
+
+async def retry(runtime: Runtime, task_id: str) -> str:
+    """Run one task once more, as a new task; its id. See `Operations.retry`."""
+    engine = runtime.engine()
+    await reading.catch_up(engine)
+    (stored,) = await engine.backend.get([task_id])
+    if stored is None:
+        raise TaskNotFound(f"Task {task_id} not found")
+    return await _again(runtime, stored)
+
+
+async def retry_many(runtime: Runtime, task_ids: Sequence[str]) -> BulkRetry:
+    """Run tasks once more, in order; an id that is given twice counts once.
+
+    Raises:
+        StoreUnavailable: the store stopped to answer before anything was retried.
+    """
+    engine = runtime.engine()
+    await reading.catch_up(engine)
+    done = BulkRetry()
+    chosen = list(dict.fromkeys(task_ids))
+    for begin in range(0, len(chosen), _BATCH):
+        batch = chosen[begin : begin + _BATCH]
+        found = []
+        for task_id, stored in zip(batch, await engine.backend.get(batch), strict=True):
+            if stored is None:
+                done.skip(task_id, "Task not found")
+            else:
+                found.append(stored)
+        await _retry_batch(runtime, found, done)
+    return done
+
+
+async def retry_failed(
+    runtime: Runtime,
+    *,
+    since: datetime | None = None,
+    func_name: str | None = None,
+    cursor: str | None = None,
+) -> BulkRetry:
+    """Run FAILED tasks once more, newest first, up to `BULK_LIMIT` of them.
+
+    Args:
+        since: Only those that were added at or after this instant.
+        cursor: `BulkRetry.cursor` of an earlier call with the same filters.
+
+    Raises:
+        StoreUnavailable: the store stopped to answer before anything was retried.
+        ValueError: the cursor is not one of this store's.
+    """
+    engine = runtime.engine()
+    await reading.catch_up(engine)
+    done = BulkRetry(cursor=cursor)
+    query = Query(statuses=frozenset({TaskStatus.FAILED}), func_name=func_name, since=since)
+    looked_at = 0
+    while len(done.retried) < BULK_LIMIT and looked_at < _LOOKED_AT:
+        limit = min(_BATCH, BULK_LIMIT - len(done.retried))
+        page = await engine.backend.search(query, limit=limit, cursor=done.cursor)
+        await _retry_batch(runtime, page.tasks, done)
+        looked_at += len(page.tasks)
+        done.cursor = page.cursor
+        if page.cursor is None:
+            break
+    return done
+
+
+async def _retry_batch(runtime: Runtime, batch: Sequence[StoredTask], done: BulkRetry) -> None:
+    async def attempt(stored: StoredTask) -> str | TaskflowError:
+        try:
+            return await _again(runtime, stored, done.full)
+        except TaskflowError as error:
+            if isinstance(error, QueueFullError):
+                done.full[stored.record.queue] = str(error)
+            return error
+
+    # Together, so that they share the store's transactions.
+    for stored, ended in zip(batch, await asyncio.gather(*map(attempt, batch)), strict=True):
+        task_id = stored.record.task_id
+        if isinstance(ended, str):
+            done.retried.append((task_id, ended))
+        elif isinstance(ended, StoreUnavailable) and not done.retried:
+            raise ended
+        else:
+            done.skip(task_id, str(ended))
+
+
+async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | None = None) -> str:
+    record, engine = stored.record, runtime.engine()
+    # Checked by the store too, in the transaction; here for the sake of the order of
+    # errors: a task in the wrong state need not have a function.
+    if record.retried_as is not None:
+        raise AlreadyRetried(record.task_id, record.retried_as)
+    if record.status not in RETRYABLE:
+        raise TaskStateError(
+            f"Task {record.task_id} is {record.status.value}; only tasks that ended without "
+            "success can be retried."
+        )
+    registered = engine.registry.by_name(record.func_name)
+    if registered is None:
+        raise UnknownTaskFunction(
+            f"Function {record.func_name!r} is not registered in this process"
+        )
+    call = TaskCall(registered.func, *reading.arguments(engine, stored))
+    options = Options(
+        record.idempotency_key,
+        record.tags,
+        record.priority,
+        record.queue,
+        source=record.source,
+        retry_of=record.task_id,
+        replace_original=runtime.settings.retry_replaces_original,
+        alias=False,
+    )
+    if full and record.queue in full:
+        raise TaskStateError(full[record.queue])
+    task = runtime.prepare(registered, call, options)
+    if task.payload is None:
+        # Not durable: kept all the same, so that the retry can be shown and retried too.
+        task.payload = stored.payload
+    task.context = contextvars.copy_context()
+    task.launch_on_commit = True
+    await engine.commit([task])
+    if options.replace_original and (original := engine.store.find(record.task_id)):
+        engine.store.drop(original)
+    return task.record.task_id
