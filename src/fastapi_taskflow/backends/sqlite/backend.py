@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -74,13 +75,13 @@ class SqliteBackend(Backend):
 
     def __init__(
         self,
-        db_path: str = "tasks.db",
+        db_path: str | os.PathLike[str] = "tasks.db",
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         clock: Clock = SYSTEM_CLOCK,
         table_prefix: str = "taskflow_",
     ) -> None:
-        path = str(db_path)
+        path = os.fspath(db_path)
         if path in ("", ":memory:") or path.startswith("file:"):
             raise ConfigurationError(
                 f"SqliteBackend takes the path of a file, got {path!r}. For tasks in memory use "
