@@ -9,6 +9,7 @@ import pytest
 from fastapi_taskflow import (
     ManagedBackgroundTasks,
     MemoryBackend,
+    QueueConfig,
     StoreUnavailable,
     TaskManager,
     TaskStatus,
@@ -39,6 +40,11 @@ class LateAnswers(Forwarding):
     def tell(self, step: str) -> None:
         self._told[step].set()
 
+    def again(self, step: str) -> None:
+        """Hold back the next answer of this step as well."""
+        self._told[step] = asyncio.Event()
+        self.done.discard(step)
+
     async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
         self.verbs.append(verb)
         steps = {verb} | {one.move.value for one in asked if isinstance(one, Outcome)}
@@ -55,7 +61,11 @@ class LateAnswers(Forwarding):
 def quick(backend: LateAnswers) -> TaskManager:
     # Rows that the store says are ours and we do not know are given back after two beats.
     return TaskManager(
-        snapshot_backend=backend, heartbeat_interval=0.05, instance_ttl=30.0, drain_timeout=5.0
+        snapshot_backend=backend,
+        heartbeat_interval=0.05,
+        instance_ttl=30.0,
+        drain_timeout=5.0,
+        queues={"side": QueueConfig()},
     )
 
 
@@ -143,3 +153,35 @@ async def test_a_failure_that_is_answered_late_leaves_the_next_attempt_alone() -
 async def ended(manager: TaskManager) -> bool:
     live = (TaskStatus.PENDING, TaskStatus.RUNNING)
     return all(record.status not in live for record in await manager.merged_list())
+
+
+async def test_a_pause_is_not_undone_by_what_was_read_before_it() -> None:
+    backend = LateAnswers("signals", lost=False)
+    manager = quick(backend)
+    ran: list[str] = []
+
+    @manager.task(persist=True)
+    async def work(name: str) -> None:
+        ran.append(name)
+
+    starting = asyncio.create_task(manager.startup())
+    await wait_until(lambda: "signals" in backend.done)
+    backend.tell("signals")
+    await starting
+    backend.again("signals")
+    await wait_until(lambda: "signals" in backend.done)
+    await manager.pause("default")
+    backend.tell("signals")
+    for _ in range(10):
+        # Until the answer is heard, and well before the next look.
+        await asyncio.sleep(0)
+    await manager.enqueue(work, "paused")
+    await manager.enqueue(work, "beside", queue="side")
+    await wait_until(lambda: ran)
+    looks = backend.verbs.count("signals") + 2
+    await wait_until(lambda: backend.verbs.count("signals") >= looks)
+
+    assert ran == ["beside"]
+    await manager.resume("default")
+    await wait_until(lambda: ran == ["beside", "paused"])
+    await manager.shutdown()

@@ -122,8 +122,11 @@ class Fleet:
             await self._wake.wait(rest)
 
     async def _listen(self) -> None:
+        queues = self._engine.queues
+        edition = queues.edition
         signals = await self._backend.signals(self.instance_id)
-        if self._engine.queues.apply(signals.queues):
+        # What was read beside an own change could undo it here; the next look is newer.
+        if edition is not None and edition == queues.edition and queues.apply(signals.queues):
             self._engine.dispatcher.hint()
         for task_id in signals.cancel:
             self._engine.interventions.cancel_signalled(task_id)

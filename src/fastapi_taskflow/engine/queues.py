@@ -10,6 +10,7 @@ import heapq
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi_taskflow.engine.live import LiveTask
@@ -116,6 +117,9 @@ class Queues:
         # Protects the `unstarted` counts, which any thread that adds a task changes.
         self._lock = threading.Lock()
         self._states = {name: QueueState(name, config) for name, config in configs.items()}
+        # Own changes of stored settings: under way, and done.
+        self._writes = 0
+        self._editions = 0
 
     def __iter__(self) -> Iterator[QueueState]:
         return iter(list(self._states.values()))
@@ -136,6 +140,24 @@ class Queues:
     def limits(self) -> dict[str, int]:
         """``max_size`` of the queues that have one."""
         return {q.name: q.max_size for q in self if q.max_size is not None}
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Write settings to the store inside, and take the answer over.
+
+        What others have read of the store before the end of it is old; see `edition`.
+        """
+        self._writes += 1
+        try:
+            yield
+        finally:
+            self._writes -= 1
+            self._editions += 1
+
+    @property
+    def edition(self) -> int | None:
+        """Differs after each own change of settings; None while one is under way."""
+        return None if self._writes else self._editions
 
     def apply(self, stored: Mapping[str, Mapping[str, Any]]) -> bool:
         """Take the stored settings of all queues; True if a queue may now run more."""

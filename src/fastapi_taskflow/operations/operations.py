@@ -14,6 +14,7 @@ from fastapi_taskflow.errors import QueueNotFound, TaskNotFound, TaskStateError
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
 from fastapi_taskflow.operations import fleet, functions, metrics, purging, reading, retrying
+from fastapi_taskflow.operations import health as wellbeing
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
 
@@ -92,6 +93,10 @@ class Operations:
     async def instances(self) -> list[fleet.Instance]:
         """All instances on the store, the oldest first."""
         return await fleet.instances(self._engine)
+
+    async def health(self) -> wellbeing.Health:
+        """Whether this instance can take and run tasks now; never `StoreUnavailable`."""
+        return await wellbeing.health(self._engine)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None
@@ -249,9 +254,9 @@ class Operations:
     ) -> QueueConfig:
         engine = self._engine
         self._check_queue(queue)
-        stored = await engine.backend.set_queue(queue, changes)
         state = engine.queues.get(queue)
-        state.override(stored)
+        with engine.queues.changing():
+            state.override(await engine.backend.set_queue(queue, changes))
         engine.dispatcher.pump()
         engine.dispatcher.hint(queue)
         await self._note(action, queue, actor, changes)
