@@ -61,6 +61,8 @@ def test_the_walk_finds_every_route():
         "/tasks/history",
         "/tasks/bulk-retry",
         "/tasks/functions",
+        "/tasks/health",
+        "/tasks/health/live",
         "/tasks/instances",
         "/tasks/metrics",
         "/tasks/nothing",

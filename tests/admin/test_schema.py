@@ -21,6 +21,8 @@ def test_the_routes_are_all_there_and_the_pages_are_not():
         "GET /tasks",
         "GET /tasks/audit",
         "GET /tasks/functions",
+        "GET /tasks/health",
+        "GET /tasks/health/live",
         "GET /tasks/instances",
         "GET /tasks/metrics",
         "GET /tasks/queues",

@@ -14,6 +14,7 @@ from fastapi_taskflow.http.bulk import BulkApi
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
 from fastapi_taskflow.http.fleet import FleetApi
+from fastapi_taskflow.http.health import HealthApi
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import (
@@ -69,8 +70,8 @@ class TaskApi:
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
-        router.include_router(BulkApi(self._operations).router())
-        router.include_router(FleetApi(self._operations).router())
+        for routes in (BulkApi, FleetApi, HealthApi):
+            router.include_router(routes(self._operations).router())
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, more_answers=part)

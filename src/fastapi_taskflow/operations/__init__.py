@@ -2,6 +2,7 @@
 
 from fastapi_taskflow.operations.fleet import Instance
 from fastapi_taskflow.operations.functions import Function
+from fastapi_taskflow.operations.health import Health
 from fastapi_taskflow.operations.metrics import FunctionMetrics, Metrics
 from fastapi_taskflow.operations.operations import Operations
 from fastapi_taskflow.operations.purging import PurgedHistory
@@ -14,6 +15,7 @@ __all__ = [
     "Count",
     "Function",
     "FunctionMetrics",
+    "Health",
     "Inspection",
     "Instance",
     "Metrics",

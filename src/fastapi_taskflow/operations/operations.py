@@ -13,8 +13,15 @@ from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound, TaskStateError
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
-from fastapi_taskflow.operations import fleet, functions, metrics, purging, reading, retrying
-from fastapi_taskflow.operations import health as wellbeing
+from fastapi_taskflow.operations import (
+    fleet,
+    functions,
+    health,
+    metrics,
+    purging,
+    reading,
+    retrying,
+)
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
 
@@ -94,9 +101,9 @@ class Operations:
         """All instances on the store, the oldest first."""
         return await fleet.instances(self._engine)
 
-    async def health(self) -> wellbeing.Health:
+    async def health(self) -> health.Health:
         """Whether this instance can take and run tasks now; never `StoreUnavailable`."""
-        return await wellbeing.health(self._engine)
+        return await health.health(self._engine)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None

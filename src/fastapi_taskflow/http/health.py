@@ -1,0 +1,130 @@
+"""Routes for probes: is this process alive, and is it ready.
+
+They are guarded like all others. A probe that comes over the network needs
+``dependencies=`` that let it through.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal, Self
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.errors import EngineNotRunning
+from fastapi_taskflow.http.documenting import RETRY_AFTER, add_route
+from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.operations import Health, Operations
+
+__all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
+
+_RETRY_SECONDS = 2
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LiveInfo(_Model):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class HealthInfo(_Model):
+    """Whether this instance is ready, and what it knows of itself.
+
+    Everything but `status`, `reasons`, `draining` and `store` is null where no engine runs.
+    """
+
+    status: Literal["ok", "unavailable"]
+    reasons: list[str] = Field(description="Why it is not ready")
+    grade: Literal["A", "B", "C"] | None = Field(description="Durability of accepted tasks")
+    grade_means: str | None
+    instance: str | None
+    draining: bool
+    store: Literal["ok", "unavailable"]
+    lag: float | None = Field(
+        description="Seconds by which the event loop answered late at the last heartbeat"
+    )
+    unsettled: int | None = Field(description="Ends of tasks that wait to be stored")
+    late: int | None = Field(description="Ends that came after the task was taken over; ignored")
+    events_dropped: int | None = Field(description="Observers were too slow for so many events")
+    states_dropped: int | None = Field(
+        description="States of persist=False tasks that were never stored"
+    )
+
+    @classmethod
+    def of(cls, health: Health) -> Self:
+        reasons = list(health.reasons)
+        return cls(
+            status="unavailable" if reasons else "ok",
+            reasons=reasons,
+            grade=_LETTERS[health.grade],
+            grade_means=health.grade.value,
+            instance=health.instance,
+            draining=health.draining,
+            store="ok" if health.store_answers else "unavailable",
+            lag=health.lag,
+            unsettled=health.unsettled,
+            late=health.late,
+            events_dropped=health.events_dropped,
+            states_dropped=health.states_dropped,
+        )
+
+    @classmethod
+    def without_engine(cls, reason: str) -> Self:
+        return cls(
+            status="unavailable",
+            reasons=[reason],
+            grade=None,
+            grade_means=None,
+            instance=None,
+            draining=False,
+            store="unavailable",
+            lag=None,
+            unsettled=None,
+            late=None,
+            events_dropped=None,
+            states_dropped=None,
+        )
+
+
+_LETTERS: dict[Grade, Literal["A", "B", "C"]] = {Grade.A: "A", Grade.B: "B", Grade.C: "C"}
+
+
+class HealthApi:
+    """The routes for probes."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def router(self) -> APIRouter:
+        """All of them."""
+        router = APIRouter(route_class=AdminRoute)
+        add = partial(add_route, router)
+        unready = {
+            "model": HealthInfo,
+            "description": "Send no tasks here now",
+            "headers": RETRY_AFTER,
+        }
+        add("GET", "/health", self.get_health, more_answers={503: unready})
+        add("GET", "/health/live", self.get_life)
+        return router
+
+    async def get_health(self, response: Response) -> HealthInfo:
+        """Readiness: 503 while this instance stops, or cannot reach its store."""
+        try:
+            told = HealthInfo.of(await self._operations.health())
+        except EngineNotRunning as error:
+            told = HealthInfo.without_engine(str(error))
+        if told.reasons:
+            response.status_code = 503
+            response.headers["Retry-After"] = str(_RETRY_SECONDS)
+        return told
+
+    async def get_life(self) -> LiveInfo:
+        """Liveness: the event loop answers. It asks no store, whose outage no restart mends."""
+        return LiveInfo()

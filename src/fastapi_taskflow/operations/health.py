@@ -1,0 +1,87 @@
+"""Whether this instance can take and run tasks now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from fastapi_taskflow.backends.base import Grade, Peer
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.errors import StoreUnavailable
+
+__all__ = ["Health", "health"]
+
+logger = logging.getLogger(__name__)
+
+# Probes give up after one to five seconds; they shall get an answer before that.
+_PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How this instance is.
+
+    Attributes:
+        instance: Its id.
+        grade: What an accepted durable task survives.
+        draining: It stops, and takes nothing on.
+        store_answers: Within two seconds.
+        lag: Seconds by which the event loop answered late; None where the store does not say.
+        unsettled: Ends of tasks that wait to be stored.
+        overfull: So many of them that nothing new is started.
+        late: Ends that came after another instance had taken the task over.
+        events_dropped: Events that observers were too slow for.
+        states_dropped: States of ``persist=False`` tasks that were never stored.
+    """
+
+    instance: str
+    grade: Grade
+    draining: bool
+    store_answers: bool
+    lag: float | None
+    unsettled: int
+    overfull: bool
+    late: int
+    events_dropped: int
+    states_dropped: int
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why no task should be sent here; empty: it is ready."""
+        found = []
+        if self.draining:
+            found.append("draining")
+        if not self.store_answers:
+            found.append("the store does not answer")
+        if self.overfull:
+            found.append("too many ends of tasks wait for the store")
+        return tuple(found)
+
+
+async def health(engine: Engine) -> Health:
+    """Ask the store, at most two seconds long, and look at this instance."""
+    peers = await _peers(engine)
+    own = [peer.lag for peer in peers or () if peer.info.instance_id == engine.instance_id]
+    return Health(
+        instance=engine.instance_id,
+        grade=engine.backend.grade,
+        draining=engine.draining,
+        store_answers=peers is not None,
+        lag=own[0] if own else None,
+        unsettled=engine.settling.unsettled,
+        overfull=engine.settling.full,
+        late=engine.settling.late,
+        events_dropped=engine.feed.dropped,
+        states_dropped=engine.mirror.dropped,
+    )
+
+
+async def _peers(engine: Engine) -> tuple[Peer, ...] | None:
+    """Who is enlisted; None if the store does not say so in time."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return (await engine.backend.signals(engine.instance_id)).peers
+    except (StoreUnavailable, TimeoutError) as error:
+        logger.warning("Not ready, the store does not answer: %r", error)
+        return None
