@@ -15,6 +15,7 @@ from fastapi_taskflow._version import __version__
 from fastapi_taskflow.cli.doctor import doctor
 from fastapi_taskflow.cli.output import plain
 from fastapi_taskflow.cli.queues import app as queues
+from fastapi_taskflow.cli.rotating import rotate
 from fastapi_taskflow.cli.tasks import app as tasks
 from fastapi_taskflow.cli.worker import worker
 from fastapi_taskflow.errors import TaskflowError
@@ -33,6 +34,7 @@ app.command("worker")(worker)
 app.add_typer(tasks, name="tasks")
 app.add_typer(queues, name="queues")
 app.command("doctor")(doctor)
+app.command("rotate-keys")(rotate)
 
 
 def _show_version(asked: bool) -> None:

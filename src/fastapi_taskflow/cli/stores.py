@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -16,18 +16,26 @@ from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.operations import Operations
 
-__all__ = ["JsonOption", "PrefixOption", "StoreOption", "acting", "actor", "backend_of", "opened"]
-
-StoreOption = Annotated[
-    str,
-    typer.Option(
-        "--store",
-        "-s",
-        envvar="TASKFLOW_STORE",
-        help="Address of the task store, such as sqlite:///tasks.db.",
-        metavar="URL",
-    ),
+__all__ = [
+    "JsonOption",
+    "OptionalStoreOption",
+    "PrefixOption",
+    "StoreOption",
+    "acting",
+    "actor",
+    "backend_of",
+    "opened",
 ]
+
+_STORE = typer.Option(
+    "--store",
+    "-s",
+    envvar="TASKFLOW_STORE",
+    help="Address of the task store, such as sqlite:///tasks.db.",
+    metavar="URL",
+)
+StoreOption = Annotated[str, _STORE]
+OptionalStoreOption = Annotated[str | None, _STORE]
 PrefixOption = Annotated[
     str,
     typer.Option(
@@ -61,8 +69,13 @@ def backend_of(store: str, prefix: str) -> SqliteBackend:
 
 
 @asynccontextmanager
-async def opened(store: str, prefix: str) -> AsyncIterator[TaskManager]:
+async def opened(
+    store: str, prefix: str, keys: Sequence[str] | None = None
+) -> AsyncIterator[TaskManager]:
     """A manager of a store that exists, as an instance that takes part in nothing.
+
+    Args:
+        keys: As ``encrypt_args_key``.
 
     Raises:
         StoreUnavailable, ConfigurationError: it is not there, or cannot be used.
@@ -72,7 +85,9 @@ async def opened(store: str, prefix: str) -> AsyncIterator[TaskManager]:
         # Of queues that are set up in the app's code, those are known that have a past.
         names = {tally.queue for tally in look.tally()} | set(look.signals().queues)
     queues = {name: QueueConfig() for name in names}
-    async with TaskManager(snapshot_backend=backend, queues=queues, roles=()) as task_manager:
+    async with TaskManager(
+        snapshot_backend=backend, queues=queues, roles=(), encrypt_args_key=keys
+    ) as task_manager:
         yield task_manager
 
 

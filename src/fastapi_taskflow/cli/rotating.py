@@ -1,0 +1,185 @@
+"""``rotate-keys``: everything in a store sealed anew under the newest key.
+
+Keys never come in the arguments of the command, which every user of the machine can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastapi_taskflow.cli.bars import bar
+from fastapi_taskflow.cli.discovery import load_app, managers_of
+from fastapi_taskflow.cli.output import plain, plural, show, write_json
+from fastapi_taskflow.cli.stores import JsonOption, OptionalStoreOption, PrefixOption, actor, opened
+from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
+
+__all__ = ["rotate"]
+
+_KEYS = "TASKFLOW_KEYS"
+# Where nobody sees a bar, a line with the cursor after the first batch and then so often.
+_TELL_SECONDS = 5.0
+
+
+def rotate(  # noqa: PLR0913  (options)
+    context: typer.Context,
+    *,
+    store: OptionalStoreOption = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--app", metavar="MODULE:APP", help="Take store and keys from this app."),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the keys, one to a line, the newest first."),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(help="Go on where a rotation to the same newest key was cut off."),
+    ] = None,
+    json: JsonOption = False,
+    table_prefix: PrefixOption = "taskflow_",
+) -> None:
+    """Seal everything in a store under the newest key; the others only open.
+
+    Keys come from the variable TASKFLOW_KEYS (separated by commas, the newest first), from
+    --key-file, or with --app from the app. The app may run meanwhile, if it has the newest
+    key too. It may be cut off at any point and begun again. Exit code 1 if something could
+    not be opened.
+    """
+    if target is None:
+        if not store:
+            raise typer.BadParameter("Give it, or TASKFLOW_STORE, or --app.", param_hint="--store")
+        manager = opened(store, table_prefix, _keys(key_file))
+    else:
+        # In the environment they may be there for the app itself.
+        source = context.get_parameter_source("store")
+        if key_file is not None or (source is not None and source.name == "COMMANDLINE"):
+            raise typer.BadParameter(
+                "The app has a store and keys of its own: leave out --store and --key-file.",
+                param_hint="--app",
+            )
+        manager = _of_app(target)
+    rotated = asyncio.run(_rotate(manager, cursor))
+    if json:
+        names = ("replaced", "overtaken", "unopened")
+        write_json({name: getattr(rotated, name) for name in names})
+    else:
+        _report(rotated)
+    if rotated.unopened:
+        raise typer.Exit(1)
+
+
+def _keys(path: Path | None) -> list[str]:
+    """The keys that were given, known to be usable.
+
+    Raises:
+        BadParameter: there is none, or one that cannot be a key. Says nothing of its text.
+    """
+    if path is not None:
+        hint = "--key-file"
+        try:
+            given = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+            raise typer.BadParameter(f"Cannot read {str(path)!r}: {why}.", param_hint=hint) from exc
+    else:
+        hint, given = _KEYS, os.environ.get(_KEYS, "").split(",")
+    keys = [key.strip() for key in given if key.strip()]
+    if not keys:
+        raise typer.BadParameter(
+            f"There is no key. Give them in {_KEYS}, separated by commas, the newest first; or "
+            "in a file with --key-file, one to a line; or name the app with --app.",
+            param_hint=hint,
+        )
+    try:
+        Keyring(keys)
+    except ConfigurationError as exc:
+        raise typer.BadParameter(str(exc), param_hint=hint) from exc
+    except ImportError as exc:
+        raise ConfigurationError(str(exc)) from exc
+    return keys
+
+
+@asynccontextmanager
+async def _of_app(target: str) -> AsyncIterator[TaskManager]:
+    name, app = load_app(target)
+    found = managers_of(app, name)
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{name} has {len(found)} TaskManagers with a store. Name one store with --store, "
+            f"and its keys with {_KEYS} or --key-file."
+        )
+    (task_manager,) = found
+    runtime = task_manager.runtime
+    # This process ends at once: it takes part in nothing.
+    runtime.settings = replace(runtime.settings, roles=frozenset())
+    async with task_manager:
+        yield task_manager
+
+
+async def _rotate(manager: AbstractAsyncContextManager[TaskManager], cursor: str | None) -> Rotated:
+    async with manager as task_manager:
+        with _progress() as progress:
+            try:
+                return await rotate_keys(
+                    task_manager.runtime, cursor=cursor, progress=progress, actor=actor()
+                )
+            except ConfigurationError:
+                raise
+            except ValueError as exc:
+                if cursor is None:
+                    raise
+                raise typer.BadParameter(str(exc), param_hint="--cursor") from exc
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Rotated], None]]:
+    """A bar; elsewhere a line now and then. Both tell the cursor if the work is cut off."""
+    last: Rotated | None = None
+    told_at = -_TELL_SECONDS
+
+    with bar("Sealing") as advance:
+
+        def progress(rotated: Rotated) -> None:
+            nonlocal last, told_at
+            last = rotated
+            advance(f"{plural(rotated.replaced, 'value')} sealed, at {rotated.cursor}")
+            if not sys.stderr.isatty() and time.monotonic() - told_at >= _TELL_SECONDS:
+                told_at = time.monotonic()
+                typer.echo(
+                    f"{plural(rotated.replaced, 'value')} sealed; {_place(rotated)}", err=True
+                )
+
+        try:
+            yield progress
+        except BaseException:
+            if last is not None:
+                typer.echo(f"Cut off. Begin again, or go on with {_place(last)}", err=True)
+            raise
+
+
+def _place(rotated: Rotated) -> str:
+    return f"--cursor {rotated.cursor}"
+
+
+def _report(rotated: Rotated) -> None:
+    show(plain(f"{plural(rotated.replaced, 'value')} sealed under the newest key", "green"))
+    if rotated.overtaken:
+        changed = plural(rotated.overtaken, "value")
+        show(plain(f"{changed} changed meanwhile: run it again to be sure", "yellow"))
+    if rotated.unopened:
+        closed = plural(rotated.unopened, "value")
+        show(plain(f"{closed} could not be opened: the key is missing here", "red"))
