@@ -202,7 +202,7 @@ class MetricsInfo(_Model):
 
 class AuditInfo(_Model):
     """One act of an operator. `task_id` is a queue's name where a queue was acted on, and
-    `history` where old records were deleted.
+    `history`, `bulk-retry` or `retry-failed` where many tasks were.
     """
 
     entry_id: str
