@@ -101,6 +101,10 @@ class Operations:
         """All instances on the store, the oldest first."""
         return await fleet.instances(self._engine)
 
+    async def health(self) -> health.Health:
+        """Whether this instance can take and run tasks now; never `StoreUnavailable`."""
+        return await health.health(self._engine)
+
     async def audit(
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
