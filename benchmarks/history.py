@@ -133,6 +133,7 @@ async def measure(effort: Effort, folder: Path) -> list[Figure]:
     await build(long, effort.tasks)
     figures = [await _start_up(group, effort, long, short)]
     async with _open(long) as ours, _open(short) as peer:
+        assert (await ours.manager.operations.metrics()).success == effort.tasks * 9 // 10
         steps: dict[str, Callable[[Shop], Awaitable[None]]] = {
             "add_task, stored and run": Shop.add_task,
             "  with an idempotency key": Shop.add_task_with_a_new_key,
