@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# Failures inside the shipped suites are shown like those of tests. Here, because it must
+# come before anything imports them.
+pytest.register_assert_rewrite("fastapi_taskflow.testing")
+
 # A busy machine is slow, not wrong.
 settings.register_profile("default", deadline=None)
 # In CI the same examples run every time: a red run means that the change is at fault.

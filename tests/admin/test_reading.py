@@ -186,7 +186,7 @@ def test_an_argument_that_cannot_be_written_out_says_why(memory_desk):
     assert len(long) < 5_000
 
 
-@pytest.mark.parametrize("task_id", ["nothing", "health", "%00", "é", "..%5C", "0" * 64])
+@pytest.mark.parametrize("task_id", ["nothing", "healthy", "%00", "é", "..%5C", "0" * 64])
 def test_an_unknown_task_is_not_found(desk, task_id):
     response = desk.client.get(f"/tasks/{task_id}")
 
