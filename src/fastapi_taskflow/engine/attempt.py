@@ -217,6 +217,9 @@ class Attempts:
         self._released(attempt.task)
         if not attempt.abandoned:
             self._finish(attempt, ended)
+        # The runner's context holds the attempt: without this each task is a cycle of
+        # objects that only the garbage collector can free.
+        attempt.runner = None
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         if attempt.timer is not None:
