@@ -18,9 +18,9 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trust import history
@@ -39,6 +39,9 @@ _QUIESCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 # So many kills must hit a server at work.
 _ENOUGH_KILLS = 10
+_SHORT_TTL = 1.5
+_BEATS_PER_TTL = 4
+_MOST_SHOWN = 50
 # What a drain may take beyond its own time (SEMANTICS).
 _EXIT_SECONDS = 2.0
 
@@ -58,6 +61,16 @@ class Options:
     drain_timeout: float = 1.0
     heartbeat: float = 5.0
     ttl: float = 20.0
+
+    def with_stops(self, share: float, ttl: float | None = None) -> Options:
+        """Stops among the kills: then, unless it is given, the time-to-live is short.
+
+        A pause beyond it should not take a minute each.
+        """
+        seconds = ttl or (_SHORT_TTL if share else self.ttl)
+        return replace(
+            self, stops=share, ttl=seconds, heartbeat=min(self.heartbeat, seconds / _BEATS_PER_TTL)
+        )
 
 
 @dataclass
@@ -83,6 +96,8 @@ class Chaos:
         self._place = place
         self._db = place / "tasks.db"
         self._random = random.Random(options.seed)
+        # Of its own, so that a seed has the same signals on every machine.
+        self._lots = random.Random(options.seed)
         self._deaths: list[Death] = []
         self._faults: list[str] = []
         self._instances: list[Instance] = []
@@ -142,7 +157,7 @@ class Chaos:
         while killed < self._options.kills:
             await asyncio.sleep(self._random.uniform(self._options.shortest, self._options.longest))
             instance = await self._victim()
-            luck = self._random.random()
+            luck = self._lots.random()
             if luck < self._options.terms:
                 await self._drain(instance)
             elif luck < self._options.terms + self._options.stops:
@@ -218,7 +233,7 @@ class Chaos:
             connection.close()
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     defaults = Options()
     parser = argparse.ArgumentParser(prog="python -m trust.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=defaults.kills)
@@ -228,41 +243,49 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
     parser.add_argument("--terms", type=float, default=0.0, help="share of SIGTERM")
     parser.add_argument("--stops", type=float, default=0.0, help="share of SIGSTOP and SIGCONT")
     parser.add_argument("--ttl", type=float, default=None, help="time-to-live of an instance, s")
-    parser.add_argument("--place", type=Path, default=None, help="an empty directory; is kept")
-    parser.add_argument("--pr", action="store_true", help="what a pull request waits for")
-    given = parser.parse_args(arguments)
-    seed = given.seed if given.seed is not None else int.from_bytes(os.urandom(3))
-    # Pauses beyond the time-to-live should not take a minute each.
-    ttl = given.ttl or (1.5 if given.stops else defaults.ttl)
-    options = Options(
-        kills=given.kills,
-        instances=given.instances,
-        rate=given.rate,
-        seed=seed,
-        terms=given.terms,
-        stops=given.stops,
-        ttl=ttl,
-        heartbeat=min(defaults.heartbeat, ttl / 4),
+    parser.add_argument("--place", type=Path, default=None, help="a new directory; is kept")
+    parser.add_argument(
+        "--pr", action="store_true", help="the kills, then some of them among other signals"
     )
-    return options, given.place
+    return parser.parse_args(arguments)
+
+
+def _runs(given: argparse.Namespace) -> Iterator[Options]:
+    seed = given.seed if given.seed is not None else int.from_bytes(os.urandom(3))
+    first = Options(
+        kills=given.kills, instances=given.instances, rate=given.rate, seed=seed, terms=given.terms
+    )
+    yield first.with_stops(given.stops, given.ttl)
+    if given.pr:
+        mixed = replace(first, kills=given.kills // 5, seed=seed + 1, terms=0.25)
+        yield mixed.with_stops(0.25, given.ttl)
+
+
+def _show(options: Options, place: Path) -> bool:
+    """Run and print; True if all is well."""
+    print(options)
+    outcome = asyncio.run(Chaos(options, place).run())
+    print(report(outcome.history, outcome.tally, outcome.seconds))
+    for violation in outcome.violations[:_MOST_SHOWN]:
+        print(f"VIOLATION {violation.rule}: {violation.subject}: {violation.text}")
+    for fault in outcome.faults:
+        print(f"FAULT {fault}")
+    print("PASS" if outcome.clean else f"FAIL: {len(outcome.violations)} violations, see {place}")
+    return outcome.clean
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print; the process's exit code."""
-    options, place = _parse(arguments)
-    kept = place or Path(tempfile.mkdtemp(prefix="trust-"))
-    kept.mkdir(parents=True, exist_ok=True)
-    print(f"seed {options.seed}")
-    outcome = asyncio.run(Chaos(options, kept).run())
-    print(report(outcome.history, outcome.tally, outcome.seconds))
-    for violation in outcome.violations[:50]:
-        print(f"VIOLATION {violation.rule}: {violation.subject}: {violation.text}")
-    for fault in outcome.faults:
-        print(f"FAULT {fault}")
-    print("PASS" if outcome.clean else f"FAIL: {len(outcome.violations)} violations, see {kept}")
-    if outcome.clean and place is None:
-        shutil.rmtree(kept)
-    return 0 if outcome.clean else 1
+    given = _parse(arguments)
+    place = given.place or Path(tempfile.mkdtemp(prefix="trust-"))
+    clean = True
+    for number, options in enumerate(_runs(given), 1):
+        run = place / str(number)
+        run.mkdir(parents=True)
+        clean = _show(options, run) and clean
+    if clean and given.place is None:
+        shutil.rmtree(place)
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":

@@ -139,16 +139,29 @@ def retry_counts_are_exact(accounts: Accounts) -> Iterator[Finding]:
 
 
 def never_early(accounts: Accounts) -> Iterator[Finding]:
-    """No retry starts before its due time, whoever runs it."""
-    for task, changes in accounts.changes.items():
+    """No retry starts before its delay is over and its due time has come, whoever runs it."""
+    for row in accounts.history.rows.values():
+        # A zombie's failure counts for nothing, and may come much later.
+        counted = {
+            change.old_fence
+            for change in accounts.changes.get(row.task, ())
+            if (change.failures or 0) > (change.old_failures or 0)
+        }
+        fails = accounts.said(row.task, "fail")
+        failed = {run.attempt: run.at for run in fails if run.fence in counted}
+        for run in accounts.said(row.task, "start"):
+            since = failed.get(run.attempt - 1)
+            delay = row.kind.delay * row.kind.backoff ** (run.attempt - 1)
+            if since is not None and run.at < since + delay - CLOCK_SECONDS:
+                yield row.task, f"tried again after {run.at - since:.3f} s instead of {delay:g} s"
         due: int | None = None
-        for change in changes:
+        for change in accounts.changes.get(row.task, ()):
             if change.state == PENDING and change.owner is None:
                 due = change.due_at
             if (change.old_state, change.state) == (PENDING, RUNNING) and due is not None:
                 early = due / _MICROS - change.at
                 if early > CLOCK_SECONDS:
-                    yield task, f"started {early:.3f} s early"
+                    yield row.task, f"started {early:.3f} s early"
 
 
 RULES: tuple[Rule, ...] = (

@@ -25,8 +25,6 @@ def test_a_frozen_instance_is_recovered_and_its_late_outcomes_change_nothing(sit
 
     site.wait_for_state(plain, INTERRUPTED)
     peer.wait_for("running held_requeueable")
-    peer.release()
-    site.wait_for_state(again, SUCCESS)
     settled = site.rows()
 
     frozen.release()
@@ -34,10 +32,13 @@ def test_a_frozen_instance_is_recovered_and_its_late_outcomes_change_nothing(sit
     lives = "SELECT count(*) FROM trust_lives WHERE pid = ?"
     eventually(lambda: site.ask(lives, frozen.pid) == [(2,)])
     eventually(lambda: site.row(plain).late == 1)
+    eventually(lambda: site.row(again).late == 1)
 
     assert site.lines("done", plain) != []
     rows = site.rows()
     assert {task: row._replace(late=0) for task, row in rows.items()} == settled
+    peer.release()
+    assert site.wait_for_state(again, SUCCESS)
     (after,) = site.post(frozen, "plain")
     assert site.wait_for_state(after, SUCCESS)
     assert {line["pid"] for line in site.lines("start", after)} <= {frozen.pid, peer.pid}

@@ -117,6 +117,8 @@ class Story:
         failures = self.history.rows[task].failures + 1
         due = int((self.now + 0.01) * 1e6)
         self.change(task, state=state, owner=None, failures=failures, due_at=due)
+        # The longest delay of a flaky task.
+        self.now += 0.2
 
     def kill(self) -> None:
         """A dies and B takes over what it holds; nothing is settled yet."""
@@ -295,6 +297,9 @@ def _() -> Iterator[History]:
 def _() -> Iterator[History]:
     late = int(2000.0 * 1e6)
     yield edited("changes", lambda one: one.task == TWICE and one.failures == 1, due_at=late)
+    history = told().history
+    failed = next(run.at for run in history.runs if (run.task, run.what) == (TWICE, "fail"))
+    yield edited("runs", lambda one: (one.task, one.attempt) == (TWICE, 1), at=failed + 0.04)
 
 
 @forges("changes_are_legal")
