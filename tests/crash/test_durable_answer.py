@@ -1,15 +1,13 @@
 """No answer goes out before its tasks are on disk."""
 
-import os
 import select
-import shutil
 import socket
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.support.tools import need
 from trust.fsync import measure, read
 from trust.history import PENDING
 from trust.site import Site
@@ -37,12 +35,7 @@ def test_not_a_byte_goes_out_before_the_commit(site: Site) -> None:
 
 
 def test_the_commit_is_synced_before_the_answer_and_shared_by_many(tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        reason = "needs strace (Debian and Ubuntu: apt-get install strace)"
-        # Where it counts, nobody would notice a skipped test.
-        if os.environ.get("CI") and sys.platform == "linux":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need("strace")
     alone = [f"a{number}" for number in range(REQUESTS)]
     together = [f"t{number}" for number in range(8 * AT_A_TIME)]
 

@@ -1,7 +1,6 @@
 """Group commit: what waits together is committed together, and fails apart."""
 
 import asyncio
-import shutil
 import sqlite3
 import struct
 import subprocess
@@ -20,6 +19,7 @@ from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, keyed, task
+from tests.support.tools import need
 
 _WAL_HEADER_BYTES = 32
 _FRAME_HEADER_BYTES = 24
@@ -204,11 +204,11 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="counts system calls with strace")
 @pytest.mark.parametrize(("synchronous", "grade"), [("FULL", "A"), ("NORMAL", "B")])
 def test_grade_a_means_a_sync_before_every_answer(
     path: str, synchronous: Literal["FULL", "NORMAL"], grade: str
 ):
+    need("strace")
     trace = path + ".trace"
 
     subprocess.run(

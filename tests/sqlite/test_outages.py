@@ -2,7 +2,6 @@
 # ruff: noqa: ASYNC240  (a test may block its own loop)
 
 import asyncio
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, put, task
 from tests.sqlite.conftest import Opener
+from tests.support.tools import need
 from tests.support.waiting import wait_until
 
 FULL_DISK = """
@@ -104,15 +104,9 @@ asyncio.run(main())
 """
 
 
-def can_mount() -> bool:
-    command = ["unshare", "-Urm", "true"]
-    return (
-        shutil.which("unshare") is not None and not subprocess.run(command, check=False).returncode
-    )
-
-
-@pytest.mark.skipif(not can_mount(), reason="mounts a small file system of its own")
 def test_a_disk_that_is_filled_up_still_takes_outcomes_and_heartbeats(tmp_path: Path):
+    need("unshare", "-Urm", "true")
+
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", MOUNT, "sh", str(tmp_path), sys.executable, FILLED_UP],
         capture_output=True,
