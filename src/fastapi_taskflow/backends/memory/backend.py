@@ -38,6 +38,7 @@ from fastapi_taskflow.backends.memory.audit import AuditTrail
 from fastapi_taskflow.backends.memory.contents import contents, rewrite
 from fastapi_taskflow.backends.memory.endings import cancel, finish
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
+from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
 from fastapi_taskflow.backends.memory.search import count, parse_cursor, search
 from fastapi_taskflow.backends.memory.table import Table
@@ -49,7 +50,7 @@ __all__ = ["MemoryBackend"]
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
 
-class MemoryBackend(Backend):
+class MemoryBackend(MemoryLogins, Backend):
     """Tasks in memory, gone with the process.
 
     Several instances of one process may share one object, also from different event
@@ -61,6 +62,7 @@ class MemoryBackend(Backend):
     """
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK, keep: int = 10_000) -> None:
+        super().__init__(clock)
         self._clock = clock
         # Held for one batch at most; makes a verb atomic across event loops and `beat`.
         self._lock = threading.Lock()
