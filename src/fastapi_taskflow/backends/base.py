@@ -34,6 +34,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+from fastapi_taskflow.backends.logins import Logins
 from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
 from fastapi_taskflow.states import Move
 
@@ -49,6 +50,7 @@ __all__ = [
     "ContentField",
     "Contents",
     "Grade",
+    "Grain",
     "Inserted",
     "InstanceInfo",
     "KeyConflict",
@@ -64,6 +66,8 @@ __all__ = [
     "QueueIsFull",
     "RetryRefused",
     "Rewrite",
+    "Rollup",
+    "RollupQuery",
     "Settled",
     "Signals",
     "Snapshot",
@@ -380,6 +384,63 @@ class Tally(NamedTuple):
     seconds: float
 
 
+class Grain(Enum):
+    """Over which spans of time ended tasks are summed up, and how long the sums are kept.
+
+    Spans begin at multiples of their length since the epoch, so days are those of UTC.
+
+    Attributes:
+        seconds: Length of a span; 0 for `EVER`, which is one span.
+        kept_days: How old a span's begin may become; None: any age.
+    """
+
+    MINUTE = (60, 2)
+    HOUR = (3_600, 90)
+    DAY = (86_400, 1_830)
+    EVER = (0, None)
+
+    def __init__(self, seconds: int, kept_days: int | None) -> None:
+        self.seconds = seconds
+        self.kept_days = kept_days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollupQuery:
+    """Which sums `Backend.rollups` gives.
+
+    Args:
+        since: Spans that begin at or after. `Grain.EVER` has no begin; leave it out there.
+        until: Spans that begin before.
+        func_name: Of this function only.
+        by_start: Apart for each span; else added up over all of them.
+        by_function: Apart for each function.
+    """
+
+    grain: Grain
+    since: datetime | None = None
+    until: datetime | None = None
+    func_name: str | None = None
+    by_start: bool = False
+    by_function: bool = False
+
+
+class Rollup(NamedTuple):
+    """Tasks that came to one final state, by the store's clock within one span of time.
+
+    ``start`` is the span's begin, None where the query does not part spans; ``func_name``
+    likewise. ``ended`` tasks took ``seconds`` in all (the ``elapsed`` of their last
+    attempts). ``durations`` says how many of them are in each bin of
+    `fastapi_taskflow.durations`. As with `Tally`, deleted records stay counted.
+    """
+
+    start: datetime | None
+    func_name: str | None
+    status: TaskStatus
+    ended: int
+    seconds: float
+    durations: Mapping[int, int]
+
+
 class Purged(NamedTuple):
     """What one call of `Backend.purge` deleted.
 
@@ -470,8 +531,8 @@ class Signals:
     peers: tuple[Peer, ...] = ()
 
 
-class Backend(ABC):
-    """Storage of tasks; see the module for the rules that hold for every verb.
+class Backend(Logins, ABC):
+    """Storage of tasks and of logins; see the module for the rules that hold for every verb.
 
     Construction does no I/O. All verbs but `beat` are called from the event loop that
     called `open`; `beat` blocks and is called from one thread of the engine's own.

@@ -27,6 +27,8 @@ from fastapi_taskflow.backends.base import (
     Purged,
     Query,
     Rewrite,
+    Rollup,
+    RollupQuery,
     Settled,
     Signals,
     Snapshot,
@@ -40,7 +42,7 @@ from fastapi_taskflow.backends.memory.endings import cancel, finish
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
-from fastapi_taskflow.backends.memory.search import count, parse_cursor, search
+from fastapi_taskflow.backends.memory.search import count, parse_cursor, search, shown
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock
 from fastapi_taskflow.models import AuditEntry, TaskStatus
@@ -175,13 +177,7 @@ class MemoryBackend(MemoryLogins, Backend):
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         with self._lock:
-            return [self._get(task_id) for task_id in task_ids]
-
-    def _get(self, task_id: str) -> StoredTask | None:
-        row = self._table.find(task_id)
-        if row is None:
-            return None
-        return row.stored(alias=None if row.task.task_id == task_id else task_id)
+            return [shown(self._table.find(task_id), task_id) for task_id in task_ids]
 
     async def attempts(self, task_id: str) -> list[Attempt]:
         with self._lock:
@@ -199,6 +195,15 @@ class MemoryBackend(MemoryLogins, Backend):
     async def tally(self) -> list[Tally]:
         with self._lock:
             return self._table.tallies.read()
+
+    async def rollups(self, query: RollupQuery) -> list[Rollup]:
+        with self._lock:
+            return self._table.tallies.rollups(query)
+
+    async def fold(self, *, limit: int) -> int:
+        with self._lock:
+            self._table.tallies.turn(self._clock.now())
+        return 0
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         with self._lock:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastapi_taskflow.backends.base import Page, Query
+from fastapi_taskflow.backends.base import Page, Query, StoredTask
 from fastapi_taskflow.backends.memory.rows import Row
 
-__all__ = ["count", "search"]
+__all__ = ["count", "parse_cursor", "search", "shown"]
 
 # Digits of an arrival number; more tasks than that never arrive.
 _LONGEST_CURSOR = 19
 # Error texts are searched in so many of the newest tasks only.
 _ERRORS_WITHIN = 10_000
+
+
+def shown(row: Row | None, task_id: str) -> StoredTask | None:
+    """A row under the id that was asked for, which may be an alias."""
+    if row is None:
+        return None
+    return row.stored(alias=None if row.task.task_id == task_id else task_id)
 
 
 def search(rows: dict[str, Row], query: Query, limit: int, cursor: str | None) -> Page:

@@ -130,6 +130,8 @@ class Table:
             self.agenda.discard(row)
         if row.waiting:
             self.stop_waiting(row)
+        if now is not self.tallies.now:
+            self.tallies.turn(now)
         row.family.leave(row.status)
         row.family.end(status, row.elapsed)
         row.status = status

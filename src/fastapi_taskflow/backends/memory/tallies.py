@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from fastapi_taskflow.backends.base import Tally
+from bisect import bisect
+from datetime import UTC, datetime
+
+from fastapi_taskflow.backends.base import Rollup, RollupQuery, Tally
+from fastapi_taskflow.backends.memory.rollups import STATE_BITS, STATES, Cells, Rollups
+from fastapi_taskflow.durations import BOUNDS
 from fastapi_taskflow.models import TaskStatus
 
 __all__ = ["Family", "Tallies"]
 
-_STATES = tuple(TaskStatus)
-_INDEX = {status: place for place, status in enumerate(_STATES)}
-_NONE = (0,) * len(_STATES)
+_INDEX = {status: place for place, status in enumerate(STATES)}
+_NONE = (0,) * len(STATES)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Family:
-    """The counters of one (queue, function); each list has a place per state."""
+    """The counters of one (queue, function); each list has a place per state.
 
-    __slots__ = ("ended", "func_name", "queue", "rows", "seconds")
+    ``recent`` has the ends, by place and bin as in `Cells`, since `settle` was last called.
+    ``ended`` and ``seconds`` have those before.
+    """
+
+    __slots__ = ("ended", "func_name", "queue", "recent", "recent_seconds", "rows", "seconds")
 
     def __init__(self, queue: str, func_name: str) -> None:
         self.queue = queue
         self.func_name = func_name
         self.rows = list(_NONE)
         self.ended = list(_NONE)
-        self.seconds = [0.0] * len(_STATES)
+        self.seconds = [0.0] * len(STATES)
+        self.recent: Cells = {}
+        self.recent_seconds = [0.0] * len(STATES)
 
     def enter(self, status: TaskStatus) -> None:
         """A task is in a live state now."""
@@ -33,12 +44,26 @@ class Family:
         self.rows[_INDEX[status]] -= 1
 
     def end(self, status: TaskStatus, seconds: float | None) -> None:
-        """A task came to a terminal state."""
-        place = _INDEX[status]
+        """A task came to a terminal state. Called for every task: the rest is `settle`'s."""
+        place = slot = _INDEX[status]
         self.rows[place] += 1
-        self.ended[place] += 1
         if seconds is not None:
-            self.seconds[place] += seconds
+            self.recent_seconds[place] += seconds
+            slot |= bisect(BOUNDS, seconds) << STATE_BITS
+        recent = self.recent
+        recent[slot] = recent.get(slot, 0) + 1
+
+    def settle(self) -> Cells:
+        """Count the recent ends among the others; what they were."""
+        cells, self.recent = self.recent, {}
+        for slot, number in cells.items():
+            self.ended[slot & ((1 << STATE_BITS) - 1)] += int(number)
+        for place, seconds in enumerate(self.recent_seconds):
+            if seconds:
+                self.seconds[place] += seconds
+                self.recent_seconds[place] = 0.0
+                cells[~place] = seconds
+        return cells
 
 
 class Tallies:
@@ -46,6 +71,11 @@ class Tallies:
 
     def __init__(self) -> None:
         self._families: dict[tuple[str, str], Family] = {}
+        self._rollups = Rollups()
+        # Invariant: what is recent in any family ended in the minute that began then.
+        self._minute = 0
+        # When tasks end now. Whoever ends one compares it first: a new object is a new time.
+        self.now = _EPOCH
 
     def family(self, queue: str, func_name: str) -> Family:
         found = self._families.get((queue, func_name))
@@ -53,8 +83,19 @@ class Tallies:
             found = self._families[queue, func_name] = Family(queue, func_name)
         return found
 
+    def turn(self, now: datetime) -> None:
+        """What ends from now on ends at this instant."""
+        self.now = now
+        second = int(now.timestamp())
+        minute = second - second % 60
+        if minute != self._minute:
+            self._settle()
+            self._minute = minute
+            self._rollups.drop(minute)
+
     def read(self) -> list[Tally]:
         """Every counter that is not zero."""
+        self._settle()
         return [
             Tally(
                 family.queue,
@@ -65,6 +106,16 @@ class Tallies:
                 family.seconds[place],
             )
             for family in self._families.values()
-            for place, status in enumerate(_STATES)
+            for place, status in enumerate(STATES)
             if family.rows[place] or family.ended[place]
         ]
+
+    def rollups(self, query: RollupQuery) -> list[Rollup]:
+        """See `Backend.rollups`."""
+        self._settle()
+        return self._rollups.read(query)
+
+    def _settle(self) -> None:
+        for family in self._families.values():
+            if family.recent:
+                self._rollups.add(self._minute, family.func_name, family.settle())
