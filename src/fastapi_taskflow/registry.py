@@ -13,7 +13,8 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
-from fastapi_taskflow.codec.typetable import TypeTable
+from fastapi_taskflow import codec
+from fastapi_taskflow.codec import TypeTable
 from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.taskconfig import NAME_LIMIT, checked_config, is_coroutine_callable
@@ -65,11 +66,13 @@ class TaskRegistry:
         Registering it again, as a module reload does, replaces it.
 
         Raises:
-            ConfigurationError: settings that cannot work, or a name that is taken.
+            ConfigurationError: settings that cannot work, a name that is taken, or a function
+                that has another name.
         """
         config = checked_config(func, config)
         name = config.name or func.__name__
         self._refuse_taken(name, func)
+        self._refuse_renamed(name, func)
         is_async = is_coroutine_callable(func)
         executor = config.executor or ("async" if is_async else "thread")
         entry = Registered(name, func, config, executor, is_async)
@@ -96,6 +99,16 @@ class TaskRegistry:
                 "replaces the older. If they are two, give one of them another name=",
                 name,
                 func.__module__,
+            )
+
+    def _refuse_renamed(self, name: str, func: Func) -> None:
+        known = self._by_func.get(func)
+        if known is not None and known.name != name:
+            raise ConfigurationError(
+                f"One function with two task names: {_place(func)} is {known.name!r} already, and "
+                f"is asked to be {name!r} too. add_task() is given the function, which could "
+                f"then mean either. Write another function that calls it, and register that as "
+                f"{name!r}."
             )
 
     def find(self, func: Func) -> Registered | None:
@@ -150,6 +163,17 @@ class TaskRegistry:
             ConfigurationError: not an Enum, dataclass or pydantic model.
         """
         return self.types.add(cls)
+
+    def encode(
+        self, entry: Registered, args: tuple[Any, ...], kwargs: dict[str, Any], *, max_bytes: int
+    ) -> bytes:
+        """A task's arguments as they are stored.
+
+        Raises:
+            TaskArgumentError: they cannot be; the message names the task and the argument.
+        """
+        callee = codec.Callee(entry.name, entry.func)
+        return codec.encode(args, kwargs, self.types, max_bytes=max_bytes, callee=callee)
 
     def adopt(self, func: Func) -> Registered:
         """An entry for any callable, so that it can run and be seen, once and not durable.

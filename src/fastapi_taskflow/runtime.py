@@ -195,11 +195,8 @@ class Runtime:
         known = self.store.find(record.task_id)
         if known is None or not known.stored or known.fingerprint is None:
             return None
-        payload = codec.encode(
-            call.args,
-            call.kwargs,
-            self.registry.types,
-            max_bytes=self.settings.max_payload_bytes,
+        payload = self.registry.encode(
+            registered, call.args, call.kwargs, max_bytes=self.settings.max_payload_bytes
         )
         if codec.fingerprint(registered.name, payload) != known.fingerprint:
             raise IdempotencyConflict(key, record.task_id)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel, SecretStr, field_validator
 
-from fastapi_taskflow.codec import MAX_DEPTH, TypeTable, decode, encode
+from fastapi_taskflow.codec import MAX_DEPTH, Callee, TypeTable, decode, encode
 from fastapi_taskflow.errors import TaskArgumentError
 from tests.rules.shapes import Frozen, Plain, table
 
@@ -29,6 +29,14 @@ class Point(NamedTuple):
 
 class Bag(dict[str, int]):
     pass
+
+
+class Opaque:
+    """A callable that tells nothing of its parameters."""
+
+    __signature__ = "nothing"
+
+    def __call__(self, value): ...
 
 
 def refusal(value, types=TYPES):
@@ -113,6 +121,40 @@ def test_the_message_leads_to_the_place(args, kwargs, place):
     assert str(caught.value).startswith(f"Cannot store {place}: found builtins.object,")
 
 
+@pytest.mark.parametrize(
+    ("args", "kwargs", "place"),
+    [
+        (([1, object()],), {}, "order[1]"),
+        ((1, Plain(1, parts=[object()])), {}, "price.parts[0]"),
+        ((1, 2, 3, [object()]), {}, "rest[1][0]"),
+        ((1,), {"price": {"net": object()}}, "price['net']"),
+        ((1,), {"note": object()}, "note"),
+        ((1,), {"not a name": object()}, "kwargs['not a name']"),
+    ],
+)
+def test_the_message_names_the_task_and_the_parameter(args, kwargs, place):
+    def buy(order, /, price, *rest, **more): ...
+
+    with pytest.raises(TaskArgumentError) as caught:
+        encode(args, kwargs, TYPES, callee=Callee("shop.buy", buy))
+
+    assert str(caught.value).startswith(f"Cannot store {place} of task 'shop.buy': found")
+
+
+def test_an_argument_too_many_is_named_by_its_position():
+    with pytest.raises(TaskArgumentError, match=r"Cannot store args\[1\] of task"):
+        encode((1, object()), {}, TYPES, callee=Callee("one", lambda one: one))
+    with pytest.raises(TaskArgumentError, match=r"Cannot store args\[0\] of task"):
+        encode((object(),), {}, TYPES, callee=Callee("opaque", Opaque()))
+
+
+def test_the_largest_argument_is_named_where_there_is_too_much():
+    def send(address, body): ...
+
+    with pytest.raises(TaskArgumentError, match=r"task 'send' take .* most of them in body,"):
+        encode(("a",), {"body": "b" * 300}, TYPES, max_bytes=200, callee=Callee("send", send))
+
+
 def test_the_message_does_not_show_values():
     class Secret:
         def __repr__(self):
@@ -159,7 +201,7 @@ def test_arguments_over_the_limit_are_refused_with_both_sizes():
     payload = encode(("x" * 100,), {}, TYPES)
 
     assert encode(("x" * 100,), {}, TYPES, max_bytes=len(payload)) == payload
-    with pytest.raises(TaskArgumentError, match=rf"{len(payload)} bytes.* {len(payload) - 1}\. "):
+    with pytest.raises(TaskArgumentError, match=rf"{len(payload)} bytes.* {len(payload) - 1}\."):
         encode(("x" * 100,), {}, TYPES, max_bytes=len(payload) - 1)
 
 
@@ -204,7 +246,7 @@ def test_an_error_while_a_value_is_read_is_a_refusal():
         def utcoffset(self, moment):
             raise RuntimeError("trap")
 
-    assert "Cannot store args: RuntimeError" in refusal(datetime(2026, 1, 1, tzinfo=Trap()))
+    assert "Cannot store args[0]: RuntimeError" in refusal(datetime(2026, 1, 1, tzinfo=Trap()))
 
 
 # Classes

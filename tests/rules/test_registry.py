@@ -109,6 +109,16 @@ def test_names_and_functions_follow_each_registration(registry):
     assert registry.functions("async") is registry.functions("async")
 
 
+def test_one_function_with_two_names_is_refused(registry):
+    registry.register(send, TaskConfig(name="by_mail", retries=3))
+
+    with pytest.raises(ConfigurationError, match=r"'by_mail' already.*register that as 'by_post'"):
+        registry.register(send, TaskConfig(name="by_post"))
+
+    assert registry.names() == {"by_mail"}
+    assert registry.get_config(send).retries == 3
+
+
 def test_two_functions_with_one_name_are_refused(registry):
     registry.register(send, TaskConfig())
 

@@ -11,8 +11,9 @@ refused if that does not give an equal one.
 """
 
 from fastapi_taskflow.codec.encoder import encode
+from fastapi_taskflow.codec.places import Callee
 from fastapi_taskflow.codec.reader import decode, fingerprint
 from fastapi_taskflow.codec.typetable import TypeTable
 from fastapi_taskflow.codec.writer import MAX_DEPTH
 
-__all__ = ["MAX_DEPTH", "TypeTable", "decode", "encode", "fingerprint"]
+__all__ = ["MAX_DEPTH", "Callee", "TypeTable", "decode", "encode", "fingerprint"]

@@ -239,6 +239,8 @@ def _scalar(write: Callable[[Any], Any]) -> Callable[[Writer, Any, int], Any]:
             return write(value)
         except ValueError as exc:
             raise Refusal(str(exc)) from exc
+        except Exception as exc:  # from code of the value's own, such as its time zone's
+            raise Refusal(f"{type(exc).__name__} while reading it: {exc}") from exc
 
     return written
 

@@ -188,11 +188,8 @@ class Intake:
         durable: bool,
     ) -> bytes | None:
         try:
-            return codec.encode(
-                args,
-                kwargs,
-                self._engine.registry.types,
-                max_bytes=self._settings.max_payload_bytes,
+            return self._engine.registry.encode(
+                registered, args, kwargs, max_bytes=self._settings.max_payload_bytes
             )
         except TaskArgumentError:
             if durable:
