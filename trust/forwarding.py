@@ -31,6 +31,8 @@ from fastapi_taskflow.backends.base import (
     StoredTask,
     Tally,
 )
+from fastapi_taskflow.backends.buckets import Bucket
+from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.models import AuditEntry
 
 __all__ = ["Forwarding"]
@@ -155,6 +157,35 @@ class Forwarding(Backend):
 
     async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
         return await self.around("rewrite", changes, lambda: self.inner.rewrite(changes))
+
+    async def open_session(
+        self, token_hash: str, user: str, role: str, *, life: float, idle: float
+    ) -> LoginSession:
+        return await self.around(
+            "open_session",
+            (token_hash,),
+            lambda: self.inner.open_session(token_hash, user, role, life=life, idle=idle),
+        )
+
+    async def find_session(self, token_hash: str, *, idle: float) -> LoginSession | None:
+        return await self.around(
+            "find_session", (), lambda: self.inner.find_session(token_hash, idle=idle)
+        )
+
+    async def close_sessions(
+        self, *, token_hash: str | None = None, user: str | None = None
+    ) -> int:
+        return await self.around(
+            "close_sessions",
+            (token_hash or user,),
+            lambda: self.inner.close_sessions(token_hash=token_hash, user=user),
+        )
+
+    async def take_tokens(self, buckets: Sequence[Bucket]) -> float:
+        return await self.around("take_tokens", buckets, lambda: self.inner.take_tokens(buckets))
+
+    async def forget_buckets(self, names: Sequence[str]) -> None:
+        await self.around("forget_buckets", names, lambda: self.inner.forget_buckets(names))
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         await self.around("append_audit", entries, lambda: self.inner.append_audit(entries))

@@ -1,8 +1,6 @@
-"""Purging a file: found by an index, room used again, older files brought up to date."""
+"""Purging a file: found by an index, room used again."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -74,20 +72,3 @@ async def test_no_row_of_a_purged_task_is_left_in_any_table(open_backend, path):
         }
     connection.close()
     assert left == dict.fromkeys(left, 0)
-
-
-async def test_a_file_of_the_first_version_gets_the_index(tmp_path: Path, path):
-    first = SqliteBackend(path)
-    await first.open(lambda: None)
-    await first.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP INDEX taskflow_tasks_end")
-        connection.execute("DELETE FROM taskflow_schema WHERE version > 1")
-    connection.close()
-
-    again = SqliteBackend(path)
-    await again.open(lambda: None)
-    purged = await again.purge(datetime.now(UTC) - timedelta(days=1), limit=1)
-    await again.close()
-
-    assert purged.task_ids == ()

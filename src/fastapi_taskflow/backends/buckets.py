@@ -31,9 +31,10 @@ lives for ``refill`` seconds.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Bucket", "Level", "bucket_name", "taken", "wait"]
+__all__ = ["Bucket", "Level", "bucket_name", "longest_wait", "take"]
 
 _MICROS_PER_SECOND = 1_000_000
 
@@ -80,14 +81,26 @@ def bucket_name(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def wait(bucket: Bucket, level: Level | None, now: int) -> int:
-    """Microseconds until a token can be taken; 0: now. No level: the bucket is full."""
+def longest_wait(levels: Mapping[str, Level], buckets: Sequence[Bucket], now: int) -> int:
+    """Microseconds until every bucket has a token; 0: they have. Full ones need no level."""
+    return max((_wait(bucket, levels.get(bucket.name), now) for bucket in buckets), default=0)
+
+
+def take(levels: MutableMapping[str, Level], buckets: Sequence[Bucket], now: int) -> int:
+    """Where `longest_wait` is 0, take a token from every bucket; its answer."""
+    wait = longest_wait(levels, buckets, now)
+    if wait == 0:
+        for bucket in buckets:
+            levels[bucket.name] = _taken(bucket, levels.get(bucket.name), now)
+    return wait
+
+
+def _wait(bucket: Bucket, level: Level | None, now: int) -> int:
     room = (bucket.capacity - 1) * _micros(bucket.refill)
     return max(0, _full_at(bucket, level, now) - room - now)
 
 
-def taken(bucket: Bucket, level: Level | None, now: int) -> Level:
-    """The level after a token was taken, where `wait` was 0."""
+def _taken(bucket: Bucket, level: Level | None, now: int) -> Level:
     refill = _micros(bucket.refill)
     room = (bucket.capacity - 1) * refill
     strikes = 0 if level is None or level.full_at <= now else level.strikes

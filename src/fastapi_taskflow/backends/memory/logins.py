@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 
-from fastapi_taskflow.backends.buckets import Bucket, Level, taken, wait
+from fastapi_taskflow.backends.buckets import Bucket, Level, take
 from fastapi_taskflow.backends.logins import (
     MOST_SESSIONS,
     PURGED,
@@ -117,14 +117,11 @@ class _Buckets:
     def take(self, buckets: Sequence[Bucket]) -> float:
         now = self._clock.micros()
         self._purge(now)
-        levels = [self._levels.get(bucket.name) for bucket in buckets]
-        pairs = list(zip(buckets, levels, strict=True))
-        longest = max((wait(bucket, level, now) for bucket, level in pairs), default=0)
-        if longest == 0:
-            for bucket, level in pairs:
-                after = self._levels[bucket.name] = taken(bucket, level, now)
-                heapq.heappush(self._filling, (after.full_at, bucket.name))
-        return longest / _MICROS_PER_SECOND
+        wait = take(self._levels, buckets, now)
+        if wait == 0:
+            for bucket in buckets:
+                heapq.heappush(self._filling, (self._levels[bucket.name].full_at, bucket.name))
+        return wait / _MICROS_PER_SECOND
 
     def forget(self, names: Sequence[str]) -> None:
         for name in names:

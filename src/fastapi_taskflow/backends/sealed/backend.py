@@ -37,6 +37,8 @@ from fastapi_taskflow.backends.base import (
     StoredTask,
     Tally,
 )
+from fastapi_taskflow.backends.buckets import Bucket
+from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.backends.sealed.values import Opener, Sealer
 from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.models import AuditEntry
@@ -205,6 +207,25 @@ class SealedBackend(Backend):
 
     async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
         return await self._inner.rewrite(changes)
+
+    async def open_session(
+        self, token_hash: str, user: str, role: str, *, life: float, idle: float
+    ) -> LoginSession:
+        return await self._inner.open_session(token_hash, user, role, life=life, idle=idle)
+
+    async def find_session(self, token_hash: str, *, idle: float) -> LoginSession | None:
+        return await self._inner.find_session(token_hash, idle=idle)
+
+    async def close_sessions(
+        self, *, token_hash: str | None = None, user: str | None = None
+    ) -> int:
+        return await self._inner.close_sessions(token_hash=token_hash, user=user)
+
+    async def take_tokens(self, buckets: Sequence[Bucket]) -> float:
+        return await self._inner.take_tokens(buckets)
+
+    async def forget_buckets(self, names: Sequence[str]) -> None:
+        await self._inner.forget_buckets(names)
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         await self._inner.append_audit(entries)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
 from fastapi_taskflow.backends.base import (
     Admission,
@@ -34,27 +34,18 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.sqlite import claims, contents, fleet, mirrors, outcomes, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
-from fastapi_taskflow.backends.sqlite.connections import Database
-from fastapi_taskflow.backends.sqlite.jobs import Job
+from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rows import span
-from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
-from fastapi_taskflow.backends.sqlite.stores import Store, quick_look
-from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.models import AuditEntry, TaskStatus
 
 __all__ = ["SqliteBackend"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-Q = TypeVar("Q")
-A = TypeVar("A")
 
-
-class SqliteBackend(Backend):
+class SqliteBackend(SqliteLogins, Backend):
     """Tasks in one SQLite file, shared by the processes of one host.
 
     Locks, write-ahead log, life locks and a reserve of disk space are in files beside it.
@@ -81,20 +72,8 @@ class SqliteBackend(Backend):
         clock: Clock = SYSTEM_CLOCK,
         table_prefix: str = "taskflow_",
     ) -> None:
-        path = os.fspath(db_path)
-        if path in ("", ":memory:") or path.startswith("file:"):
-            raise ConfigurationError(
-                f"SqliteBackend takes the path of a file, got {path!r}. For tasks in memory use "
-                "MemoryBackend."
-            )
-        if synchronous not in ("FULL", "NORMAL"):
-            raise ConfigurationError(f"synchronous takes 'FULL' or 'NORMAL', got {synchronous!r}.")
-        self._clock = clock
+        super().__init__(db_path, synchronous, clock, table_prefix)
         self._grade = Grade.A if synchronous == "FULL" else Grade.B
-        self._database = Database(
-            path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
-        )
-        self._open_store: Store | None = None
 
     def query(
         self,
@@ -123,54 +102,6 @@ class SqliteBackend(Backend):
     @property
     def grade(self) -> Grade:
         return self._grade
-
-    async def open(self, on_change: Callable[[], None]) -> None:
-        store, self._open_store = self._open_store, None
-        if store is not None and not store.abandoned:
-            self._open_store = store
-            raise ConfigurationError(
-                f"The task store {self._database.path!r} is open already. Give each manager a "
-                "SqliteBackend of its own; they may share the file."
-            )
-        if store is not None:
-            store.abandon()
-        self._open_store = await Store.open(self._database, self._clock, on_change)
-
-    async def close(self) -> None:
-        store, self._open_store = self._open_store, None
-        if store is not None:
-            await store.close()
-
-    @property
-    def _store(self) -> Store:
-        if self._open_store is None:
-            raise StoreUnavailable(
-                f"The task store {self._database.path!r} is not open. Start the engine first."
-            )
-        return self._open_store
-
-    async def _batch(
-        self,
-        verb: Callable[..., list[A]],
-        items: Sequence[Q],
-        *terms: object,
-        admits: bool = False,
-    ) -> list[A]:
-        """Run a verb that answers its items one by one, perhaps with those of others."""
-        if not items:
-            return []
-        job = Job(verb, terms, items, admits=admits)
-        self._store.writer.submit(job)
-        answers: list[A] = await job.future
-        return answers
-
-    async def _write(
-        self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        job = Job(verb, args, None)
-        self._store.writer.submit(job)
-        answer: T = await job.future
-        return answer
 
     # Tasks
 

@@ -186,8 +186,37 @@ _FIRST = (
 
 _PURGE = ("CREATE INDEX @tasks_end ON @tasks (end_at) WHERE state >= 2",)
 
+# Sign-in, see `backends.logins`. A full bucket has no row.
+_SESSIONS = """
+CREATE TABLE @sessions (
+    seq INTEGER PRIMARY KEY,
+    token_hash TEXT NOT NULL UNIQUE,
+    user TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+)
+"""
+
+_BUCKETS = """
+CREATE TABLE @buckets (
+    name TEXT PRIMARY KEY,
+    full_at INTEGER NOT NULL,
+    strikes INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
+_LOGINS = (
+    _SESSIONS,
+    "CREATE INDEX @sessions_user ON @sessions (user)",
+    "CREATE INDEX @sessions_seen ON @sessions (seen_at)",
+    _BUCKETS,
+    "CREATE INDEX @buckets_full ON @buckets (full_at)",
+)
+
 # One entry per version: the statements that lead to it from the one before.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE)
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS)
 
 VERSION = len(_MIGRATIONS)
 """That this release writes."""
