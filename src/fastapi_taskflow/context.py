@@ -95,7 +95,7 @@ def task_log(message: str, *, level: str = "info", **extra: Any) -> None:
     run = _current.get()
     if run is None:
         # Under a key of its own: `logging` refuses extra keys such as "name".
-        _outside.log(number, "%s", message, extra={"task_extra": extra})
+        _outside.log(number, "%s", clean(str(message)), extra={"task_extra": extra})
     else:
         run.log(message if isinstance(message, str) else str(message), level, extra)
 

@@ -51,7 +51,9 @@ def watched(make_manager: Make, observer: InMemoryLogger) -> TaskManager:
     return make_manager(loggers=[observer], queues={"full": QueueConfig(max_size=0)})
 
 
-def request(tasks: TaskManager, function: Callable[..., Any], **settings: Any) -> None:
+def request(
+    tasks: TaskManager, function: Callable[..., Any], *args: object, **settings: Any
+) -> None:
     """One request that adds the function as a task, from start to end of its app."""
     app = FastAPI()
     tasks.install(app)
@@ -59,7 +61,7 @@ def request(tasks: TaskManager, function: Callable[..., Any], **settings: Any) -
 
     @app.post("/")
     async def endpoint(background_tasks: BackgroundTasks) -> None:
-        background_tasks.add_task(registered)
+        background_tasks.add_task(registered, *args)
 
     with TestClient(app) as client:
         assert client.post("/").is_success
@@ -268,27 +270,60 @@ async def test_a_timeout_is_told_and_logged(
     assert "Timed out" in logged.message
 
 
+def failures(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the engine has logged of failed attempts."""
+    return [each for each in caplog.records if each.name.startswith("fastapi_taskflow.engine.rep")]
+
+
 @pytest.mark.parametrize("is_async", [True, False])
-def test_failures_reach_python_logging_with_their_traceback(
+def test_a_failure_is_a_line_while_it_is_retried_and_a_traceback_at_the_end(
     tasks: TaskManager, persist: bool, is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
-        raise LookupError("broken")
+        raise LookupError("broken\nin two")
 
     async def async_fail() -> None:
         fail()
 
     request(tasks, async_fail if is_async else fail, persist=persist, retries=1, name="failing")
 
-    records = [each for each in caplog.records if each.name.startswith("fastapi_taskflow")]
-    levels = [each.levelno for each in records if "broken" in each.message]
-    assert levels == [logging.WARNING, logging.ERROR]
-    for record in records:
-        if "broken" in record.message:
-            assert "failing" in record.message
-            assert record.exc_info is not None
-            assert record.exc_info[0] is LookupError
+    first, last = failures(caplog)
+    assert (first.levelno, last.levelno) == (logging.WARNING, logging.ERROR)
+    assert first.message.endswith("(failing) will run again in 0 s: broken in two")
+    assert last.message.endswith("(failing) failed: broken in two")
+    assert first.exc_info is None
+    assert last.exc_info is not None
+    assert last.exc_info[0] is LookupError
+    assert caplog.text.count("in fail\n") == 1
+
+
+def test_where_debug_is_on_every_failure_has_its_traceback(
+    tasks: TaskManager, persist: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise LookupError("broken")
+
+    with caplog.at_level(logging.DEBUG, logger="fastapi_taskflow"):
+        request(tasks, fail, persist=persist, retries=1)
+
+    assert [each.levelno for each in failures(caplog)] == [logging.WARNING, logging.ERROR]
     assert caplog.text.count("in fail\n") == 2
+
+
+@pytest.mark.parametrize("secret", ["", "hidden"])
+def test_nothing_that_a_task_raises_steers_a_terminal(
+    tasks: TaskManager, persist: bool, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(password: str = "") -> None:
+        raise ValueError(f"\x1b[2J\x1b]0;owned\x07{password} \x9b31m said the page")
+
+    request(tasks, fail, secret, persist=persist, retries=1)
+
+    first, last = failures(caplog)
+    assert "said the page" in first.message
+    assert "said the page" in last.message
+    assert "in fail\n" in caplog.text
+    assert not {"\x1b", "\x07", "\x9b"} & set(caplog.text)
 
 
 def test_lines_and_transitions_come_in_order(make_manager: Make, persist: bool) -> None:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from fastapi_taskflow.backends.base import Outcome, Settled
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.reporting import report
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import (
     Ended,
     Facts,
-    Raised,
     Returned,
-    TimedOut,
     Verdict,
     decide,
 )
@@ -88,7 +87,7 @@ class Settling:
                 started=task.attempt is not None if started is None else started,
             )
             verdict = decide(task.registered.config, facts, ended, random=self._random)
-        self._report(task, ended, verdict)
+        report(task, ended, verdict)
         self.settle(task, verdict, elapsed)
 
     def settle(self, task: LiveTask, verdict: Verdict, elapsed: float | None = None) -> None:
@@ -185,21 +184,3 @@ class Settling:
             self._engine.flow.over(task)
         else:
             self._engine.flow.again(task, outcome.delay)
-
-    def _report(self, task: LiveTask, ended: Ended, verdict: Verdict) -> None:
-        """A failure reaches Python logging with its traceback: silence is the worst bug."""
-        failed = isinstance(ended, (Raised, TimedOut))
-        if not failed or verdict.move in (Move.SNOOZE, Move.CANCEL):
-            return
-        record = task.record
-        if verdict.move is Move.RETRY:
-            level, what = logging.WARNING, f"will run again in {verdict.delay:g} s"
-        else:
-            level, what = logging.ERROR, "failed"
-        told = (record.task_id, record.func_name, what, verdict.error)
-        if isinstance(ended, Raised) and ended.text is not None:
-            # The exception itself holds what must not be logged.
-            logger.log(level, "Task %s (%s) %s: %s\n%s", *told, ended.stacktrace)
-            return
-        error = ended.error if isinstance(ended, Raised) else None
-        logger.log(level, "Task %s (%s) %s: %s", *told, exc_info=error)

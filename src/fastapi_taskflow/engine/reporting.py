@@ -1,0 +1,56 @@
+"""What Python's logging hears of an attempt that failed: silence is the worst bug.
+
+A line for a failure that is retried; a traceback for the last one. The text is the task's,
+and logs are read on terminals, so control characters and terminal sequences are taken out.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.retry import Ended, Raised, TimedOut, Verdict
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.texts import format_exception
+
+__all__ = ["report"]
+
+logger = logging.getLogger(__name__)
+
+_LINE = "Task %s (%s) %s: %s"
+_LINE_AND_TRACEBACK = _LINE + "\n%s"
+
+
+class _Traceback(logging.Filter):
+    """Writes the traceback before a formatter does, which takes it as it is."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.exc_text = format_exception(error).rstrip()
+        return True
+
+
+logger.addFilter(_Traceback())
+
+
+def report(task: LiveTask, ended: Ended, verdict: Verdict) -> None:
+    """Log a failure; nothing if the attempt did not fail.
+
+    ERROR with the traceback if it was the last attempt, else one line at WARNING. Where
+    DEBUG is enabled, that has its traceback too.
+    """
+    if not isinstance(ended, Raised | TimedOut) or verdict.move in (Move.SNOOZE, Move.CANCEL):
+        return
+    retried = verdict.move is Move.RETRY
+    level = logging.WARNING if retried else logging.ERROR
+    what = f"will run again in {verdict.delay:g} s" if retried else "failed"
+    record = task.record
+    told = (record.task_id, record.func_name, what, (verdict.error or "").replace("\n", " "))
+    if isinstance(ended, TimedOut) or (retried and not logger.isEnabledFor(logging.DEBUG)):
+        logger.log(level, _LINE, *told)
+    elif ended.text is None:
+        logger.log(level, _LINE, *told, exc_info=ended.error)
+    else:
+        # The exception itself holds what must not be logged.
+        logger.log(level, _LINE_AND_TRACEBACK, *told, ended.stacktrace.rstrip())
