@@ -30,6 +30,8 @@ from fastapi_taskflow.testing.conformance import (
     races,
     reading,
     retrying,
+    sessions,
+    throttling,
 )
 
 __all__ = ["BackendConformance"]
@@ -70,5 +72,9 @@ class BackendConformance(
     purging.Purging,
     purging.PurgedKeys,
     races.Races,
+    sessions.Sessions,
+    sessions.Revoking,
+    throttling.TakingTokens,
+    throttling.GrowingWaits,
 ):
     """Every rule of the storage port. Override `make_backend`, and `open_second` if needed."""
