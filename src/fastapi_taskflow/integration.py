@@ -17,7 +17,7 @@ from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import http_errors, routes, scopes, signals
+from fastapi_taskflow import explicit, http_errors, routes, scopes, signals
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.errors import ConfigurationError
@@ -51,11 +51,19 @@ def managers(app: FastAPI) -> tuple[TaskManager, ...]:
     return tuple(known.managers) if isinstance(known, _Known) else ()
 
 
+def _is_installed(app: FastAPI) -> bool:
+    known = getattr(app.state, "fastapi_taskflow", None)
+    return isinstance(known, _Known) and known.installed is not None
+
+
 def init_app(task_manager: TaskManager, app: FastAPI) -> None:
     """Start and stop the manager with the app's lifespan; idempotent.
 
     Works with every style of app: plain, ``lifespan=``, routers with lifespans. The engine
     starts before the app's own lifespan and stops after it.
+
+    Raises:
+        ConfigurationError: from the lifespan, if a route needs `install`; see `explicit`.
     """
     known = _known(app)
     if task_manager in known.managers:
@@ -66,6 +74,7 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
 
     @asynccontextmanager
     async def lifespan(app_: Any) -> AsyncIterator[Any]:
+        explicit.check(app, _is_installed)
         await task_manager.startup()
         restore = signals.chain(task_manager)
         try:
