@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.context import activate, log_line
+from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.models import TaskContext
@@ -125,19 +126,28 @@ class Attempts:
         self._returned: deque[tuple[Attempt, Ended]] = deque()
         self.draining = False
 
-    def run(self, task: LiveTask) -> None:
-        """Call the task's function now. Its slots are taken; it is RUNNING."""
+    def run(self, task: LiveTask, *, at_once: bool = False) -> None:
+        """Call the task's function. Its slots are taken; it is RUNNING.
+
+        Args:
+            at_once: Somebody waits for it: a function on the event loop has run up to where
+                it first waits when this returns, perhaps to its end.
+        """
         attempt = task.attempt = Attempt(task, self, self._clock.monotonic())
         registered = task.registered
         context = contextvars.copy_context() if task.context is None else task.context.copy()
         self.running.add(attempt)
-        if registered.executor == "async":
-            attempt.runner = self._loop.create_task(self._drive(attempt), context=context)
-        else:
-            self._threads.submit(lambda: self._work(attempt, context))
         timeout = registered.config.timeout
         if timeout is not None:
             attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
+        if registered.executor != "async":
+            self._threads.submit(lambda: self._work(attempt, context))
+        elif at_once:
+            step = FirstStep(self._drive(attempt))
+            runner = attempt.runner = self._loop.create_task(step, context=context)
+            step.take(runner, context)
+        else:
+            attempt.runner = self._loop.create_task(self._drive(attempt), context=context)
 
     def stop(self, attempt: Attempt, reason: str) -> None:
         """End an attempt: cancel it on the loop; a thread is asked, or given up on.

@@ -56,11 +56,11 @@ class Dispatcher:
 
     # Tasks held here
 
-    def submit(self, task: LiveTask) -> None:
-        """Start a held task, or let it stand in line."""
+    def submit(self, task: LiveTask, *, at_once: bool = False) -> None:
+        """Start a held task, or let it stand in line; ``at_once`` as for `Attempts.run`."""
         if self._queues.may_run(task) and not self._engine.settling.full:
             self._queues.take(task)
-            self._begin(task)
+            self._begin(task, at_once=at_once)
         else:
             self._queues.get(task.record.queue).push(task.registered.executor, task)
 
@@ -96,12 +96,12 @@ class Dispatcher:
         while not self._engine.settling.full and (task := self._queues.next_ready()) is not None:
             self._begin(task)
 
-    def _begin(self, task: LiveTask) -> None:
+    def _begin(self, task: LiveTask, *, at_once: bool = False) -> None:
         if task.durable:
             self.starting.add(task)
             self._starts.submit(task.lease, partial(self._started, task))
         else:
-            self._engine.flow.start(task, None)
+            self._engine.flow.start(task, None, at_once=at_once)
 
     def _started(
         self, task: LiveTask, started_at: datetime | None, error: Exception | None

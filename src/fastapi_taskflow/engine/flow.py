@@ -194,8 +194,8 @@ class Flow:
 
     # Running
 
-    def start(self, task: LiveTask, started_at: datetime | None) -> None:
-        """The task is RUNNING and has its slots: call its function."""
+    def start(self, task: LiveTask, started_at: datetime | None, *, at_once: bool = False) -> None:
+        """The task is RUNNING and has its slots: call its function; see `Attempts.run`."""
         engine, record = self._engine, task.record
         engine.queues.uncount(task)
         record.status = TaskStatus.RUNNING
@@ -213,9 +213,9 @@ class Flow:
         if task.unreadable is not None:
             self._fail_unreadable(task, task.unreadable)
             return
-        engine.attempts.run(task)
         if not task.durable:
             engine.mirror.touch(task)
+        engine.attempts.run(task, at_once=at_once)
 
     def _fail_unreadable(self, task: LiveTask, exc: Exception) -> None:
         logger.error("Task %s cannot run: %s", task.record.task_id, exc)

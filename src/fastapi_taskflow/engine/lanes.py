@@ -22,8 +22,9 @@ __all__ = ["Lanes"]
 class _Wait:
     __slots__ = ("future", "timer")
 
-    def __init__(self, future: asyncio.Future[None]) -> None:
-        self.future = future
+    def __init__(self) -> None:
+        # Made when there is something to wait for.
+        self.future: asyncio.Future[None] | None = None
         # Runs while the task has no slot.
         self.timer: asyncio.TimerHandle | None = None
 
@@ -61,10 +62,13 @@ class Lanes:
             return
         task_id = task.record.task_id
         task.lane = True
-        wait = self._waits[task_id] = _Wait(self._loop.create_future())
-        engine.dispatcher.submit(task)
+        wait = self._waits[task_id] = _Wait()
+        engine.dispatcher.submit(task, at_once=True)
+        if task_id not in self._waits:
+            return  # it has run
         if task.attempt is None:
             self.parked(task_id)
+        wait.future = self._loop.create_future()
         try:
             await wait.future
         finally:
@@ -102,7 +106,7 @@ class Lanes:
         wait = self._waits.pop(task_id, None)
         if wait is not None:
             wait.disarm()
-            if not wait.future.done():
+            if wait.future is not None and not wait.future.done():
                 wait.future.set_result(None)
 
     def clear(self) -> None:
