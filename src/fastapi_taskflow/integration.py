@@ -112,6 +112,9 @@ def install(
     init_app(task_manager, app)
     known.installed = task_manager
 
+    def bind_at_call(conn: HTTPConnection, background_tasks: BackgroundTasks, first: bool) -> None:
+        bind(task_manager, conn, background_tasks, first=first)
+
     async def bind_background_tasks(
         conn: HTTPConnection, background_tasks: BackgroundTasks
     ) -> ManagedBackgroundTasks:
@@ -122,8 +125,11 @@ def install(
     ) -> ManagedBackgroundTasks:
         return _bound(task_manager, conn, background_tasks)[0]
 
-    depends = params.Depends(bind_background_tasks) if has_stacks else scopes.by_yield(bind_only)
-    app.add_middleware(_Watch, walk=routes.Walker(app, depends).walk)
+    if has_stacks:
+        walker = routes.Walker(app, params.Depends(bind_background_tasks), bind_at_call)
+    else:
+        walker = routes.Walker(app, scopes.by_yield(bind_only), None)
+    app.add_middleware(_Watch, walk=walker.walk)
 
 
 def bind(
@@ -152,18 +158,21 @@ def _bound(
     The request's stock object becomes the first manager's. A second manager gets an object
     of its own that shares the response's chain.
     """
-    bound: dict[int, ManagedBackgroundTasks] = conn.scope.setdefault(_BOUND_KEY, {})
-    tasks = bound.get(id(task_manager))
-    # Of an earlier run of the app on this scope, if a middleware calls it again.
-    if tasks is not None and tasks.tasks is background_tasks.tasks:
-        return tasks, False
     if type(background_tasks) is BackgroundTasks:
         background_tasks.__class__ = ManagedBackgroundTasks
         tasks = cast("ManagedBackgroundTasks", background_tasks)
         tasks.bind(task_manager, Chain(Bond.NONE))
-    else:
-        tasks = ManagedBackgroundTasks(task_manager, background_tasks)
-    bound[id(task_manager)] = tasks
+        return tasks, True
+    if isinstance(background_tasks, ManagedBackgroundTasks) and (
+        background_tasks.task_manager is task_manager
+    ):
+        return background_tasks, False
+    bound: dict[int, ManagedBackgroundTasks] = conn.scope.setdefault(_BOUND_KEY, {})
+    known = bound.get(id(task_manager))
+    # Of an earlier run of the app on this scope, if a middleware calls it again.
+    if known is not None and known.tasks is background_tasks.tasks:
+        return known, False
+    tasks = bound[id(task_manager)] = ManagedBackgroundTasks(task_manager, background_tasks)
     return tasks, True
 
 

@@ -1,4 +1,8 @@
-"""Finds the routes that take `BackgroundTasks` and puts a dependency in front of them."""
+"""Finds the routes that take `BackgroundTasks`, and has these managed.
+
+An endpoint of its own that takes them is wrapped. Where another dependency takes them too,
+ours is put in front of all others: it must have them first.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, get_parameterless_sub_dependant
 from fastapi.routing import APIRouter, iter_route_contexts
 from starlette.routing import Host, Mount
+
+from fastapi_taskflow.endpoints import Bind, wrap
 
 __all__ = ["Walker"]
 
@@ -35,26 +41,28 @@ class _Place:
 
 
 class Walker:
-    """Keeps a dependency on every route of an app that uses ``BackgroundTasks``.
+    """Has the ``BackgroundTasks`` of every route of an app managed.
 
     Routes of included routers are rebuilt by FastAPI when one is added later, which drops
-    what was inserted; so `walk` is called before each request. It costs a comparison per
+    what was done to them; so `walk` is called before each request. It costs a comparison per
     router unless something changed.
 
     Args:
         app: The app; what is mounted in it is walked too.
         depends: The dependency to insert, in front of all others: that of a mounted app
             which has a walker of its own stands before this one's.
+        bind: For endpoints that can be wrapped instead; None: none can.
     """
 
-    def __init__(self, app: FastAPI, depends: params.Depends) -> None:
+    def __init__(self, app: FastAPI, depends: params.Depends, bind: Bind | None) -> None:
         self._app = app
         self._depends = depends
+        self._bind = bind
         self._places: list[_Place] = []
         self._seen: tuple[object, ...] = ()
 
     def walk(self) -> None:
-        """Insert the dependency where it is missing."""
+        """Do what is missing."""
         if self._state() == self._seen:
             return
         self._places = list(self._find(self._app.router, self._app, included=False))
@@ -64,7 +72,7 @@ class Walker:
             for context in iter_route_contexts(place.holder.routes):
                 dependant = getattr(context, "dependant", None)
                 if isinstance(dependant, Dependant):
-                    self._insert(dependant, context.path_format or "", place.app)
+                    self._manage(dependant, context.path_format or "", place.app)
         self._seen = self._state()
 
     def _state(self) -> tuple[object, ...]:
@@ -91,22 +99,25 @@ class Walker:
                 else:
                     yield from self._find(route, app, included=False)
 
-    def _insert(self, dependant: Dependant, path: str, app: FastAPI) -> None:
+    def _manage(self, dependant: Dependant, path: str, app: FastAPI) -> None:
         inserted = self._depends.dependency
         if any(sub.call is inserted for sub in dependant.dependencies):
             return
-        if _takes_background_tasks(dependant, app.dependency_overrides):
+        before = _some_take_background_tasks(dependant.dependencies, app.dependency_overrides)
+        if not before and dependant.background_tasks_param_name is None:
+            return
+        if before or self._bind is None or not wrap(dependant, self._bind):
             dependant.dependencies.insert(
                 0, get_parameterless_sub_dependant(depends=self._depends, path=path)
             )
 
 
-def _takes_background_tasks(dependant: Dependant, overrides: Overrides) -> bool:
-    if dependant.background_tasks_param_name is not None:
-        return True
+def _some_take_background_tasks(dependants: list[Dependant], overrides: Overrides) -> bool:
     return any(
-        _takes_background_tasks(sub, overrides) or _override_takes_them(sub, overrides)
-        for sub in dependant.dependencies
+        sub.background_tasks_param_name is not None
+        or _some_take_background_tasks(sub.dependencies, overrides)
+        or _override_takes_them(sub, overrides)
+        for sub in dependants
     )
 
 
@@ -116,5 +127,5 @@ def _override_takes_them(dependant: Dependant, overrides: Overrides) -> bool:
         return False
     with suppress(Exception):  # FastAPI says what is wrong with it, on the routes that use it
         found = get_dependant(path=dependant.path or "", call=override)
-        return _takes_background_tasks(found, {})
+        return _some_take_background_tasks([found], {})
     return False

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
+from fastapi.exceptions import ResponseValidationError
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -251,11 +252,16 @@ def test_install_leaves_openapi_as_it_is(tasks: TaskManager, has_stacks: bool) -
         assert client.get("/openapi.json").json() == stock
 
 
-def test_a_walk_inserts_nothing_twice(tasks: TaskManager) -> None:
+async def kind_by_dependency(found: Annotated[str, Depends(kind)]) -> str:
+    return found
+
+
+def test_a_walk_does_nothing_twice(tasks: TaskManager) -> None:
     app = FastAPI()
     sub = FastAPI()
     app.mount("/sub", sub)
     sub.get("/leaf")(kind)
+    sub.get("/branch")(kind_by_dependency)
     tasks.install(app)
     tasks.install(sub)
 
@@ -265,5 +271,25 @@ def test_a_walk_inserts_nothing_twice(tasks: TaskManager) -> None:
             sub.get(f"/{number}")(kind)
             assert client.get("/sub/leaf").json() == MANAGED
 
-    (route,) = [each for each in sub.routes if getattr(each, "path", "") == "/leaf"]
-    assert len(route.dependant.dependencies) == 2  # type: ignore[attr-defined]  # one per app
+    found: dict[str, Any] = {getattr(each, "path", ""): each for each in sub.routes}
+    # One per app.
+    assert found["/leaf"].dependant.call.__wrapped__.__wrapped__ is kind
+    assert not hasattr(kind, "__wrapped__")
+    assert len(found["/branch"].dependant.dependencies) == 3
+
+
+def test_a_wrong_answer_is_blamed_on_the_endpoints_own_place(tasks: TaskManager) -> None:
+    def blamed(app: FastAPI) -> str:
+        @app.get("/")
+        async def wrong(background_tasks: BackgroundTasks) -> int:
+            return "no number"  # type: ignore[return-value]
+
+        with TestClient(app) as client, pytest.raises(ResponseValidationError) as caught:
+            client.get("/")
+        return str(caught.value)
+
+    app = FastAPI()
+    tasks.install(app)
+
+    assert __file__ in blamed(app)
+    assert blamed(app) == blamed(FastAPI())
