@@ -80,13 +80,14 @@ class Intake:
         config = registered.config
         key = checked_key(options.idempotency_key)
         queue = options.queue if options.queue is not None else config.queue
+        now = self._clock.now()
         record = TaskRecord(
             new_id(),
             registered.name,
             TaskStatus.PENDING,
             () if self._settings.sealed else args,
             {} if self._settings.sealed else kwargs,
-            self._clock.now(),
+            now,
             None,
             None,
             0,
@@ -104,7 +105,8 @@ class Intake:
             None,
             None,
             None,
-            options.run_at,
+            # Of a durable task it is the store that adds the delay, by its own clock.
+            options.run_at if durable else options.due(now),
         )
         task = LiveTask(record, registered, args, kwargs, durable)
         task.delay = options.delay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fastapi_taskflow.errors import TaskArgumentError
@@ -27,6 +27,10 @@ class Options(NamedTuple):
     retry_of: str | None = None
     replace_original: bool = False
     alias: bool = True
+
+    def due(self, now: datetime) -> datetime | None:
+        """When the task may start; None: at once."""
+        return now + timedelta(seconds=self.delay) if self.delay else self.run_at
 
 
 def checked_key(key: str | None) -> str | None:

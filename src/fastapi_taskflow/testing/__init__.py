@@ -1,9 +1,11 @@
 """For tests of applications and of backend drivers.
 
+`drain` waits until an app's tasks are done, `async_drain` on an event loop.
 `fastapi_taskflow.testing.conformance` and `fastapi_taskflow.testing.statemachine` prove a
 backend driver; they need pytest with anyio, and hypothesis, so they are imported by name.
 """
 
 from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.testing.draining import async_drain, drain
 
-__all__ = ["ManualClock"]
+__all__ = ["ManualClock", "async_drain", "drain"]

@@ -13,9 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine
 from fastapi_taskflow.backends.base import (
     Backend,
     ClaimRequest,
+    Grain,
     Lease,
     NewTask,
     Query,
+    RollupQuery,
     Stored,
 )
 from fastapi_taskflow.clock import Clock
@@ -178,6 +180,12 @@ class Bench(RuleBasedStateMachine):
             if cell.rows or cell.ended
         }
         assert tally == self.model.tally()
+        query = RollupQuery(grain=Grain.MINUTE, by_start=True, by_function=True)
+        assert {
+            (one.start, one.func_name, one.status, number): ended
+            for one in await self.backend.rollups(query)
+            for number, ended in one.durations.items()
+        } == self.model.ends
         for queues in (QUEUES, QUEUES[:1], QUEUES[1:]):
             due = await self.backend.next_due(queues)
             expected = self.model.next_due(queues)

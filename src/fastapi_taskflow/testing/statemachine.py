@@ -38,7 +38,7 @@ _STEPS = [
     *("insert", "insert", "populate", "repeat_insert", "retry", "retry"),
     *("claim", "claim", "work", "work", "repeat_claim", "start"),
     *("finish", "finish", "finish", "talk", "cancel", "cancel", "mirror", "mirror"),
-    *("kill", "recover", "live", "advance", "purge"),
+    *("kill", "recover", "live", "advance", "purge", "fold"),
 ]
 _seeds = st.integers(0, 0xFFFF)
 
@@ -180,6 +180,10 @@ class BackendStateMachine(Bench):
         purged = self.call(self.backend.purge, before, limit=limit)
         assert list(purged.task_ids) == expected
         assert purged.keys <= limit
+
+    def fold(self, chance: Chance) -> None:
+        limit = chance.number(1, 5)
+        assert self.call(self.backend.fold, limit=limit) <= limit
 
     # Life, death and time
 

@@ -30,6 +30,7 @@ from fastapi_taskflow.testing.conformance import (
     races,
     reading,
     retrying,
+    rollups,
     sessions,
     throttling,
 )
@@ -68,6 +69,8 @@ class BackendConformance(
     history.Counters,
     history.QueueSettings,
     history.Audit,
+    rollups.Rollups,
+    rollups.RollupSpans,
     contents.Rewriting,
     purging.Purging,
     purging.PurgedKeys,

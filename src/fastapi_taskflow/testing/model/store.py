@@ -20,6 +20,7 @@ from fastapi_taskflow.backends.base import (
     Snapshot,
 )
 from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.durations import bin_of
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import QUARANTINE_FROM
 from fastapi_taskflow.states import MOVES, Move
@@ -51,6 +52,8 @@ class Model:
         self.claims: dict[str, list[str]] = {}
         self.ended: Counter[tuple[str, str, TaskStatus]] = Counter()
         self.seconds: dict[tuple[str, str, TaskStatus], float] = {}
+        # By minute, function, state and bin of the length.
+        self.ends: Counter[tuple[datetime, str, TaskStatus, int]] = Counter()
         self.arrivals = 0
 
     def canonical(self, task_id: str) -> ModelTask | None:
@@ -174,6 +177,8 @@ class Model:
         counted = task.new.queue, task.new.func_name, status
         self.ended[counted] += 1
         self.seconds[counted] = self.seconds.get(counted, 0.0) + (task.elapsed or 0.0)
+        minute = now.replace(second=0, microsecond=0)
+        self.ends[minute, task.new.func_name, status, bin_of(task.elapsed)] += 1
         key = task.new.idempotency_key
         held = self.keys.get(key) if key is not None else None
         if key is None or held is None or held.task_id != task.new.task_id:

@@ -1,0 +1,108 @@
+"""Waiting in a test until the work is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.models import TaskRecord, TaskStatus
+
+__all__ = ["async_drain", "drain"]
+
+_OPEN = Query(statuses=frozenset({TaskStatus.PENDING, TaskStatus.RUNNING}))
+_PAGE = 1_000
+# Between two looks: at first a short task's length, then what costs nothing.
+_FIRST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.05
+# For the event loop to answer, beyond the time that the tasks have.
+_GRACE_SECONDS = 5.0
+_TOLD = 10
+
+
+def drain(task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = False) -> None:
+    """Block until no task of the manager is due or runs; for tests with ``TestClient``.
+
+    All accepted tasks in the manager's store are waited for, with those that they add.
+    Left alone are tasks in paused queues, and tasks whose due time is still to come.
+
+    Args:
+        task_manager: Started, by ``with TestClient(app)`` say.
+        timeout: Seconds to wait at most.
+        delayed: Wait for due times too: retries with a delay, snoozes, ``delay=``,
+            ``run_at=``.
+
+    Raises:
+        TimeoutError: some have not ended; it names them.
+        EngineNotRunning: the manager is not started.
+        RuntimeError: called on the manager's event loop, which it would block: use
+            `async_drain` there.
+    """
+    engine = task_manager.runtime.engine()
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if here is engine.loop:
+        raise RuntimeError("drain() would block the manager's loop: use `await async_drain(...)`.")
+    waiting = _drain(task_manager, timeout, delayed=delayed)
+    asyncio.run_coroutine_threadsafe(waiting, engine.loop).result(timeout + _GRACE_SECONDS)
+
+
+async def async_drain(
+    task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = False
+) -> None:
+    """As `drain`, in a test that runs on an event loop.
+
+    Raises:
+        TimeoutError, EngineNotRunning: as `drain`.
+    """
+    engine = task_manager.runtime.engine()
+    waiting = _drain(task_manager, timeout, delayed=delayed)
+    if asyncio.get_running_loop() is engine.loop:
+        await waiting
+    else:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(waiting, engine.loop))
+
+
+async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool) -> None:
+    deadline = SYSTEM_CLOCK.monotonic() + timeout
+    pause = _FIRST_PAUSE_SECONDS
+    while left := await _unfinished(task_manager, delayed=delayed):
+        if SYSTEM_CLOCK.monotonic() >= deadline:
+            raise TimeoutError(_complaint(task_manager, left, timeout))
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _unfinished(task_manager: TaskManager, *, delayed: bool) -> list[TaskRecord]:
+    paused = {queue["name"] for queue in task_manager.queue_stats() if queue["paused"]}
+
+    def is_awaited(task: TaskRecord) -> bool:
+        if task.status is TaskStatus.RUNNING:
+            return True
+        due = delayed or task.due_at is None or task.due_at <= SYSTEM_CLOCK.now()
+        return due and task.queue not in paused
+
+    found: list[TaskRecord] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = await task_manager.operations.search(_OPEN, limit=_PAGE, cursor=cursor)
+        found += filter(is_awaited, page)
+        if cursor is None:
+            return found
+
+
+def _complaint(task_manager: TaskManager, left: Sequence[TaskRecord], timeout: float) -> str:
+    known = task_manager.registry.names()
+    lines = [
+        f"{task.func_name} ({task.task_id}) is {task.status.value}"
+        + ("" if task.func_name in known else ", and no function of this name is registered here")
+        + ("" if task.due_at is None else f", due {task.due_at.isoformat(timespec='seconds')}")
+        for task in left[:_TOLD]
+    ]
+    if len(left) > _TOLD:
+        lines.append(f"and {len(left) - _TOLD} more")
+    return f"Not drained within {timeout:g} s: " + "; ".join(lines)
