@@ -25,6 +25,8 @@ from fastapi_taskflow.backends.base import (
     Purged,
     Query,
     Rewrite,
+    Rollup,
+    RollupQuery,
     Settled,
     Signals,
     Snapshot,
@@ -115,6 +117,12 @@ class Forwarding(Backend):
 
     async def tally(self) -> list[Tally]:
         return await self.around("tally", (), self.inner.tally)
+
+    async def rollups(self, query: RollupQuery) -> list[Rollup]:
+        return await self.around("rollups", (), lambda: self.inner.rollups(query))
+
+    async def fold(self, *, limit: int) -> int:
+        return await self.around("fold", (), lambda: self.inner.fold(limit=limit))
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         return await self.around("next_due", (), lambda: self.inner.next_due(queues))

@@ -677,6 +677,29 @@ class Backend(Logins, ABC):
         """All counters, at a cost that does not grow with history."""
 
     @abstractmethod
+    async def rollups(self, query: RollupQuery) -> list[Rollup]:
+        """Sums of what ended, in no order; spans without ends are left out.
+
+        They are as new as the counters, and all grains agree. The cost grows with the spans
+        asked for and the functions, not with tasks.
+        """
+
+    @abstractmethod
+    async def fold(self, *, limit: int) -> int:
+        """Tidy the rollups: sum up new ones, delete those older than their `Grain` says.
+
+        What `rollups` answers for times that are kept does not change. Several instances
+        may do it at the same time.
+
+        Args:
+            limit: About so many of the store's rows are touched; it bounds how long other
+                writers wait.
+
+        Returns:
+            How many there were; only below ``limit`` nothing was left for another call.
+        """
+
+    @abstractmethod
     async def next_due(self, queues: Sequence[str]) -> float | None:
         """Seconds until the earliest free durable task of these queues is due.
 

@@ -31,6 +31,8 @@ from fastapi_taskflow.backends.base import (
     Purged,
     Query,
     Rewrite,
+    Rollup,
+    RollupQuery,
     Settled,
     Signals,
     Snapshot,
@@ -176,6 +178,12 @@ class SealedBackend(Backend):
 
     async def tally(self) -> list[Tally]:
         return await self._inner.tally()
+
+    async def rollups(self, query: RollupQuery) -> list[Rollup]:
+        return await self._inner.rollups(query)
+
+    async def fold(self, *, limit: int) -> int:
+        return await self._inner.fold(limit=limit)
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         return await self._inner.next_due(queues)

@@ -26,6 +26,8 @@ from fastapi_taskflow.backends.base import (
     Purged,
     Query,
     Rewrite,
+    Rollup,
+    RollupQuery,
     Settled,
     Signals,
     Snapshot,
@@ -37,6 +39,7 @@ from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
+from fastapi_taskflow.backends.sqlite.rollups import fold, rollups
 from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
@@ -152,6 +155,12 @@ class SqliteBackend(SqliteLogins, Backend):
 
     async def tally(self) -> list[Tally]:
         return await self._store.reader.read(reading.tally)
+
+    async def rollups(self, query: RollupQuery) -> list[Rollup]:
+        return await self._store.browser.read(rollups, query)
+
+    async def fold(self, *, limit: int) -> int:
+        return await self._write(fold, limit)
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:

@@ -104,7 +104,7 @@ class _Mirroring:
                 source,
                 row.state,
                 waits=int(waits) - int(waited),
-                seconds=(row.elapsed or 0.0) if over else 0.0,
+                seconds=row.elapsed if over else None,
             )
 
 

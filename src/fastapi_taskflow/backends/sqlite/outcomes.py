@@ -248,8 +248,8 @@ def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
 def count_end(tx: Transaction, row: LiveRow, source: int) -> None:
     """A task that was in state ``source`` is terminal now."""
     waits = -1 if source == _PENDING and row.start_at is None else 0
-    kind, seconds = (row.queue, row.func), row.elapsed or 0.0
-    tx.counters.move(kind, source, row.state, waits=waits, seconds=seconds)
+    kind = row.queue, row.func
+    tx.counters.move(kind, source, row.state, waits=waits, seconds=row.elapsed)
 
 
 def release_keys(tx: Transaction, ended: Sequence[LiveRow]) -> None:

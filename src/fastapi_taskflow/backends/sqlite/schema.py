@@ -186,7 +186,7 @@ _FIRST = (
 
 _PURGE = ("CREATE INDEX @tasks_end ON @tasks (end_at) WHERE state >= 2",)
 
-# Sign-in, see `backends.logins`. A full bucket has no row.
+# Sign-in, see `backends.logins`. A bucket that is clear has no row.
 _SESSIONS = """
 CREATE TABLE @sessions (
     seq INTEGER PRIMARY KEY,
@@ -202,7 +202,7 @@ CREATE TABLE @sessions (
 _BUCKETS = """
 CREATE TABLE @buckets (
     name TEXT PRIMARY KEY,
-    full_at INTEGER NOT NULL,
+    clear_at INTEGER NOT NULL,
     strikes INTEGER NOT NULL
 ) WITHOUT ROWID
 """
@@ -212,11 +212,40 @@ _LOGINS = (
     "CREATE INDEX @sessions_user ON @sessions (user)",
     "CREATE INDEX @sessions_seen ON @sessions (seen_at)",
     _BUCKETS,
-    "CREATE INDEX @buckets_full ON @buckets (full_at)",
+    "CREATE INDEX @buckets_clear ON @buckets (clear_at)",
 )
 
+# How many tasks ended in one state, and the seconds that they took, by the second in which a
+# minute begins, or another span of so many seconds; ``bin`` is one of `durations`.
+_ENDS = """
+CREATE TABLE @ends (
+    start INTEGER,
+    func TEXT,
+    state INTEGER,
+    bin INTEGER,
+    n INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (start, func, state, bin)
+) WITHOUT ROWID
+"""
+
+_SUMS = """
+CREATE TABLE @rollups (
+    span INTEGER,
+    start INTEGER,
+    func TEXT,
+    state INTEGER,
+    bin INTEGER,
+    n INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (span, start, func, state, bin)
+) WITHOUT ROWID
+"""
+
+_ROLLUPS = (_ENDS, _SUMS)
+
 # One entry per version: the statements that lead to it from the one before.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS)
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS, _ROLLUPS)
 
 VERSION = len(_MIGRATIONS)
 """That this release writes."""

@@ -61,5 +61,5 @@ class Transaction(Session):
 
     def settle(self) -> None:
         """Write what was gathered; call it before the commit."""
-        for template, parameters in self.counters.changes():
+        for template, parameters in self.counters.changes(self.now):
             self.run(template, parameters)
