@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Grade, Lease, Outcome, Query
+from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import Move
@@ -215,3 +218,58 @@ def test_instances_in_several_threads_share_out_the_tasks():
 
     done_once = got[A] + got[B]
     assert len(done_once) == len(set(done_once)) == 100
+
+
+# Sign-in
+
+
+async def traced_growth(rounds: Callable[[int], Awaitable[None]]) -> int:
+    """Bytes by which memory grows from 5,000 rounds more."""
+    tracemalloc.start()
+    try:
+        await rounds(5_000)
+        before = tracemalloc.get_traced_memory()[0]
+        await rounds(5_000)
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+async def test_invented_names_fill_no_memory_for_longer_than_their_time():
+    clock = ManualClock()
+    backend = MemoryBackend(clock=clock)
+    names = count()
+
+    async def flood(rounds: int) -> None:
+        for _ in range(rounds):
+            await backend.take_tokens([Bucket(bucket_name(str(next(names))), 5, 12.0)])
+            clock.advance(0.1)
+
+    assert await traced_growth(flood) < 50_000
+
+
+async def test_one_busy_bucket_fills_no_memory():
+    clock = ManualClock()
+    backend = MemoryBackend(clock=clock)
+
+    async def flood(rounds: int) -> None:
+        for _ in range(rounds):
+            await backend.take_tokens([Bucket("one", 5, 12.0, delay=2.0)])
+            await backend.forget_buckets(["one"])
+            clock.advance(0.1)
+
+    assert await traced_growth(flood) < 50_000
+
+
+async def test_sessions_that_ran_out_fill_no_memory():
+    clock = ManualClock()
+    backend = MemoryBackend(clock=clock)
+    names = count()
+
+    async def flood(rounds: int) -> None:
+        for _ in range(rounds):
+            token = str(next(names))
+            await backend.open_session(token, token, "viewer", life=100.0, idle=10.0)
+            clock.advance(0.1)
+
+    assert await traced_growth(flood) < 50_000

@@ -1,6 +1,7 @@
 """Files of earlier versions become what a new one is, and keep what is in them.
 
-``files/`` has one of each version, as text, written by the library as it was then.
+``files/`` has one of each version, as text (`sqlite3.Connection.iterdump`), written by the
+library as it was then. They are never edited: what they hold is in users' files.
 """
 
 import re
@@ -20,7 +21,7 @@ from fastapi_taskflow.testing.conformance.harness import find
 FILES = sorted(Path(__file__).with_name("files").glob("version-*.sql"))
 DONE, FAILED, WAITING, ALIAS = (f"018f0000-0000-7000-8000-{n:012x}" for n in (1, 2, 3, 4))
 
-older = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+every_version = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
 def restore(file: Path, path: str) -> None:
@@ -41,11 +42,11 @@ def schema(path: str) -> dict[str, str]:
         return {name: re.sub(r"\s+", " ", sql) for name, sql in rows}
 
 
-def test_every_earlier_version_has_its_file():
-    assert [file.stem for file in FILES] == [f"version-{n}" for n in range(1, VERSION)]
+def test_every_version_has_its_file():
+    assert [file.stem for file in FILES] == [f"version-{n}" for n in range(1, VERSION + 1)]
 
 
-@older
+@every_version
 async def test_it_gets_the_tables_and_indexes_of_a_new_one(file, path, tmp_path):
     restore(file, path)
     new = str(tmp_path / "new.db")
@@ -56,7 +57,7 @@ async def test_it_gets_the_tables_and_indexes_of_a_new_one(file, path, tmp_path)
     assert schema(path) == schema(new)
 
 
-@older
+@every_version
 async def test_it_keeps_its_tasks(file, path, open_backend):
     restore(file, path)
 
@@ -72,7 +73,7 @@ async def test_it_keeps_its_tasks(file, path, open_backend):
     assert [one.actor for one in (await backend.audit(limit=9))[0]] == ["ann"]
 
 
-@older
+@every_version
 async def test_people_can_sign_in_with_it(file, path, open_backend):
     restore(file, path)
     backend = await open_backend()
@@ -84,7 +85,7 @@ async def test_people_can_sign_in_with_it(file, path, open_backend):
     assert await backend.take_tokens([Bucket("bucket", 1, 60.0)]) > 0
 
 
-@older
+@every_version
 async def test_opening_it_again_changes_nothing(file, path):
     restore(file, path)
     await opened_once(path)

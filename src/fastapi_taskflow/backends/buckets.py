@@ -3,17 +3,16 @@
 A bucket holds ``capacity`` tokens and gets one back every ``refill`` seconds. Each try takes
 one. Who uses it up waits until one is back and, with ``delay``, longer each time that he
 does so again: ``delay``, twice that, four times, up to ``longest``. What nobody touches
-fills up, and a full bucket has no past: a store keeps no row of it, and may delete a row
-from the instant at which its bucket is full. Refused tries change nothing, so they
-neither grow a store nor a wait.
+fills up, and what stays full for another ``refill`` has no past: a store keeps no row of
+it. Refused tries change nothing, so they neither grow a store nor a wait.
 
 Guessed passwords are what this is for. A token is taken before a password is looked at, so
 tries at the same time cannot overtake the count; a right password makes the pair's bucket
 forget. Which buckets a login takes from is the policy of whoever calls, and it needs two:
 
 * Account and network together: ``Bucket(bucket_name("pair", account, network), 5, 12.0,
-  delay=2.0)``, five a minute and then ever fewer, down to one in five minutes. Forgotten
-  after a right password.
+  delay=2.0)``, five a minute and for those who want more ever fewer, down to one in five
+  minutes. Forgotten after a right password.
 * The network alone: ``Bucket(bucket_name("network", network), 30, 2.0)``, thirty a minute for
   all accounts together, known or not. Never forgotten: else whoever has one account could
   go on guessing at the others by logging in to it between.
@@ -25,7 +24,7 @@ bits of an IPv6 one, because whoever has one of those addresses has them all.
 
 The two also bound what a store keeps: all buckets of a try are taken from or none, so a
 network cannot have more rows of invented accounts than it has tokens, and a row of one try
-lives for ``refill`` seconds.
+lives for twice ``refill``.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ from typing import NamedTuple
 __all__ = ["Bucket", "Level", "bucket_name", "longest_wait", "take"]
 
 _MICROS_PER_SECOND = 1_000_000
+# A clock that is set right by less forgives nobody; then waits are so much longer at most.
+_SLACK_SECONDS = 60.0
 
 
 class Bucket(NamedTuple):
@@ -59,12 +60,14 @@ class Bucket(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What a store keeps of a bucket. ``full_at`` is in microseconds since the epoch.
+    """What a store keeps of a bucket.
 
-    ``strikes`` says how often it was used up since it was full last.
+    From ``clear_at`` on, in microseconds since the epoch, it is as if nobody had ever taken
+    from it: full, and for one refill already. Until then ``strikes`` says how often it was
+    used up.
     """
 
-    full_at: int
+    clear_at: int
     strikes: int
 
 
@@ -82,7 +85,7 @@ def bucket_name(*parts: str) -> str:
 
 
 def longest_wait(levels: Mapping[str, Level], buckets: Sequence[Bucket], now: int) -> int:
-    """Microseconds until every bucket has a token; 0: they have. Full ones need no level."""
+    """Microseconds until every bucket has a token; 0: they have. Clear ones need no level."""
     return max((_wait(bucket, levels.get(bucket.name), now) for bucket in buckets), default=0)
 
 
@@ -96,33 +99,34 @@ def take(levels: MutableMapping[str, Level], buckets: Sequence[Bucket], now: int
 
 
 def _wait(bucket: Bucket, level: Level | None, now: int) -> int:
-    room = (bucket.capacity - 1) * _micros(bucket.refill)
-    return max(0, _full_at(bucket, level, now) - room - now)
+    return max(0, _present(bucket, level, now).clear_at - _span(bucket) - now)
 
 
 def _taken(bucket: Bucket, level: Level | None, now: int) -> Level:
-    refill = _micros(bucket.refill)
-    room = (bucket.capacity - 1) * refill
-    strikes = 0 if level is None or level.full_at <= now else level.strikes
-    full_at = _full_at(bucket, level, now) + refill
-    until_next = full_at - room - now
+    clear_at, strikes = _present(bucket, level, now)
+    clear_at += _micros(bucket.refill)
+    until_next = clear_at - _span(bucket) - now
     if until_next <= 0:
-        return Level(full_at, strikes)
+        return Level(clear_at, strikes)
     grown = min(_micros(bucket.delay) << strikes, _micros(bucket.longest))
-    return Level(now + room + max(until_next, grown), strikes + 1)
+    return Level(now + max(until_next, grown) + _span(bucket), strikes + 1)
 
 
-def _full_at(bucket: Bucket, level: Level | None, now: int) -> int:
-    """When it is full, from now on.
-
-    A store's clock that was set back must not lock anybody out for as long: nothing is
-    further off than the terms allow.
+def _present(bucket: Bucket, level: Level | None, now: int) -> Level:
+    """The level as it counts now. One further off than the terms allow is of a clock that
+    was set back since, or of other terms; it would lock somebody out for as long.
     """
-    if level is None:
-        return now
-    refill = _micros(bucket.refill)
-    longest = max(refill, _micros(bucket.longest)) if bucket.delay else refill
-    return min(max(level.full_at, now), now + (bucket.capacity - 1) * refill + longest)
+    full = now + _micros(bucket.refill)
+    longest = max(bucket.refill, bucket.longest) if bucket.delay else bucket.refill
+    horizon = now + _micros(longest + _SLACK_SECONDS) + _span(bucket)
+    if level is None or not now < level.clear_at <= horizon:
+        return Level(full, 0)
+    return Level(max(full, level.clear_at), level.strikes)
+
+
+def _span(bucket: Bucket) -> int:
+    """From the instant at which there is one token until the bucket is clear."""
+    return bucket.capacity * _micros(bucket.refill)
 
 
 def _micros(seconds: float) -> int:

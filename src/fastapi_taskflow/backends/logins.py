@@ -90,7 +90,7 @@ class Logins(ABC):
         0.0 where they were taken; otherwise seconds until that can succeed if nobody
         else takes any, and nothing has changed. Of any number of takers at the same time,
         on any instances, no more succeed than there are tokens. Some rows of buckets that
-        are full are deleted, at most `PURGED`.
+        are clear are deleted, at most `PURGED`.
 
         Sending it again after a lost reply may take a second token: too strict rather
         than too lax.

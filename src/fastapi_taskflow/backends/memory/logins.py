@@ -111,8 +111,8 @@ class _Buckets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._levels: dict[str, Level] = {}
-        # Every level has an entry at its full_at; those of earlier levels are void.
-        self._filling: list[tuple[int, str]] = []
+        # Every level has an entry at its clear_at; those of earlier levels are void.
+        self._clearing: list[tuple[int, str]] = []
 
     def take(self, buckets: Sequence[Bucket]) -> float:
         now = self._clock.micros()
@@ -120,7 +120,7 @@ class _Buckets:
         wait = take(self._levels, buckets, now)
         if wait == 0:
             for bucket in buckets:
-                heapq.heappush(self._filling, (self._levels[bucket.name].full_at, bucket.name))
+                heapq.heappush(self._clearing, (self._levels[bucket.name].clear_at, bucket.name))
         return wait / _MICROS_PER_SECOND
 
     def forget(self, names: Sequence[str]) -> None:
@@ -129,8 +129,8 @@ class _Buckets:
 
     def _purge(self, now: int) -> None:
         for _ in range(PURGED):
-            if not self._filling or self._filling[0][0] > now:
+            if not self._clearing or self._clearing[0][0] > now:
                 return
-            _, name = heapq.heappop(self._filling)
-            if name in self._levels and self._levels[name].full_at <= now:
+            _, name = heapq.heappop(self._clearing)
+            if name in self._levels and self._levels[name].clear_at <= now:
                 del self._levels[name]

@@ -52,14 +52,14 @@ _TOO_MANY = (
     "DELETE FROM @sessions WHERE seq IN (SELECT seq FROM @sessions WHERE user = ?"
     " ORDER BY seq DESC LIMIT -1 OFFSET ?)"
 )
-_LEVELS = Rows("SELECT name, full_at, strikes FROM @buckets WHERE name IN ({rows})", 1)
+_LEVELS = Rows("SELECT name, clear_at, strikes FROM @buckets WHERE name IN ({rows})", 1)
 _PUT = Rows(
-    "INSERT OR REPLACE INTO @buckets (name, full_at, strikes) VALUES {rows}", 3, padded=False
+    "INSERT OR REPLACE INTO @buckets (name, clear_at, strikes) VALUES {rows}", 3, padded=False
 )
 _FORGET = Rows("DELETE FROM @buckets WHERE name IN ({rows})", 1)
-_FULL = (
-    "DELETE FROM @buckets WHERE name IN (SELECT name FROM @buckets WHERE full_at <= ?"
-    " ORDER BY full_at LIMIT ?)"
+_CLEAR = (
+    "DELETE FROM @buckets WHERE name IN (SELECT name FROM @buckets WHERE clear_at <= ?"
+    " ORDER BY clear_at LIMIT ?)"
 )
 
 
@@ -145,7 +145,7 @@ def _look(session: Session, buckets: Sequence[Bucket], now: int) -> int:
 
 
 def _take(tx: Transaction, tries: Sequence[Sequence[Bucket]]) -> list[int]:
-    tx.run(_FULL, (tx.now, PURGED))
+    tx.run(_CLEAR, (tx.now, PURGED))
     names = {bucket.name for buckets in tries for bucket in buckets}
     before = _levels(tx, sorted(names))
     after = dict(before)

@@ -178,27 +178,27 @@ class GrowingWaits(Conformance):
         assert await take_all(store, GROWING) == 1
         assert await store.take_tokens([GROWING]) == 12.0
 
-    async def test_a_bucket_that_is_full_again_has_no_past(
+    async def test_a_bucket_that_is_left_alone_has_no_past(
         self, store: Backend, clock: ManualClock
     ) -> None:
         await take_all(store, GROWING)
         await waits(store, clock, GROWING, 6)
 
-        # The wait that was due, and then one token after the other.
-        clock.advance(128 + 4 * 12)
+        # The wait that was due, the other four tokens, and one refill more.
+        clock.advance(128 + 4 * 12 + 12)
 
         assert await take_all(store, GROWING) == 5
         assert await waits(store, clock, GROWING, 4) == [12, 12, 12, 16]
 
-    async def test_a_bucket_that_is_not_full_yet_remembers(
+    async def test_a_bucket_that_is_full_remembers_for_one_refill(
         self, store: Backend, clock: ManualClock
     ) -> None:
         await take_all(store, GROWING)
         await waits(store, clock, GROWING, 6)
 
-        clock.advance(128 + 3 * 12)
+        clock.advance(128 + 4 * 12 + 11)
 
-        assert await take_all(store, GROWING) == 4
+        assert await take_all(store, GROWING) == 5
         assert await store.take_tokens([GROWING]) == 256.0
 
     async def test_tokens_do_not_come_back_during_a_wait(
@@ -210,6 +210,14 @@ class GrowingWaits(Conformance):
         clock.advance(128)
 
         assert await take_all(store, GROWING) == 1
+
+    async def test_waits_for_a_bucket_of_one_double_too(
+        self, store: Backend, clock: ManualClock
+    ) -> None:
+        one = Bucket("one", 1, 3.0, delay=2.0, longest=20.0)
+        await take_all(store, one)
+
+        assert await waits(store, clock, one, 6) == [3, 4, 8, 16, 20, 20]
 
     async def test_forgetting_forgets_the_growth_too(
         self, store: Backend, clock: ManualClock
