@@ -2,6 +2,7 @@
 
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.admin import TaskAdmin
+from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
@@ -41,6 +42,7 @@ from fastapi_taskflow.registry import TaskRegistry
 
 __all__ = [
     "AuditEntry",
+    "AuthUser",
     "Backend",
     "Cancel",
     "Enqueued",
@@ -62,6 +64,7 @@ __all__ = [
     "StoreUnavailable",
     "TaskAdmin",
     "TaskArgumentError",
+    "TaskAuthBackend",
     "TaskCall",
     "TaskConfig",
     "TaskContext",

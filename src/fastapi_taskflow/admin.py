@@ -5,24 +5,34 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
+from fastapi_taskflow.auth.known import KnownUsers
+from fastapi_taskflow.auth.roles import ROLES, Role, is_role
+from fastapi_taskflow.auth.users import TaskAuthBackend
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.http.access import Access
 from fastapi_taskflow.http.api import TaskApi
+from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_routes
 from fastapi_taskflow.http.filters import single_values
+from fastapi_taskflow.http.login import LoginApi
 from fastapi_taskflow.http.pages import Pages
+from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.http.verifying import Verifier
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.operations.logins import Logins
 
 __all__ = ["LOCAL_ONLY", "TaskAdmin"]
 
 logger = logging.getLogger(__name__)
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+# As long as browsers keep any cookie.
+_LONGEST_SECONDS = 400 * 86_400.0
 
 
 class _LocalOnly:
@@ -33,9 +43,14 @@ class _LocalOnly:
 LOCAL_ONLY: Final = _LocalOnly()
 """Default of ``auth``: direct clients on the same machine only."""
 
+User: TypeAlias = tuple[str, str] | tuple[str, str, Role]
+Auth: TypeAlias = User | Sequence[User] | TaskAuthBackend | _LocalOnly | None
+
 
 class TaskAdmin:
     """Adds the task API and the status page to an app, and starts the manager with it.
+
+    Who may use them: direct local clients, unless ``auth`` or ``dependencies`` say otherwise.
 
     Args:
         app: The app. Its lifespan starts the manager's engine; a mounted app has none, so
@@ -44,15 +59,26 @@ class TaskAdmin:
         path: Before all routes.
         display_func_args: Show the arguments of a task on its page and route.
         auto_install: Also manage plain ``background_tasks: BackgroundTasks`` parameters.
-        auth: ``None``, written out, opens all routes to everybody. Without it and without
-            ``dependencies`` only direct local clients are served.
-        dependencies: The app's own FastAPI dependencies, in front of every route.
-        read_only: Refuse everything that changes something.
+        auth: ``(name, password)``, ``(name, password, role)`` or a list of these, with
+            passwords as hashes from ``fastapi-taskflow hash-password``; or a
+            `TaskAuthBackend`. They sign in on a page, or send HTTP Basic. ``None``, written
+            out, opens all routes to everybody.
+        token_expiry: Seconds after which a session ends, however busy; one that nobody uses
+            ends after half an hour.
+        secret_key: Accepted for compatibility and not used: sessions are kept in the store.
+        dependencies: The app's own FastAPI dependencies, in front of every route, those to
+            sign in included.
+        role: What everybody may do where there is no ``auth``: ``"viewer"``, ``"operator"``
+            or ``"admin"``; or ``Depends(...)`` of a function that returns one of these for a
+            request, an `AuthUser`, or None for nobody.
+        read_only: Everybody is a viewer.
+        viewers_read_contents: Viewers see arguments (with ``display_func_args``) and logs.
         title: Of the pages.
         retention_days: As of ``TaskManager``, where that has none.
 
     Raises:
-        ConfigurationError: a setting that cannot work, or is not available yet.
+        ConfigurationError: a setting that cannot work.
+        ImportError: ``auth`` names users, and the extra ``auth`` is not installed.
     """
 
     def __init__(  # noqa: PLR0913  (settings)
@@ -63,20 +89,18 @@ class TaskAdmin:
         *,
         display_func_args: bool = False,
         auto_install: bool = False,
-        auth: object = LOCAL_ONLY,
+        auth: Auth = LOCAL_ONLY,
+        token_expiry: float = 86_400.0,
+        secret_key: str | bytes | None = None,
         dependencies: Sequence[DependsParameter] | None = None,
+        role: Role | DependsParameter = "admin",
         read_only: bool = False,
+        viewers_read_contents: bool = False,
         title: str = "fastapi-taskflow",
         retention_days: float | None = None,
     ) -> None:
         prefix = _checked_path(path)
         guards = _checked_dependencies(dependencies)
-        if auth is not None and auth is not LOCAL_ONLY:
-            raise ConfigurationError(
-                f"auth takes None in this version, got {type(auth).__name__}: user names and "
-                "TaskAuthBackend are not available yet. Guard the routes with "
-                "dependencies=[Depends(your_check)]."
-            )
         if retention_days is not None:
             task_manager.runtime.retain(retention_days)
         open_to_all = auth is None and not guards
@@ -86,20 +110,58 @@ class TaskAdmin:
                 "retry and cancel tasks",
                 prefix,
             )
-        access = Access(local_only=auth is LOCAL_ONLY and not guards, read_only=read_only)
-        site = Site(prefix=prefix, title=title, open_to_all=open_to_all, read_only=read_only)
+        site = Site(prefix=prefix, title=title, open_to_all=open_to_all)
+        rules = Rules(read_only=read_only, viewers_read_contents=viewers_read_contents)
+        access = Access(local_only=auth is LOCAL_ONLY and not guards)
+        signing = _signing(auth, task_manager, prefix, token_expiry)
+        if signing is None:
+            authority = by_role(rules, _checked_role(role))
+        elif role == "admin":
+            authority = by_sign_in(rules, signing)
+        else:
+            raise ConfigurationError(
+                "role is for TaskAdmin without auth: its users have their own."
+            )
         operations = task_manager.operations
         # Invariant: every route is included here, behind these dependencies, in this order.
-        router = APIRouter(dependencies=[Depends(access), *guards, Depends(single_values)])
+        router = APIRouter(
+            dependencies=[Depends(access), *guards, Depends(authority), Depends(single_values)]
+        )
+        if signing is not None:
+            router.include_router(LoginApi(signing, site).router(), prefix=prefix)
         # The pages first: a task's id would match their first path.
         for routes in (Pages, TaskApi):
             served = routes(operations, site, show_arguments=display_func_args)
             router.include_router(served.router(), prefix=prefix)
+        check_routes(router)
         if auto_install:
             task_manager.install(app)
         else:
             task_manager.init_app(app)
         app.include_router(router)
+
+
+def _signing(
+    auth: Any, task_manager: TaskManager, prefix: str, token_expiry: float
+) -> Signing | None:
+    """Who checks names and passwords; None where there are none."""
+    if not isinstance(token_expiry, int | float) or not 0 < token_expiry <= _LONGEST_SECONDS:
+        raise ConfigurationError(
+            f"token_expiry takes seconds above 0, at most those of 400 days, got {token_expiry!r}."
+        )
+    if auth is None or auth is LOCAL_ONLY:
+        return None
+    users = auth if isinstance(auth, TaskAuthBackend) else KnownUsers(auth)
+    logins = Logins(task_manager.runtime, realm=prefix, life=float(token_expiry))
+    return Signing(Verifier(users), logins)
+
+
+def _checked_role(role: Any) -> Role | DependsParameter:
+    if isinstance(role, DependsParameter) or is_role(role):
+        return role
+    raise ConfigurationError(
+        f"role takes one of {', '.join(ROLES)}, or Depends(your_function), got {role!r}."
+    )
 
 
 def _checked_path(path: str) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "TaskStateError",
     "TaskflowError",
     "UnknownTaskFunction",
+    "UsersUnavailable",
 ]
 
 
@@ -155,6 +156,10 @@ class StoreUnavailable(TaskflowError, RuntimeError):
 
 class StoreFull(StoreUnavailable):
     """The disk under the backend is full; nothing was accepted. HTTP 503."""
+
+
+class UsersUnavailable(StoreUnavailable):
+    """A `TaskAuthBackend` did not answer; nobody was let in. HTTP 503."""
 
 
 class PayloadUnreadable(TaskflowError, ValueError):

@@ -241,10 +241,29 @@ def test_nothing_is_said_where_nothing_is_open(caplog):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"auth": ("admin", "secret")},
-        {"auth": [("admin", "secret")]},
         {"auth": object()},
         {"auth": False},
+        {"auth": "admin:secret"},
+        {"auth": []},
+        {"auth": ()},
+        {"auth": ("admin",)},
+        {"auth": ("admin", "secret", "boss")},
+        {"auth": ("admin", "secret", "admin", "more")},
+        {"auth": ("admin", "")},
+        {"auth": ("", "secret")},
+        {"auth": ("ad\nmin", "secret")},
+        {"auth": ("admin", 7)},
+        {"auth": ("admin", "$argon2id$v=19$m=32768,t=3,p=1$")},
+        {"auth": ["admin", "secret"]},
+        {"auth": [("admin", "secret"), ("admin", "other")]},
+        {"auth": {"admin": "secret"}},
+        {"auth": ("admin", "secret"), "role": "viewer"},
+        {"role": "boss"},
+        {"role": None},
+        {"role": lambda: "viewer"},
+        {"token_expiry": 0},
+        {"token_expiry": float("nan")},
+        {"token_expiry": "86400"},
         {"dependencies": [check]},
         {"path": ""},
         {"path": "/"},
@@ -260,9 +279,12 @@ def test_settings_that_cannot_work_are_refused(settings):
         app_with(**settings)
 
 
-def test_a_refused_setting_tells_what_to_do_and_no_secret():
-    with pytest.raises(ConfigurationError, match=r"dependencies=\[Depends") as refused:
-        app_with(auth=("admin", "s3cret"))
+@pytest.mark.parametrize(
+    "auth", [["admin", "s3cret"], ("admin", "s3cret", "s3cret", "x"), {"admin": "s3cret"}]
+)
+def test_a_refused_setting_tells_what_to_do_and_no_secret(auth):
+    with pytest.raises(ConfigurationError, match=r"auth takes \(name, password\)") as refused:
+        app_with(auth=auth)
 
     assert "s3cret" not in str(refused.value)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
-from fastapi_taskflow.http.access import actor
 from fastapi_taskflow.http.bulk import BulkApi
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
@@ -28,6 +28,7 @@ from fastapi_taskflow.http.schemas import (
     TaskInfo,
 )
 from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import Operations
 
 __all__ = ["TaskApi"]
@@ -96,12 +97,14 @@ class TaskApi:
         self._link_next(request, response, [], cursor)
         return [TaskInfo.brief(record) for record in records]
 
-    async def get_task(self, task_id: TaskId) -> TaskDetail:
+    async def get_task(self, request: Request, task_id: TaskId) -> TaskDetail:
         """One task with its logs and attempts."""
         found = await self._operations.inspect(task_id)
         if found is None:
             raise TaskNotFound(task_id)
-        return TaskDetail.inspected(found, show_arguments=self._show_arguments)
+        detail = TaskDetail.inspected(found, show_arguments=self._show_arguments)
+        readable = self._site.at(request).may(Permission.READ_CONTENTS)
+        return detail if readable else detail.masked()
 
     async def retry_task(self, request: Request, task_id: TaskId) -> TaskAction:
         """Run a task that ended without success once more, as a new task."""

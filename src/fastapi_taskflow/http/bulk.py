@@ -8,12 +8,12 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from fastapi_taskflow.http.access import actor
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import FailedFilters
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import encodable
+from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry, Operations
 
 __all__ = ["BulkApi", "BulkRetryInfo", "TaskIds"]

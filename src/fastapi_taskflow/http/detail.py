@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.backends.base import Attempt, Grade
 from fastapi_taskflow.http.layout import badge, button, document, duration, moment, section, table
 from fastapi_taskflow.http.markup import Child, Html, element, fragment
@@ -17,6 +18,7 @@ from fastapi_taskflow.states import CANCELLABLE, RETRYABLE
 __all__ = ["detail"]
 
 _ALL_TAGS = 1_000
+_HIDDEN = "Hidden from viewers."
 
 
 def detail(place: Place, found: Inspection, *, show_arguments: bool, grade: Grade) -> str:
@@ -28,12 +30,12 @@ def detail(place: Place, found: Inspection, *, show_arguments: bool, grade: Grad
         element("p", element("a", "All tasks", href=place.page())),
         element("h1", record.func_name, " ", badge(record.status)),
         _notes(found),
-        None if place.site.read_only else _actions(place, found),
+        _actions(place, found) if place.may(Permission.ACT) else None,
         section("Facts", _facts(place, found)),
-        section("Arguments", _arguments(record)) if show_arguments else None,
+        section("Arguments", _arguments(place, record)) if show_arguments else None,
         section("Error", element("pre", record.error)) if record.error else None,
         section("Traceback", element("pre", record.stacktrace)) if record.stacktrace else None,
-        section("Log", _log(record)),
+        section("Log", _log(place, record)),
         section("Earlier attempts", _attempts(found.attempts)) if found.attempts else None,
         grade=grade,
     )
@@ -104,7 +106,9 @@ def _other(place: Place, task_id: str | None) -> Html | None:
     return element("a", element("code", task_id), href=place.page("tasks", task_id))
 
 
-def _arguments(record: TaskRecord) -> Html:
+def _arguments(place: Place, record: TaskRecord) -> Html:
+    if not place.may(Permission.READ_CONTENTS):
+        return element("p", _HIDDEN, class_="empty")
     args, kwargs = shown_arguments(record)
     if not args and not kwargs:
         return element("p", "None, or none that can be read.", class_="empty")
@@ -112,7 +116,9 @@ def _arguments(record: TaskRecord) -> Html:
     return element("pre", ",\n".join(lines))
 
 
-def _log(record: TaskRecord) -> Html:
+def _log(place: Place, record: TaskRecord) -> Html:
+    if not place.may(Permission.READ_CONTENTS):
+        return element("p", _HIDDEN, class_="empty")
     if not record.logs:
         return element("p", "No lines.", class_="empty")
     return element("pre", "\n".join(record.logs))

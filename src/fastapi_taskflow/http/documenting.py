@@ -13,17 +13,20 @@ __all__ = ["RETRY_AFTER", "add_route"]
 
 _WORDS = {
     400: "The task's state does not allow it, or the body cannot be read",
-    403: "Not for this client",
+    401: "Nobody is signed in",
+    403: "Not for this client, or not for their role",
     404: "There is no such task or queue",
     409: "Retried already, function not registered, arguments not stored, or key held",
     413: "The body is too large",
-    429: "The queue is full",
+    415: "The body is neither JSON nor a form",
+    422: "The body is not as it should be",
+    429: "The queue is full, or too many wrong passwords came from there",
     503: "The store does not answer, or no engine runs",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
 
 
-def add_route(
+def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     router: APIRouter,
     method: str,
     path: str,
@@ -31,18 +34,28 @@ def add_route(
     *,
     answers: Sequence[int] = (),
     more_answers: Mapping[int, dict[str, Any]] | None = None,
+    body: dict[str, Any] | None = None,
 ) -> None:
     """Add one route.
 
     Args:
-        answers: Statuses of its refusals, beside 403 and 503 that every route has.
+        answers: Statuses of its refusals, beside those that every route has: 401, 403, 429
+            (too many wrong passwords) and 503.
         more_answers: Other answers, as FastAPI's ``responses`` has them.
+        body: What FastAPI cannot see of the request, in OpenAPI's form.
     """
     documented: dict[int | str, dict[str, Any]] = {}
-    for status in (*answers, 403, 503):
+    for status in (*answers, 401, 403, 429, 503):
         documented[status] = {"model": ProblemInfo, "description": _WORDS[status]}
         if status in (429, 503):
             documented[status]["headers"] = RETRY_AFTER
     for status, told in (more_answers or {}).items():
         documented[status] = told  # noqa: PERF403  (update() wants the same type of key)
-    router.add_api_route(path, endpoint, methods=[method], responses=documented, tags=["tasks"])
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=[method],
+        responses=documented,
+        tags=["tasks"],
+        openapi_extra=body,
+    )

@@ -13,14 +13,15 @@ from fastapi_taskflow.models import TaskStatus
 __all__ = ["badge", "button", "document", "duration", "message", "moment", "section", "table"]
 
 _OPEN = (
-    "Open to everybody: TaskAdmin was made with auth=None. Whoever reaches this page can see, "
-    "retry and cancel tasks."
+    "Open to everybody: TaskAdmin was made with auth=None. Whoever reaches this page may do "
+    "all that it offers."
 )
 _GRADES = {
     Grade.A: "Durable tasks survive power loss.",
     Grade.B: "Durable tasks survive a crash of the process, not of the machine.",
     Grade.C: "Memory only: tasks do not survive a restart.",
 }
+_TITLES = {403: "Not allowed", 404: "Not found"}
 _MILLISECOND, _MINUTE, _HOUR, _DAY = 0.001, 60, 3600, 86_400
 
 
@@ -56,7 +57,12 @@ def document(
     body = element(
         "body",
         element("a", "Skip to the content", class_="skip", href="#content"),
-        element("header", element("a", site.title, class_="home", href=place.page()), controls),
+        element(
+            "header",
+            element("a", site.title, class_="home", href=place.page()),
+            controls,
+            _account(place),
+        ),
         element(
             "main",
             element("p", _OPEN, class_="banner", role="alert") if site.open_to_all else None,
@@ -66,6 +72,20 @@ def document(
         _footer(grade),
     )
     return page(element("html", head, body, lang="en"))
+
+
+def _account(place: Place) -> Html | None:
+    visitor = place.visitor
+    if visitor is None or not visitor.in_session:
+        return None
+    logout = place.path("auth", "logout")
+    return element(
+        "div",
+        element("span", element("strong", visitor.name), " ", visitor.role),
+        button(logout, "Sign out"),
+        button(f"{logout}?everywhere=true", "Everywhere", spoken="Sign out in all browsers"),
+        class_="account",
+    )
 
 
 def _footer(grade: Grade | None) -> Html:
@@ -78,7 +98,7 @@ def _footer(grade: Grade | None) -> Html:
 
 def message(place: Place, status: int, text: str) -> str:
     """A page that says why there is no other."""
-    title = "Not found" if status == 404 else "Not possible"  # noqa: PLR2004  (HTTP's own)
+    title = _TITLES.get(status, "Not possible")
     return document(
         place,
         title,
@@ -119,12 +139,11 @@ def badge(status: TaskStatus) -> Html:
     return element("span", status.value, class_=f"badge {status.value}")
 
 
-def button(action: str, label: str, *, about: str = "") -> Html:
-    """A form with one button; ``about`` says to what it applies, for who cannot see where."""
-    spoken = f"{label} {about}" if about else None
+def button(action: str, label: str, *, spoken: str | None = None) -> Html:
+    """A form with one button; ``spoken`` is all of what it does, for who cannot see where."""
     return element(
         "form",
-        element("button", label, type="submit", aria_label=spoken),
+        element("button", label, type="submit", aria_label=spoken, title=spoken),
         method="post",
         action=action,
     )

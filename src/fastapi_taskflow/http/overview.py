@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.backends.base import Grade
 from fastapi_taskflow.http.layout import badge, button, document, duration, moment, section, table
 from fastapi_taskflow.http.markup import Child, Html, element, fragment
@@ -104,12 +105,14 @@ def _queues(place: Place, queues: list[dict[str, Any]]) -> Html:
             _limit(queue["concurrency"]),
             _limit(queue["max_size"]),
         ]
-        if not place.site.read_only:
+        if place.may(Permission.ACT):
             act = "resume" if queue["paused"] else "pause"
             action = place.page("queues", name, act)
-            cells.append(button(action, act.capitalize(), about=f"queue {name}"))
+            cells.append(
+                button(action, act.capitalize(), spoken=f"{act.capitalize()} queue {name}")
+            )
         rows.append(cells)
-    if not place.site.read_only:
+    if place.may(Permission.ACT):
         columns.append("Action")
     return table(columns, rows, caption="Queues with their limits and numbers")
 

@@ -10,19 +10,21 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fastapi_taskflow.errors import TaskNotFound
-from fastapi_taskflow.http.access import actor
 from fastapi_taskflow.http.api import QueueName, TaskId
 from fastapi_taskflow.http.detail import detail
 from fastapi_taskflow.http.filters import PageFilters
 from fastapi_taskflow.http.layout import message
 from fastapi_taskflow.http.overview import Overview, overview
 from fastapi_taskflow.http.problems import Problem, with_cursor
+from fastapi_taskflow.http.redirects import login_address
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import Operations
 
 __all__ = ["Pages"]
 
+_NOT_SIGNED_IN = 401
 _ASSETS = {"status.css": "text/css", "icon.svg": "image/svg+xml"}
 
 
@@ -121,7 +123,10 @@ def _page_route(site: Site) -> type[AdminRoute]:
         """Says in HTML what is wrong."""
 
         def refuse(self, request: Request, problem: Problem) -> Response:
-            html = message(site.at(request), problem.status, problem.detail)
+            place = site.at(request)
+            if problem.status == _NOT_SIGNED_IN:
+                return RedirectResponse(login_address(place, request), 303)
+            html = message(place, problem.status, problem.detail)
             return HTMLResponse(html, problem.status, dict(problem.headers))
 
     return PageRoute

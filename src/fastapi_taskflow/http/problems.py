@@ -22,7 +22,7 @@ from fastapi_taskflow.errors import (
     TaskStateError,
     UnknownTaskFunction,
 )
-from fastapi_taskflow.http.access import Refused
+from fastapi_taskflow.http.refusals import NotSignedIn, Refused, Throttled
 from fastapi_taskflow.http.schemas import encodable
 
 __all__ = ["HANDLED", "Problem", "bad_query", "problem", "with_cursor"]
@@ -43,6 +43,8 @@ _STATUS: dict[type, int] = {
 HANDLED: tuple[type[Exception], ...] = (
     RequestValidationError,
     Refused,
+    NotSignedIn,
+    Throttled,
     *http_errors.HANDLED,
     *_STATUS,
 )
@@ -70,8 +72,8 @@ def problem(error: Exception) -> Problem:
     match error:
         case RequestValidationError():
             return _invalid(error)
-        case Refused():
-            return Problem(403, error.detail)
+        case Refused() | NotSignedIn() | Throttled():
+            return Problem(error.status_code, error.detail, error.headers or {})
         case TaskNotFound():
             return Problem(404, "Task not found")
         case AlreadyRetried():

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
+from fastapi_taskflow.http.needs import needed
 from fastapi_taskflow.http.problems import HANDLED, Problem, problem
 
 __all__ = ["SECURITY_HEADERS", "AdminRoute"]
@@ -32,11 +33,20 @@ SECURITY_HEADERS = {
 class AdminRoute(APIRoute):
     """Answers HEAD as GET, reads small bodies only, and turns our errors into answers.
 
-    Access is not decided here but by the router's dependencies.
+    What it needs is fixed when it is made; the router's dependencies compare who asks with
+    that.
+
+    Raises:
+        ConfigurationError: at construction, where `needs.NEEDS` does not name the route.
     """
 
     # The largest body here is a queue's two limits.
     body_limit_bytes = 16_384
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
+        super().__init__(path, endpoint, **settings)
+        #: The permission that it takes to use the route.
+        self.needs = needed(path, self.methods or ())
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _with_headers(send)

@@ -129,6 +129,9 @@ class TaskDetail(TaskInfo):
         description="As Python would write them; null unless display_func_args is set"
     )
     kwargs: dict[str, str] | None
+    contents_hidden: bool = Field(
+        False, description="Arguments and log lines are left out, because a viewer asks"
+    )
 
     @classmethod
     def inspected(cls, found: Inspection, *, show_arguments: bool) -> Self:
@@ -142,6 +145,11 @@ class TaskDetail(TaskInfo):
             args=args,
             kwargs=kwargs,
         )
+
+    def masked(self) -> Self:
+        """As viewers see it."""
+        hidden: dict[str, Any] = {"args": None, "kwargs": None, "logs": [], "contents_hidden": True}
+        return self.model_copy(update=hidden)
 
 
 class TaskAction(_Model):
@@ -202,7 +210,8 @@ class MetricsInfo(_Model):
 
 class AuditInfo(_Model):
     """One act of an operator. `task_id` is a queue's name where a queue was acted on, and
-    `history`, `bulk-retry` or `retry-failed` where many tasks were.
+    `history`, `bulk-retry` or `retry-failed` where many tasks were, and `session` where
+    somebody signed in or out.
     """
 
     entry_id: str

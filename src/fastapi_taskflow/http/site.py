@@ -7,6 +7,9 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
+from fastapi_taskflow.auth.roles import Permission
+from fastapi_taskflow.http.visitors import Visitor, visitor_of
+
 __all__ = ["Place", "Site"]
 
 
@@ -18,13 +21,11 @@ class Site:
         prefix: Of all routes, within the app.
         title: Of the pages.
         open_to_all: No rule keeps anybody out; the pages say so.
-        read_only: Nothing can be changed; the pages offer no buttons.
     """
 
     prefix: str
     title: str
     open_to_all: bool = False
-    read_only: bool = False
 
     def at(self, request: Request) -> Place:
         """The place of one request, under any mount or ``root_path``.
@@ -33,16 +34,29 @@ class Site:
         """
         root = str(request.scope.get("root_path", "")).strip("/")
         base = f"/{root}{self.prefix}" if root else self.prefix
-        return Place(site=self, base=quote(base), query=tuple(request.query_params.multi_items()))
+        return Place(
+            site=self,
+            base=quote(base),
+            query=tuple(request.query_params.multi_items()),
+            visitor=visitor_of(request),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One request's place on a site. ``base`` is the path before all routes."""
+    """One request's place on a site. ``base`` is the path before all routes.
+
+    ``visitor`` is None where nobody was let in yet; they may do nothing.
+    """
 
     site: Site
     base: str
     query: tuple[tuple[str, str], ...]
+    visitor: Visitor | None
+
+    def may(self, permission: Permission) -> bool:
+        """The visitor may do it; the pages offer nothing else."""
+        return self.visitor is not None and self.visitor.may(permission)
 
     def path(self, *parts: str) -> str:
         """The path of a route; its parts are percent-encoded."""
