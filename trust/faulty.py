@@ -1,8 +1,9 @@
-"""A store that fails at one call, or at every n-th: before it worked, or after."""
+"""A store that fails at one call, or at many: before it worked, or after."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
@@ -15,6 +16,11 @@ from trust.forwarding import Forwarding
 __all__ = ["Fault", "FaultyBackend"]
 
 T = TypeVar("T")
+
+# What an engine asks of a store, at the most, to start.
+_HEALTHY = 6
+# Asked over and over while nothing happens.
+_POLLS = frozenset({"beat", "claim", "gone", "next_due", "owned", "signals"})
 
 
 class Fault(Enum):
@@ -31,7 +37,12 @@ class FaultyBackend(Forwarding):
     Args:
         fault: What goes wrong at the chosen calls.
         n: The number of the call that goes wrong, from 1; 0: none does.
-        repeating: Every ``n``-th call goes wrong.
+        polls: Of each verb that is asked over and over, only so many calls are numbered, so
+            that a slow machine does not make more calls that can go wrong; 0: all are.
+        odds: Instead, so many of all calls go wrong, chosen by the seed ``n``, but for the first
+            few, so that an engine can start, and for heartbeats, each failure of which
+            makes a watcher patient. (Every n-th call would fall into step with what is
+            tried again.)
         delay: Seconds that a slow call takes longer.
     """
 
@@ -41,17 +52,23 @@ class FaultyBackend(Forwarding):
         fault: Fault = Fault.REFUSED,
         n: int = 0,
         *,
-        repeating: bool = False,
+        polls: int = 0,
+        odds: float = 0.0,
         delay: float = 0.2,
     ) -> None:
         super().__init__(inner)
         self._fault = fault
         self._n = n
-        self._repeating = repeating
+        self._polls = polls
+        self._numbered = 0
+        self._odds = odds
+        self._random = random.Random(n)
         self._delay = delay
         # Protects the counts: heartbeats come from a thread of their own.
         self._lock = threading.Lock()
         self._down: Fault | None = None
+        # Verbs that fail while it is down; empty: all.
+        self._verbs: frozenset[str] = frozenset()
         self.calls: list[str] = []
         # The calls that went wrong.
         self.struck: list[str] = []
@@ -64,10 +81,12 @@ class FaultyBackend(Forwarding):
     def heal(self) -> None:
         """No further faults."""
         self._n = 0
+        self._odds = 0.0
         self._down = None
 
-    def fall(self, fault: Fault = Fault.REFUSED) -> None:
-        """Every call fails from now on."""
+    def fall(self, *verbs: str, fault: Fault = Fault.REFUSED) -> None:
+        """Every call (of these verbs) fails from now on."""
+        self._verbs = frozenset(verbs)
         self._down = fault
 
     async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
@@ -94,14 +113,23 @@ class FaultyBackend(Forwarding):
     def _strikes(self, verb: str) -> Fault | None:
         with self._lock:
             self.calls.append(verb)
-            number = len(self.calls)
-            chosen = number % self._n == 0 if self._repeating and self._n else number == self._n
-            if self._down is not None:
+            chosen = self._drawn(verb) if self._odds else self._is_the_one(verb)
+            if self._down is not None and (not self._verbs or verb in self._verbs):
                 return self._down
             if not chosen:
                 return None
             self.struck.append(verb)
             return self._fault
+
+    def _drawn(self, verb: str) -> bool:
+        spared = len(self.calls) <= _HEALTHY or verb == "beat"
+        return not spared and self._random.random() < self._odds
+
+    def _is_the_one(self, verb: str) -> bool:
+        if self._polls and verb in _POLLS and self.calls.count(verb) > self._polls:
+            return False
+        self._numbered += 1
+        return self._numbered == self._n
 
 
 def _unavailable(verb: str) -> StoreUnavailable:

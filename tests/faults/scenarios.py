@@ -180,7 +180,7 @@ async def rebirth(world: World) -> None:
 
     The one that was given its tasks never got the answer.
     """
-    robbed = await at_work(world, faulty=True)
+    robbed = await at_work(world, faulty=True, instance_ttl=FOR_EVER)
     heir = world.manager(faulty=False, roles={"maintain"})
     await world.start(heir)
     old = robbed.runtime.engine().instance_id
@@ -192,9 +192,11 @@ async def rebirth(world: World) -> None:
     await world.enqueue(robbed, "plain", right=SUCCESS)
 
 
-async def at_work(world: World, *, faulty: bool = False) -> TaskManager:
+async def at_work(
+    world: World, *, faulty: bool = False, instance_ttl: float = DEAD_AFTER
+) -> TaskManager:
     """An engine that runs two tasks which end when they are released."""
-    manager = world.manager(faulty=faulty, instance_ttl=DEAD_AFTER)
+    manager = world.manager(faulty=faulty, instance_ttl=instance_ttl)
     await world.start(manager)
     held = await world.enqueue(manager, "held", right=INTERRUPTED)
     requeueable = await world.enqueue(manager, "held_requeueable", right=RESCUED)

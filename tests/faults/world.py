@@ -1,6 +1,7 @@
 """Engines on one store that fails: what was accepted, what was done, what must come of it."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +34,10 @@ STOP_REST = 2.0
 # A fault costs a service half a second, then it goes on.
 PATIENCE = 20.0
 TRIES = 50
+# For a night: every look and every heartbeat goes wrong, and chance throws more often.
+LONG = bool(os.environ.get("TASKFLOW_LONG_FAULTS"))
+# Of each kind of look; most later ones find what these found.
+POLLS = 0 if LONG else 3
 
 
 class Boom(Exception):
@@ -52,10 +57,13 @@ class Right:
 class World:
     """One store and the managers on it; only the first one's calls go wrong."""
 
-    def __init__(self, open_store: Callable[[], Backend], fault: Fault, n: int) -> None:
+    def __init__(
+        self, open_store: Callable[[], Backend], fault: Fault, n: int, *, odds: float = 0.0
+    ) -> None:
         self._open_store = open_store
         self._fault = fault
         self._n = n
+        self._odds = odds
         self._started: list[TaskManager] = []
         self.backends: list[FaultyBackend] = []
         self.truth = open_store()
@@ -73,7 +81,13 @@ class World:
 
     def manager(self, *, faulty: bool = True, **settings: Any) -> TaskManager:
         """A manager with all functions."""
-        backend = FaultyBackend(self._open_store(), self._fault, self._n if faulty else 0)
+        backend = FaultyBackend(
+            self._open_store(),
+            self._fault,
+            self._n if faulty else 0,
+            polls=POLLS,
+            odds=self._odds if faulty else 0.0,
+        )
         self.backends.append(backend)
         manager = TaskManager(
             snapshot_backend=backend,
@@ -202,7 +216,7 @@ class World:
             return all(one is not None and one.record.status in TERMINAL for one in found)
 
         try:
-            await wait_until(all_ended, within=PATIENCE)
+            await wait_until(all_ended, within=PATIENCE, every=0.02)
         except AssertionError:
             found = await self.truth.get(list(tasks or self.rights))
             raise AssertionError(f"stuck: {[_brief(one) for one in found]}") from None
@@ -263,14 +277,17 @@ def _brief(task: StoredTask | None) -> str:
 
 
 @asynccontextmanager
-async def opened(kind: str, place: Path, fault: Fault, n: int) -> AsyncIterator[World]:
+async def opened(
+    kind: str, place: Path, fault: Fault, n: int, *, odds: float = 0.0
+) -> AsyncIterator[World]:
     """A world on a new store; ``place`` is the path of its file, if it has one."""
-    if kind == "sqlite":
+    shared = MemoryBackend()
+
+    def open_store() -> Backend:
         # Whether a commit is synced makes no difference to what a fault can do.
-        world = World(lambda: SqliteBackend(str(place), synchronous="NORMAL"), fault, n)
-    else:
-        shared = MemoryBackend()
-        world = World(lambda: shared, fault, n)
+        return SqliteBackend(str(place), synchronous="NORMAL") if kind == "sqlite" else shared
+
+    world = World(open_store, fault, n, odds=odds)
     await world.truth.open(lambda: None)
     try:
         yield world

@@ -9,8 +9,13 @@ from typing import Any
 _STEP_SECONDS = 0.005
 
 
-async def wait_until(condition: Callable[[], Any | Awaitable[Any]], *, within: float = 10.0) -> Any:
-    """The condition's first true value.
+async def wait_until(
+    condition: Callable[[], Any | Awaitable[Any]],
+    *,
+    within: float = 10.0,
+    every: float = _STEP_SECONDS,
+) -> Any:
+    """The condition's first true value; it is looked at again after ``every`` seconds.
 
     Raises:
         AssertionError: it did not come within so many seconds.
@@ -23,4 +28,4 @@ async def wait_until(condition: Callable[[], Any | Awaitable[Any]], *, within: f
         if value:
             return value
         assert time.monotonic() < deadline, f"did not happen within {within:g} s: {condition}"
-        await asyncio.sleep(_STEP_SECONDS)
+        await asyncio.sleep(every)
