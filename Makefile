@@ -18,7 +18,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## run a small shop on 127.0.0.1 with traffic of its own
-	$(BIN)/python -m examples.shop
+	$(BIN)/fastapi-taskflow demo --db shop.db
 
 test: check $(VENV)/.dev ## everything that must hold: check, then all tests
 	$(BIN)/python -m pytest -n $(JOBS)

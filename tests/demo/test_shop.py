@@ -1,7 +1,10 @@
-"""The demo as whoever types `make demo` sees it: a process, its URLs, its customers."""
+"""The demo as whoever types `fastapi-taskflow demo` sees it: its URLs, its customers, its end."""
 
+import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.crash
 
-ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("fastapi-taskflow")
 ENDED = {"success", "failed", "interrupted", "cancelled", "rejected"}
 # The shop's own, and what a drain may take beyond it (SEMANTICS).
 DRAIN, REST = 3.0, 2.0
@@ -29,11 +32,11 @@ class Shop:
         self.process = process
         self.urls: dict[str, str] = {}
         for line in process.stdout:
-            if found := re.fullmatch(r"  ([a-z ]+?) +(http://\S+)\n", line):
+            if found := re.fullmatch(r"  ([a-z]+) +(http://\S+)\n", line):
                 self.urls[found[1]] = found[2]
             if len(self.urls) == 3:
                 break
-        self.client = httpx2.Client(base_url=self.urls["task list"].removesuffix("/tasks"))
+        self.client = httpx2.Client(base_url=self.urls["tasks"].removesuffix("/tasks"))
 
     def tasks(self, **filters: str) -> list[dict[str, Any]]:
         tasks: list[dict[str, Any]] = self.client.get("/tasks", params=filters).json()
@@ -53,15 +56,27 @@ class Shop:
 
 
 @contextmanager
-def opened(db: Path) -> Iterator[Shop]:
-    command = [sys.executable, "-m", "examples.shop", "--port", "0", "--db", str(db)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def started(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command in an empty folder, with a folder of its own for temporary files."""
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [str(COMMAND), "demo", "--port", "0", *options]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
-            shop = Shop(process)
-            with shop.client:
-                yield shop
+            yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def opened(folder: Path, *options: str) -> Iterator[Shop]:
+    with started(folder, *options) as process:
+        shop = Shop(process)
+        with shop.client:
+            yield shop
 
 
 def eventually(condition: Callable[[], Any]) -> Any:
@@ -73,9 +88,9 @@ def eventually(condition: Callable[[], Any]) -> Any:
 
 
 def test_it_prints_its_urls_and_customers_come_pay_and_are_retried(tmp_path):
-    with opened(tmp_path / "shop.db") as shop:
+    with opened(tmp_path) as shop:
         assert {shop.client.get(url).status_code for url in shop.urls.values()} == {200}
-        assert set(shop.urls) == {"app", "task list", "status page"}
+        assert set(shop.urls) == {"app", "tasks", "dashboard"}
 
         eventually(lambda: len(shop.tasks(status="success")) > 5)
         eventually(lambda: any(one["retries_used"] for one in shop.tasks(queue="payments")))
@@ -83,10 +98,70 @@ def test_it_prints_its_urls_and_customers_come_pay_and_are_retried(tmp_path):
         shop.process.send_signal(signal.SIGINT)
         assert shop.process.wait(DRAIN + REST) == 0
 
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_keeps_its_files_if_asked(tmp_path, number):
+    with opened(tmp_path, "--keep", "--no-traffic") as shop:
+        task = shop.order("kept")
+        eventually(lambda: shop.task(task)["status"] in ENDED)
+
+        shop.process.send_signal(number)
+        assert shop.process.stdout is not None
+        last = shop.process.stdout.read().splitlines()[-1]
+        assert shop.process.wait(DRAIN + REST) == 0
+
+    (folder,) = (tmp_path / "temporary").iterdir()
+    assert last == f"The tasks are kept in {folder / 'shop.db'}"
+    assert (folder / "shop.db").stat().st_size
+    assert (folder / "shop.log").stat().st_size
+
+
+def test_for_programs_it_writes_one_json_document(tmp_path):
+    with started(tmp_path, "--json") as process:
+        assert process.stdout is not None
+        document = ""
+        while not document.endswith("}\n"):
+            document += process.stdout.readline()
+        told = json.loads(document)
+        assert httpx2.get(told["tasks"]).json() is not None
+        assert httpx2.get(told["dashboard"]).status_code == 200
+
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.wait(DRAIN + REST) == 0
+
+    assert not Path(told["db"]).exists()
+
+
+def test_a_taken_port_is_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [COMMAND, "demo", "--port", port], capture_output=True, text=True, check=False
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: Port {port} is taken")
+
+
+def test_without_uvicorn_it_says_what_to_install(tmp_path):
+    hidden = "import sys; sys.modules['uvicorn'] = None; from fastapi_taskflow.cli import main; "
+    ended = subprocess.run(
+        [sys.executable, "-c", hidden + "sys.argv[1:] = ['demo']; main()"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: ")
+    assert "pip install uvicorn" in ended.stderr
+
 
 def test_killed_and_opened_again_it_ends_what_it_had_accepted(tmp_path):
-    db = tmp_path / "shop.db"
-    with opened(db) as shop:
+    with opened(tmp_path, "--db", "shop.db") as shop:
         report = shop.report("2026-04-30")
         orders = [shop.order(f"order {number}") for number in range(5)]
         eventually(lambda: shop.task(report)["status"] == "running")
@@ -94,7 +169,7 @@ def test_killed_and_opened_again_it_ends_what_it_had_accepted(tmp_path):
         shop.process.send_signal(signal.SIGKILL)
         shop.process.wait()
 
-    with opened(db) as shop:
+    with opened(tmp_path, "--db", "shop.db") as shop:
         ended = eventually(lambda: all_ended(shop, [report, *orders]))
 
         assert ended[report]["status"] == "success"
@@ -102,12 +177,13 @@ def test_killed_and_opened_again_it_ends_what_it_had_accepted(tmp_path):
         assert {ended[order]["status"] for order in orders} <= {"success", "failed"}
 
         shop.process.send_signal(signal.SIGTERM)
-        # uvicorn ends by the signal that it was sent, once everything is closed.
-        assert shop.process.wait(DRAIN + REST) == -signal.SIGTERM
+        assert shop.process.wait(DRAIN + REST) == 0
+
+    assert (tmp_path / "shop.db").exists()
 
 
 def test_an_order_that_is_sent_twice_is_charged_once(tmp_path):
-    with opened(tmp_path / "shop.db") as shop:
+    with opened(tmp_path) as shop:
         first, second = shop.order("double click"), shop.order("double click")
         changed = {"sku": "mug", "quantity": 3, "email": "ada@example.com"}
         key = {"Idempotency-Key": "double click"}

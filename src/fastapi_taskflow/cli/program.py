@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from fastapi_taskflow._version import __version__
+from fastapi_taskflow.cli.demo import demo
 from fastapi_taskflow.cli.doctor import doctor
 from fastapi_taskflow.cli.output import plain
 from fastapi_taskflow.cli.queues import app as queues
@@ -35,6 +36,7 @@ app.add_typer(tasks, name="tasks")
 app.add_typer(queues, name="queues")
 app.command("doctor")(doctor)
 app.command("rotate-keys")(rotate)
+app.command("demo")(demo)
 
 
 def _show_version(asked: bool) -> None:

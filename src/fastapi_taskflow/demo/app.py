@@ -13,15 +13,15 @@ from uuid import NAMESPACE_URL, uuid5
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, Field
 
-from examples.shop import traffic
-from examples.shop.tasks import (
+from fastapi_taskflow import ManagedBackgroundTasks, TaskAdmin
+from fastapi_taskflow.demo import traffic
+from fastapi_taskflow.demo.tasks import (
     charge_card,
     render_image,
     send_welcome_mail,
     task_manager,
     write_report,
 )
-from fastapi_taskflow import ManagedBackgroundTasks, TaskAdmin
 
 __all__ = ["app"]
 

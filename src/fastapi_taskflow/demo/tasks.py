@@ -11,14 +11,8 @@ import time
 from datetime import date
 from decimal import Decimal
 
-from examples.shop import outside
-from fastapi_taskflow import (
-    QueueConfig,
-    StdoutLogger,
-    TaskManager,
-    get_task_context,
-    task_log,
-)
+from fastapi_taskflow import QueueConfig, TaskManager, get_task_context, task_log
+from fastapi_taskflow.demo import outside
 
 __all__ = [
     "charge_card",
@@ -30,12 +24,11 @@ __all__ = [
 ]
 
 task_manager = TaskManager(
-    snapshot_db=os.environ.get("SHOP_DB", "shop.db"),
+    snapshot_db=os.environ.get("TASKFLOW_DEMO_DB", "shop.db"),
     queues={
         "payments": QueueConfig(concurrency=4),
         "images": QueueConfig(concurrency=2, max_size=500),
     },
-    loggers=[StdoutLogger()],
     # Who presses Ctrl+C wants it to end; what is not finished goes on at the next start.
     drain_timeout=3.0,
 )

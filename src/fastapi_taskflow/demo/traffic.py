@@ -32,6 +32,10 @@ async def visit(url: str) -> None:
             logger.info("A customer was turned away: %s", exc)
 
 
+# They are next door: no proxy of the machine stands between.
+_street = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 class _Customers:
     def __init__(self, url: str) -> None:
         self._url = url
@@ -76,5 +80,5 @@ class _Customers:
         request = urllib.request.Request(  # noqa: S310  (our own address)
             self._url + path, data, sent, method="POST"
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with _street.open(request, timeout=5) as answer:
             answer.read()
