@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fastapi_taskflow.backends.base import Admission, NewTask
+from fastapi_taskflow.backends.base import Admission, Lease, NewTask
 from fastapi_taskflow.backends.sqlite.judgement import (
     Desk,
     Draft,
@@ -21,15 +21,15 @@ from fastapi_taskflow.backends.sqlite.judgement import (
     Known,
     Original,
 )
-from fastapi_taskflow.backends.sqlite.rows import INSERT, new_row
+from fastapi_taskflow.backends.sqlite.leases import Held
+from fastapi_taskflow.backends.sqlite.rows import INSERT, Entry, new_row
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
-from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
 from fastapi_taskflow.models import TaskStatus
 
-__all__ = ["MustLook", "Terms", "insert", "last_seq", "write_tags"]
+__all__ = ["Terms", "insert", "write_tags"]
 
-_LAST = "SELECT seq FROM sqlite_sequence WHERE name = '@tasks'"
 _KNOWN = Rows("SELECT id, state, born, queue FROM @tasks WHERE id IN ({rows})", 1)
 _ALIASES = Rows("SELECT id, task_id FROM @aliases WHERE id IN ({rows})", 1)
 _ORIGINALS = Rows(
@@ -70,13 +70,6 @@ _PENDING = CODES[TaskStatus.PENDING]
 _REJECTED = CODES[TaskStatus.REJECTED]
 
 
-class MustLook(Exception):
-    """A task that was taken for new is known: the insert was sent again.
-
-    Not an error: it asks for the careful way.
-    """
-
-
 class Terms(NamedTuple):
     """What holds for all groups of a call."""
 
@@ -110,12 +103,6 @@ def _is_plain(group: Sequence[NewTask], limits: Mapping[str, int]) -> bool:
         if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
             return False
     return True
-
-
-def last_seq(tx: Transaction) -> int:
-    """The highest arrival number that was ever given."""
-    row = tx.one(_LAST)
-    return row[0] if row else 0
 
 
 def write_tags(tx: Transaction, tasks: Sequence[tuple[int, NewTask]]) -> None:
@@ -152,14 +139,15 @@ def _facts(
 
 
 def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
-    seq = last_seq(tx)
-    entries = list(enumerate(draft.entries, seq + 1))
+    entries = list(zip(tx.arrivals(len(draft.entries)), draft.entries, strict=True))
     try:
         tx.write(INSERT, [new_row(number, entry, tx.now) for number, entry in entries])
     except sqlite3.IntegrityError as exc:
         if tx.careful:
             raise
+        # A task that was taken for new is known: the insert was sent again.
         raise MustLook from exc
+    tx.given_out([_held(number, entry) for number, entry in entries if entry.owner])
     write_tags(tx, [(number, entry.task) for number, entry in entries if entry.task.tags])
     for entry in draft.entries:
         kind = entry.task.queue, entry.task.func_name
@@ -174,6 +162,12 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
         for statement in _DELETE:
             tx.run(statement, (original.task_id,))
         tx.counters.move((original.queue, original.func), CODES[original.status], None)
+
+
+def _held(seq: int, entry: Entry) -> tuple[Lease, Held]:
+    task = entry.task
+    lease = Lease(task.task_id, 1)
+    return lease, Held(seq, task.queue, task.func_name, keyed=entry.key is not None, fresh=True)
 
 
 def _write_keys(tx: Transaction, draft: Draft, ttl: int) -> None:

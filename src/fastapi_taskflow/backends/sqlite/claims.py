@@ -13,7 +13,8 @@ import heapq
 from collections.abc import Generator
 from typing import NamedTuple
 
-from fastapi_taskflow.backends.base import Claimed, ClaimRequest
+from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
 from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
 from fastapi_taskflow.backends.sqlite.schema import FREE
@@ -70,7 +71,9 @@ def claim(tx: Transaction, request: ClaimRequest) -> list[Claimed]:
         return _read(tx, repeated)
     chosen = _choose(tx, request)
     _hand_over(tx, chosen, request.instance, request.claim_id)
-    return _read(tx, chosen)
+    claims = _read(tx, chosen)
+    tx.given_out([_held(seq, claim) for seq, claim in zip(chosen, claims, strict=True)])
+    return claims
 
 
 class Recovery(NamedTuple):
@@ -138,8 +141,13 @@ def _candidates(
 
 
 def _hand_over(tx: Transaction, rows: list[int], owner: str, claim_id: str | None) -> None:
-    for template, parameters in _TAKE.batches([(seq,) for seq in rows]):
-        tx.run(template, [owner, claim_id, *parameters])
+    tx.write(_TAKE, [(seq,) for seq in rows], owner, claim_id)
+
+
+def _held(seq: int, claim: Claimed) -> tuple[Lease, Held]:
+    record = claim.task.record
+    keyed, fresh = record.idempotency_key is not None, record.start_time is None
+    return claim.lease, Held(seq, record.queue, record.func_name, keyed=keyed, fresh=fresh)
 
 
 def _read(tx: Transaction, rows: list[int]) -> list[Claimed]:

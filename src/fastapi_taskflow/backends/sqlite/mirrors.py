@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import MirrorAnswer, NewTask, Snapshot
-from fastapi_taskflow.backends.sqlite.admission import last_seq, write_tags
+from fastapi_taskflow.backends.sqlite.admission import write_tags
 from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
 from fastapi_taskflow.backends.sqlite.outcomes import LiveRow, look, release_keys
 from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, new_row
@@ -41,7 +41,6 @@ class _Mirroring:
         self._tx = tx
         self._instance = instance
         self._rows = look(tx, [one.task.task_id for one in snapshots])
-        self._seq = last_seq(tx)
         self._new: list[tuple[int, NewTask]] = []
         # The last snapshot of a row wins; two of them in one statement would not.
         self._states: dict[int, tuple[Any, ...]] = {}
@@ -71,9 +70,9 @@ class _Mirroring:
     def _add(self, snapshot: Snapshot) -> LiveRow:
         """A row as if born claimed; what is in the snapshot is written over it."""
         task = snapshot.task
-        self._seq += 1
-        self._new.append((self._seq, task))
-        row = LiveRow.born(self._seq, task)
+        (seq,) = self._tx.arrivals(1)
+        self._new.append((seq, task))
+        row = LiveRow.born(seq, task)
         self._rows[task.task_id] = row
         self._tx.counters.move((row.queue, row.func), None, _PENDING, waits=1)
         return row

@@ -24,6 +24,7 @@ from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
 from fastapi_taskflow.backends.sqlite.rows import due_time
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.clock import from_micros
@@ -74,6 +75,7 @@ _RUNNING = CODES[TaskStatus.RUNNING]
 _CANCELLED = CODES[TaskStatus.CANCELLED]
 # Their function was not called: no attempt ended.
 _NO_ATTEMPT = frozenset({Move.UNSTART, Move.GIVE_BACK})
+_SUCCEEDED = Settled(TaskStatus.SUCCESS)
 _HOLDING = frozenset({TaskStatus.SUCCESS, TaskStatus.INTERRUPTED, TaskStatus.CANCELLED})
 
 
@@ -116,8 +118,10 @@ def look(tx: Transaction, ids: Sequence[str]) -> dict[str, LiveRow]:
 
 def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
     """Commit RUNNING, see `Backend.start`."""
-    rows = look(tx, [lease.task_id for lease in leases])
     now = from_micros(tx.now)
+    if start_held(tx, leases):
+        return [now] * len(leases)
+    rows = look(tx, [lease.task_id for lease in leases])
     started: list[int] = []
     answers: list[datetime | None] = []
     for lease in leases:
@@ -132,8 +136,7 @@ def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
             waits = -1 if row.start_at is None else 0
             tx.counters.move((row.queue, row.func), _PENDING, _RUNNING, waits=waits)
             row.state, row.start_at = _RUNNING, tx.now
-    for template, parameters in _START.batches([(seq,) for seq in started]):
-        tx.run(template, [tx.now, *parameters])
+    tx.write(_START, [(seq,) for seq in started], tx.now)
     return answers
 
 
@@ -195,8 +198,10 @@ class _Settlement:
 
 def finish(tx: Transaction, outcomes: Sequence[Outcome]) -> list[Settled | None]:
     """End claims, see `Backend.finish`."""
-    settlement = _Settlement(tx, [outcome.lease.task_id for outcome in outcomes])
-    answers = [settlement.settle(outcome) for outcome in outcomes]
+    ended = succeed_held(tx, outcomes)
+    rest = [outcome.lease.task_id for outcome in outcomes if outcome.lease not in ended]
+    settlement = _Settlement(tx, rest)
+    answers = [_SUCCEEDED if o.lease in ended else settlement.settle(o) for o in outcomes]
     settlement.write()
     return answers
 
@@ -224,8 +229,7 @@ def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
             result = CancelResult.ASKED
             asked.append(row.seq)
         answers.append(CancelAnswer(result, row.status))
-    for template, parameters in _CANCEL.batches([(row.seq,) for row in cancelled]):
-        tx.run(template, [tx.now, *parameters])
+    tx.write(_CANCEL, [(row.seq,) for row in cancelled], tx.now)
     tx.write(_ASK, [(seq,) for seq in asked])
     for row in cancelled:
         count_end(tx, row, _PENDING)

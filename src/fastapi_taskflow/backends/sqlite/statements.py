@@ -2,8 +2,8 @@
 
 A batch is one statement with many rows, not many statements: each execution lets go of
 the interpreter lock and has to win it back from a busy event loop. To keep the number of
-texts small, and so SQLite's prepared programs in the cache, a text exists for each power
-of two of rows only.
+texts small, and so SQLite's prepared programs in the cache, a text exists for each number
+of rows up to 32, and then for each power of two only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["Rows", "Texts", "checked_prefix"]
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 # SQLite takes 32,766 parameters per statement; rows have at most 32.
 _MOST_ROWS = 512
+_EXACT_ROWS = 32
 
 
 def checked_prefix(prefix: str) -> str:
@@ -68,15 +69,18 @@ class Rows:
         """Statement templates and their parameters, for all rows in order."""
         done, total = 0, len(rows)
         while done < total:
-            left = total - done
-            size = _MOST_ROWS if left >= _MOST_ROWS else 1 << (left - 1).bit_length()
-            if size > left and not self._padded:
-                size >>= 1
+            size = self._size(total - done)
             parameters = [value for row in rows[done : done + size] for value in row]
-            if size > left:
-                parameters.extend(self._blank * (size - left))
             done += size
+            if done > total:
+                parameters.extend(self._blank * (done - total))
             yield self._text(size), parameters
+
+    def _size(self, left: int) -> int:
+        if left <= _EXACT_ROWS:
+            return left
+        size = min(_MOST_ROWS, 1 << (left - 1).bit_length())
+        return size if size <= left or self._padded else size >> 1
 
     def _text(self, size: int) -> str:
         text = self._texts.get(size)

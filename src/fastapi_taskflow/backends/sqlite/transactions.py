@@ -11,13 +11,26 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.backends.sqlite.counters import Counters
+from fastapi_taskflow.backends.sqlite.leases import Held, Leases
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 
-__all__ = ["Transaction"]
+__all__ = ["MustLook", "Transaction"]
 
-_ALIVE = "SELECT id FROM @instances WHERE dead = 0"
+# In one statement what nearly every insert asks for: the last arrival, and who is alive.
+_STANDING = (
+    "SELECT seq, NULL FROM sqlite_sequence WHERE name = '@tasks'"
+    " UNION ALL SELECT NULL, id FROM @instances WHERE dead = 0"
+)
+
+
+class MustLook(Exception):
+    """What a verb took for granted does not hold.
+
+    Not an error: it asks for the careful way.
+    """
 
 
 class Transaction(Session):
@@ -25,35 +38,69 @@ class Transaction(Session):
 
     Attributes:
         now: The store's time, the same for all that happens in it.
-        careful: Verbs must look before they write; see `admission`.
+        leases: What is known before a look.
+        careful: Verbs must look before they write, and never raise `MustLook`.
         after: Called once it is committed.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, texts: Texts, now: int, *, careful: bool = False
+        self,
+        connection: sqlite3.Connection,
+        texts: Texts,
+        now: int,
+        leases: Leases,
+        *,
+        careful: bool = False,
     ) -> None:
         super().__init__(connection, texts)
         self._alive: frozenset[str] | None = None
+        self._last_seq: int | None = None
         self.now = now
+        self.leases = leases
         self.careful = careful
         self.counters = Counters()
         self.after: list[Callable[[], None]] = []
 
-    def write(self, rows: Rows, values: Sequence[Sequence[Any]]) -> None:
-        """Execute a family of statements for all rows of values."""
+    def write(self, rows: Rows, values: Sequence[Sequence[Any]], *common: Any) -> int:
+        """Execute a family of statements for all rows of values; gives the rows changed.
+
+        ``common`` are the parameters ``?1``, ``?2``... of each statement.
+        """
+        changed = 0
         for template, parameters in rows.batches(values):
-            self.run(template, parameters)
+            changed += self.run(template, [*common, *parameters]).rowcount
+        return changed
 
     @property
     def alive(self) -> frozenset[str]:
         """Instances that have enlisted and are not dead."""
         if self._alive is None:
-            self._alive = frozenset(row[0] for row in self.run(_ALIVE))
-        return self._alive
+            self._read_standing()
+        return self._alive or frozenset()
 
     def fleet_changed(self) -> None:
         """Rows of instances were written in this transaction."""
         self._alive = None
+
+    def arrivals(self, count: int) -> range:
+        """Numbers for tasks that are stored now, in the order of their arrival.
+
+        Higher than any that was ever given; some stay unused if what stores them fails.
+        """
+        if self._last_seq is None:
+            self._read_standing()
+        last = self._last_seq or 0
+        self._last_seq = last + count
+        return range(last + 1, last + count + 1)
+
+    def known(self, lease: Lease) -> Held | None:
+        """What may be taken for granted of a task under lease."""
+        return None if self.careful else self.leases.get(lease)
+
+    def given_out(self, leases: Sequence[tuple[Lease, Held]]) -> None:
+        """Leases are known as soon as they are committed."""
+        if leases:
+            self.after.append(lambda: self.leases.learn(leases))
 
     def waiting(self, queue: str) -> int:
         """PENDING tasks of the queue that were never started."""
@@ -63,3 +110,9 @@ class Transaction(Session):
         """Write what was gathered; call it before the commit."""
         for template, parameters in self.counters.changes(self.now):
             self.run(template, parameters)
+
+    def _read_standing(self) -> None:
+        rows = self.all(_STANDING)
+        self._alive = frozenset(instance for _, instance in rows if instance is not None)
+        if self._last_seq is None:
+            self._last_seq = next((seq for seq, _ in rows if seq is not None), 0)

@@ -26,6 +26,7 @@ from fastapi_taskflow.backends.sqlite.faults import (
     translated,
 )
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, deliver, run_apart, run_jobs
+from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.clock import Clock
@@ -77,6 +78,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
+        self._leases = Leases()
         self._polled_at = self._reserved_at = float("-inf")
 
     async def start(self) -> None:
@@ -130,7 +132,7 @@ class Writer:
         with self._lock.held(WRITE_SECONDS):
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")
-            tx = Transaction(connection, self._database.texts, self._clock.micros())
+            tx = self._transaction(connection)
             self._begin(tx)
             connection.execute("COMMIT")
         for hook in tx.after:
@@ -213,7 +215,7 @@ class Writer:
     ) -> tuple[Transaction, list[Answer]]:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            tx = Transaction(connection, self._database.texts, self._clock.micros(), careful=apart)
+            tx = self._transaction(connection, careful=apart)
             answers = run_apart(connection, tx, jobs) if apart else run_jobs(tx, jobs)
             tx.settle()
             connection.execute("COMMIT")
@@ -224,6 +226,10 @@ class Writer:
                     connection.execute("ROLLBACK")
             raise
         return tx, answers
+
+    def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
+        texts, now = self._database.texts, self._clock.micros()
+        return Transaction(connection, texts, now, self._leases, careful=careful)
 
     def _look_around(self) -> None:
         """Now and then: has anybody else written, is the file still ours."""
@@ -264,6 +270,8 @@ class Writer:
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
+        # The next one may find another file, a restored one say.
+        self._leases = Leases()
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()

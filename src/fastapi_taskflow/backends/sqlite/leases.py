@@ -1,0 +1,56 @@
+"""What this process knows of the leases that it gave out itself.
+
+Of a task under lease nobody changes these facts as long as the lease holds. So a start, or
+a success, need not be preceded by a look: its statement names what must still be true, and
+as many changed rows as expected are the proof that it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import Lease
+
+__all__ = ["Held", "Leases"]
+
+# Some 4 MB. What is forgotten is looked up again.
+_MOST = 10_000
+
+
+class Held(NamedTuple):
+    """A task under lease.
+
+    Attributes:
+        keyed: It has an idempotency key.
+        fresh: It was never started before this lease.
+    """
+
+    seq: int
+    queue: str
+    func: str
+    keyed: bool
+    fresh: bool
+
+
+class Leases:
+    """Committed leases, the newest ones; for the writer's thread."""
+
+    def __init__(self) -> None:
+        self._held: dict[Lease, Held] = {}
+
+    def learn(self, given: Iterable[tuple[Lease, Held]]) -> None:
+        """Leases were given out, and that is committed."""
+        held = self._held
+        held.update(given)
+        while len(held) > _MOST:
+            del held[next(iter(held))]
+
+    def get(self, lease: Lease) -> Held | None:
+        """What is known of the task under this lease."""
+        return self._held.get(lease)
+
+    def forget(self, leases: Iterable[Lease]) -> None:
+        """They have ended."""
+        for lease in leases:
+            self._held.pop(lease, None)

@@ -1,0 +1,88 @@
+"""Start and success of tasks whose lease was given out here, without a look at them.
+
+See `leases`. If one task of a batch is not as expected the whole batch is taken back and
+done again the careful way; that costs little, because it is rare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from fastapi_taskflow.backends.base import Lease, Outcome
+from fastapi_taskflow.backends.sqlite.leases import Held
+from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
+from fastapi_taskflow.backends.sqlite.schema import CODES
+from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
+from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.states import Move
+
+__all__ = ["start_held", "succeed_held"]
+
+_START = Rows(
+    "UPDATE @tasks SET state = 1, start_at = ?1, elapsed = NULL, instance = owner,"
+    " retries_used = failures"
+    " WHERE fence = ?2 AND state = 0 AND owner IS NOT NULL AND seq IN ({rows})",
+    1,
+)
+_SUCCEED = Rows(
+    "UPDATE @tasks SET owner = NULL, claim_id = NULL, state = 2, end_at = ?1,"
+    " elapsed = coalesce(v.column3, elapsed), error = NULL, stacktrace = NULL"
+    " FROM (VALUES {rows}) AS v WHERE @tasks.seq = v.column1 AND fence = v.column2"
+    " AND state = 1 AND owner IS NOT NULL",
+    3,
+)
+
+_PENDING = CODES[TaskStatus.PENDING]
+_RUNNING = CODES[TaskStatus.RUNNING]
+_SUCCESS = CODES[TaskStatus.SUCCESS]
+
+
+def start_held(tx: Transaction, leases: Sequence[Lease]) -> bool:
+    """Make the tasks RUNNING; False if that needs a look, and then nothing is done.
+
+    Raises:
+        MustLook: one of them is not PENDING under its lease.
+    """
+    known: list[Held] = []
+    by_fence: dict[int, list[tuple[int]]] = {}
+    for lease in leases:
+        held = tx.known(lease)
+        if held is None:
+            return False
+        known.append(held)
+        by_fence.setdefault(lease.fence, []).append((held.seq,))
+    changed = sum([tx.write(_START, rows, tx.now, fence) for fence, rows in by_fence.items()])
+    if changed < len(leases):
+        raise MustLook
+    for held in known:
+        waits = -1 if held.fresh else 0
+        tx.counters.move((held.queue, held.func), _PENDING, _RUNNING, waits=waits)
+    return True
+
+
+def succeed_held(tx: Transaction, outcomes: Sequence[Outcome]) -> Collection[Lease]:
+    """End those that simply succeeded, and tell which these are.
+
+    Raises:
+        MustLook: one of them is not RUNNING under its lease.
+    """
+    # Of several outcomes of one task the later ones must see what the earlier ones did.
+    if len({outcome.lease.task_id for outcome in outcomes}) < len(outcomes):
+        return ()
+    plain: list[tuple[Outcome, Held]] = []
+    for outcome in outcomes:
+        held = tx.known(outcome.lease)
+        simple = outcome.move is Move.SUCCEED and not (outcome.error or outcome.stacktrace)
+        if held is not None and simple and not held.keyed:
+            plain.append((outcome, held))
+    changed = tx.write(_SUCCEED, [(h.seq, o.lease.fence, o.elapsed) for o, h in plain], tx.now)
+    if changed < len(plain):
+        raise MustLook
+    tx.write(APPEND, [chunk(held.seq, outcome.logs) for outcome, held in plain if outcome.logs])
+    for outcome, held in plain:
+        kind = held.queue, held.func
+        tx.counters.move(kind, _RUNNING, _SUCCESS, seconds=outcome.elapsed)
+    ended = {outcome.lease for outcome, _ in plain}
+    tx.leases.forget(ended)
+    return ended
