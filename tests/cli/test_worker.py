@@ -1,7 +1,10 @@
 import signal
 import sqlite3
 
+import httpx2
 import pytest
+
+from tests.support.servers import serving
 
 pytestmark = pytest.mark.crash
 
@@ -11,6 +14,31 @@ from fastapi_taskflow import TaskManager
 
 app = FastAPI()
 TaskManager().install(app)
+"""
+
+SERVED = """
+
+@app.post("/hold")
+async def start_holding() -> str:
+    return (await task_manager.enqueue(hold_again)).task_id
+"""
+
+TWO_MANAGERS = """
+from fastapi import FastAPI
+from fastapi_taskflow import QueueConfig, TaskManager
+
+app = FastAPI()
+mails = TaskManager(snapshot_db="tasks.db", queues={"mail": QueueConfig()})
+images = TaskManager(snapshot_db="images.db", queues={"images": QueueConfig()})
+memory = TaskManager()
+for manager in (mails, images, memory):
+    manager.init_app(app)
+
+@mails.task(persist=True)
+def send() -> None: ...
+
+@images.task(persist=True)
+def draw() -> None: ...
 """
 
 
@@ -172,3 +200,91 @@ def instances(place):
         rows = connection.execute("SELECT * FROM taskflow_instances").fetchall()
     connection.close()
     return rows
+
+
+def test_it_takes_tasks_from_the_named_queues_only(place):
+    worker = place.worker("--queues", "mail")
+    left = place.enqueue("add", 1, 2)
+
+    taken = place.enqueue("fail", "for mail", queue="mail")
+
+    place.wait_for_state(taken, "failed")
+    assert place.record(left).status.value == "pending"
+    assert "Queues: mail\n" in worker.log
+    place.worker("main:app", "--queues", "mail, default")
+    place.wait_for_state(left, "success")
+
+
+def test_what_a_dead_worker_left_waits_for_those_who_serve_its_queue(place):
+    first = place.worker()
+    task_id = place.enqueue("hold_again", requeue=True)
+    place.wait_for_file("held")
+    second = place.worker("--queues", "mail")
+
+    first.process.kill()
+    second.wait_for("Recovered 1 tasks")
+
+    assert place.wait_for_state(task_id, "pending").instance is not None
+    (place.folder / "released").touch()
+    place.worker("--queues", "default")
+    place.wait_for_state(task_id, "success")
+
+
+@pytest.mark.parametrize(
+    ("queues", "words"),
+    [
+        ("mial", "No queue is named 'mial'. Did you mean 'mail'?"),
+        ("default,letters", "No queue is named 'letters'. The app's queues: default, mail."),
+        (" ,", "Name at least one queue. The app's queues: default, mail."),
+    ],
+)
+def test_an_unknown_queue_is_wrong_usage(place, queues, words):
+    ended = place.run("worker", "--queues", queues)
+
+    assert ended.code == 2
+    assert words in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_it_runs_no_more_at_a_time_than_it_may(place):
+    worker = place.worker("--concurrency", "1")
+    first, second = place.enqueue("hold"), place.enqueue("hold")
+    place.wait_for_file("held")
+
+    assert sorted(place.record(each).status.value for each in (first, second)) == [
+        "pending",
+        "running",
+    ]
+    (place.folder / "released").touch()
+    place.wait_for_state(first, "success")
+    place.wait_for_state(second, "success")
+    assert place.run("worker", "--concurrency", "0").code == 2
+    worker.send(signal.SIGTERM)
+    assert worker.ended() == 0
+
+
+def test_it_shares_the_work_with_the_app_that_is_served(place):
+    with serving((place.folder / "main.py").read_text() + SERVED, place.folder) as server:
+        task_id = httpx2.post(server.url + "/hold").json()
+        started_by = place.wait_for_state(task_id, "running").instance
+        place.worker()
+        queued = place.enqueue("add", 1, 2)
+        place.wait_for_state(queued, "success")
+
+        server.send(signal.SIGKILL)
+        server.process.wait()
+        (place.folder / "released").touch()
+
+        record = place.wait_for_state(task_id, "success")
+        assert record.instance != started_by
+
+
+def test_all_managers_of_the_app_take_part(place):
+    (place.folder / "main.py").write_text(TWO_MANAGERS)
+    worker = place.worker("--queues", "mail")
+    worker.wait_for(r"(?s)is ready.*is ready")
+
+    task_id = place.enqueue("send", queue="mail")
+
+    place.wait_for_state(task_id, "success")
+    assert "Queues: mail\n" in worker.log
+    assert "Queues: none of this TaskManager's" in worker.log

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from types import FrameType
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from fastapi import FastAPI
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.cli.output import took
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import TaskStatus
@@ -44,24 +46,72 @@ def worker(
         ),
     ] = None,
     *,
+    queues: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Take tasks from these queues only.",
+            show_default=False,
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Run so many coroutine functions at a time, and as many plain ones in threads; "
+            "else as the app's TaskManager says.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing of single tasks.")] = False,
 ) -> None:
     """Run the app's durable tasks in this process, without HTTP.
 
     It shares the store with the app's servers and other workers: takes what waits, and
-    recovers what dead processes left. SIGTERM or Ctrl+C lets running tasks end first; a
-    second signal ends them at once.
+    recovers what dead processes left. All TaskManagers of the app that have a store take
+    part. Tasks that are not durable run where they were added, never here.
+
+    SIGTERM or Ctrl+C lets running tasks end first; a second signal ends them at once. Both
+    ways the exit code is 0.
     """
     name, app = load_app(target)
     found = managers_of(app, name)
+    claims = None if queues is None else _known(queues, found)
     _log_to_stderr()
     for task_manager in found:
         runtime = task_manager.runtime
-        runtime.settings = replace(runtime.settings, roles=_ROLES)
+        settings = replace(runtime.settings, roles=_ROLES, claims=claims)
+        if concurrency is not None:
+            settings = replace(
+                settings, max_concurrent_tasks=concurrency, max_sync_threads=concurrency
+            )
+        runtime.settings = settings
         if not quiet:
             runtime.observe(_Narrator())
     asyncio.run(_serve(name, app, found))
     logger.info("Worker stopped")
+
+
+def _known(queues: str, managers: Sequence[TaskManager]) -> frozenset[str]:
+    """The queues of a list with commas.
+
+    Raises:
+        BadParameter: one that no manager has, or none at all.
+    """
+    names = {DEFAULT_QUEUE, *(name for each in managers for name in each.runtime.settings.queues)}
+    chosen = [name.strip() for name in queues.split(",") if name.strip()]
+    told = f"The app's queues: {', '.join(sorted(names))}."
+    if not chosen:
+        raise typer.BadParameter(f"Name at least one queue. {told}", param_hint="--queues")
+    for name in chosen:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise typer.BadParameter(
+                f"No queue is named {name!r}.{hint} {told}", param_hint="--queues"
+            )
+    return frozenset(chosen)
 
 
 async def _serve(name: str, app: FastAPI, found: Sequence[TaskManager]) -> None:
@@ -89,8 +139,13 @@ def _introduce(name: str, task_manager: TaskManager) -> None:
     functions = sorted(task_manager.registry.names())
     logger.info("Worker %s of %s is ready", engine.instance_id, name)
     logger.info("Functions: %s", ", ".join(functions) or "none")
-    queues = [f"{queue.name} (paused)" if queue.paused else queue.name for queue in engine.queues]
-    logger.info("Queues: %s", ", ".join(sorted(queues)))
+    claims = engine.settings.claims
+    queues = [
+        f"{queue.name} (paused)" if queue.paused else queue.name
+        for queue in engine.queues
+        if claims is None or queue.name in claims
+    ]
+    logger.info("Queues: %s", ", ".join(sorted(queues)) or "none of this TaskManager's")
     if not functions:
         logger.warning(
             "No function is registered, so nothing will run here. Import the modules with "

@@ -51,7 +51,7 @@ class Dispatcher:
         # Tasks whose start is on its way to the store, or waits to be sent again.
         self.starting: set[LiveTask] = set()
         # Queues in which the store may have due tasks for us.
-        self._hinted: set[str] = set(engine.queues.names())
+        self._hinted: set[str] = set(filter(self._claims_from, engine.queues.names()))
         self.claiming = False
 
     # Tasks held here
@@ -80,6 +80,7 @@ class Dispatcher:
         """A new task should be born claimed: it could start now, and none waits before it."""
         return (
             self.claiming
+            and self._claims_from(task.record.queue)
             and task.record.queue not in self._hinted
             and self._queues.may_run(task)
             and not self._engine.settling.full
@@ -132,10 +133,8 @@ class Dispatcher:
 
     def hint(self, queue: str | None = None) -> None:
         """The store may have something to claim now, in this queue or in any."""
-        if queue is None:
-            self._hinted.update(self._queues.names())
-        else:
-            self._hinted.add(queue)
+        names = self._queues.names() if queue is None else [queue]
+        self._hinted.update(filter(self._claims_from, names))
         self._wake.set()
 
     def nudge(self) -> None:
@@ -167,7 +166,11 @@ class Dispatcher:
 
     async def _next_due(self) -> float:
         """Seconds until the store has a task for a queue that is not hinted; hints if now."""
-        names = [q.name for q in self._queues if not q.paused and q.name not in self._hinted]
+        names = [
+            q.name
+            for q in self._queues
+            if not q.paused and q.name not in self._hinted and self._claims_from(q.name)
+        ]
         due = await self._backend.next_due(names) if names else None
         if due is None:
             return _POLL_SECONDS
@@ -225,6 +228,10 @@ class Dispatcher:
         if task.interruptions >= QUARANTINE_FROM:
             self._suspects.add(task.record.task_id)
         self.submit(task)
+
+    def _claims_from(self, queue: str) -> bool:
+        claims = self._engine.settings.claims
+        return claims is None or queue in claims
 
     def _in_hand(self) -> int:
         return sum(q.running for q in self._queues)

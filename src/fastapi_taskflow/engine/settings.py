@@ -42,6 +42,8 @@ class Settings:
         max_log_lines: Log lines kept per task.
         detached_lane: The response's chain waits for nothing.
         roles: What the instance does.
+        claims: Queues from which it takes stored tasks; None: all. Others still run here what
+            lives in this process only.
         redactor: Knows what is secret in what is shown.
         sealed: Arguments are encrypted where they are stored, and no record shows them.
         retry_replaces_original: A manual retry deletes its original's record.
@@ -71,5 +73,6 @@ class Settings:
     detached_lane: bool = False
     retry_replaces_original: bool = False
     roles: frozenset[str] = ALL_ROLES
+    claims: frozenset[str] | None = None
     redactor: Redactor = field(default_factory=Redactor)
     sealed: bool = False
