@@ -64,7 +64,7 @@ clean: ## remove the environments and everything built
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(NEW_VENV) $(VENV)
 	$(PIP) install -c constraints.txt pip hatchling
-	$(PIP) install -c constraints.txt --no-build-isolation -e . --group demo
+	$(PIP) install -c constraints.txt --no-build-isolation -e '.[demo]'
 	@touch $@
 
 # Pyright needs node: the machine's, else one from a wheel.

@@ -85,8 +85,8 @@ def _serving() -> ModuleType:
         if exc.name != "uvicorn":
             raise
         raise ConfigurationError(
-            "The demo is an app and needs a server: pip install uvicorn (it is in "
-            "fastapi[standard], too)."
+            "The demo is an app and needs a server: pip install uvicorn, or "
+            "'fastapi-taskflow[demo]', or 'fastapi[standard]'."
         ) from exc
     return serving
 
