@@ -25,7 +25,7 @@ _MEMORY_KIB, _PASSES, _LANES = 32_768, 3, 1
 _PREFIX = "$argon2"
 _FORM = re.compile(
     r"\$argon2(?:id|i|d)\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+"
-    r"\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}",
+    r"\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{43,}",
     re.ASCII,
 )
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.cli.demo import demo
 from fastapi_taskflow.cli.doctor import doctor
+from fastapi_taskflow.cli.hashing import hash_password
 from fastapi_taskflow.cli.output import plain
 from fastapi_taskflow.cli.queues import app as queues
 from fastapi_taskflow.cli.rotating import rotate
@@ -36,6 +37,7 @@ app.add_typer(tasks, name="tasks")
 app.add_typer(queues, name="queues")
 app.command("doctor")(doctor)
 app.command("rotate-keys")(rotate)
+app.command("hash-password")(hash_password)
 app.command("demo")(demo)
 
 
