@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import Any
 
 from fastapi_taskflow.engine.live import TaskStore
+from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.registry import TaskRegistry
@@ -64,15 +66,29 @@ class Control:
         """Let a paused queue go on."""
         await self.operations.resume(queue)
 
-    def update_queue_config(self, name: str, concurrency: int | None, max_size: int | None) -> None:
+    def update_queue_config(
+        self,
+        name: str,
+        concurrency: int | EllipsisType | None = ...,
+        max_size: int | EllipsisType | None = ...,
+    ) -> None:
         """Set a queue's limits, here at once and soon for every instance and restart.
 
         Called on the event loop.
 
+        Args:
+            concurrency: Tasks that one instance runs at a time. None: no limit. Left out: as
+                it is.
+            max_size: Tasks that may wait unstarted in the store; None and left out as above.
+
         Raises:
-            ConfigurationError: a limit that cannot work, or no such queue.
+            ConfigurationError: a limit that cannot work, no such queue, or nothing to change.
         """
-        self.operations.update_queue_soon(name, {"concurrency": concurrency, "max_size": max_size})
+        given = {"concurrency": concurrency, "max_size": max_size}
+        changes = {limit: value for limit, value in given.items() if value is not ...}
+        if not changes:
+            raise ConfigurationError("Nothing to change: give concurrency=, max_size= or both.")
+        self.operations.update_queue_soon(name, changes)
 
     def queue_stats(self) -> list[dict[str, Any]]:
         """Queues with their limits and the numbers of this instance, by name."""

@@ -134,6 +134,24 @@ async def test_a_changed_limit_reaches_other_instances_and_the_next_start(manage
             await third.pause("mial")
 
 
+async def test_a_limit_that_is_left_out_stays_as_it_is(manager: Make) -> None:
+    tasks = manager(queues={"mail": QueueConfig(concurrency=1, max_size=7)})
+
+    def limits() -> tuple[int | None, int | None]:
+        (mail,) = (queue for queue in tasks.queue_stats() if queue["name"] == "mail")
+        return mail["concurrency"], mail["max_size"]
+
+    async with tasks:
+        tasks.update_queue_config("mail", concurrency=None)
+        assert limits() == (None, 7)
+        tasks.update_queue_config("mail", max_size=3)
+        assert limits() == (None, 3)
+        tasks.update_queue_config("mail", 5, None)
+        assert limits() == (5, None)
+        with pytest.raises(ConfigurationError, match="give concurrency=, max_size= or both"):
+            tasks.update_queue_config("mail")
+
+
 async def test_the_event_loop_runs_as_many_as_its_limit(manager: Make) -> None:
     tasks = manager(max_concurrent_tasks=3, queues={"a": QueueConfig(), "b": QueueConfig()})
     gate = Gate()
