@@ -19,6 +19,7 @@ from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig
+from fastapi_taskflow.taskconfig import NAME_LIMIT
 
 __all__ = [
     "check_interval",
@@ -196,9 +197,13 @@ def choose_queues(
     """
     chosen = dict(queues or {})
     for name, config in chosen.items():
-        if not isinstance(name, str) or not name or not isinstance(config, QueueConfig):
+        if not isinstance(name, str) or not isinstance(config, QueueConfig):
             raise ConfigurationError(
                 f"queues takes {{name: QueueConfig(...)}}, got {name!r}: {config!r}."
+            )
+        if not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
+            raise ConfigurationError(
+                f"A queue's name takes 1 to {NAME_LIMIT} printable characters, got {name!r}."
             )
         check_limit(f"queue {name!r}: concurrency", config.concurrency, least=1)
         check_limit(f"queue {name!r}: max_size", config.max_size, least=0)

@@ -236,8 +236,9 @@ class Outcome(NamedTuple):
     """How a claim ends. ``delay`` (seconds) sets the due time of moves to PENDING.
 
     ``elapsed`` is the attempt's length in seconds on a monotonic clock. ``logs`` are lines
-    not yet given to `append_logs`; they are stored even if cancel wins. ``error`` and
-    ``stacktrace`` replace the record's.
+    not yet given to `append_logs`; they are stored even if cancel wins, with
+    ``logs_anew`` in place of those that the task has. ``error`` and ``stacktrace`` replace
+    the record's.
     """
 
     lease: Lease
@@ -247,6 +248,7 @@ class Outcome(NamedTuple):
     stacktrace: str | None = None
     elapsed: float | None = None
     logs: tuple[str, ...] = ()
+    logs_anew: bool = False
 
 
 class Settled(NamedTuple):
@@ -302,7 +304,8 @@ class CancelAnswer(NamedTuple):
 class Snapshot(NamedTuple):
     """The latest state of a ``persist=False`` task; its owner is the only writer.
 
-    ``logs`` holds only lines that no earlier snapshot held.
+    ``logs`` holds only lines that no earlier snapshot held; with ``logs_anew`` they
+    replace the lines of all earlier ones.
     """
 
     task: NewTask
@@ -316,6 +319,7 @@ class Snapshot(NamedTuple):
     error: str | None
     stacktrace: str | None
     logs: tuple[str, ...]
+    logs_anew: bool = False
 
 
 class MirrorAnswer(NamedTuple):
@@ -329,10 +333,14 @@ class MirrorAnswer(NamedTuple):
 
 
 class LogChunk(NamedTuple):
-    """Log lines of a running attempt; dropped when the lease is lost."""
+    """Log lines of a running attempt; dropped when the lease is lost.
+
+    ``anew``: they replace the lines that the task has, of this and earlier attempts.
+    """
 
     lease: Lease
     lines: tuple[str, ...]
+    anew: bool = False
 
 
 # Reading
@@ -645,7 +653,7 @@ class Backend(Logins, ABC):
 
     @abstractmethod
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
-        """Add log lines to running tasks, after those they have."""
+        """Add log lines to running tasks, after those they have (or in their place)."""
 
     @abstractmethod
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:

@@ -7,7 +7,7 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.context import activate, log_line
@@ -93,13 +93,21 @@ class Attempt:
         return "drain" if self._attempts.draining else None
 
 
+class Logged(Protocol):
+    """Who is told of a line; ``first`` since the log was last handed to the store."""
+
+    def __call__(
+        self, attempt: Attempt, message: str, level: str, extra: dict[str, Any], *, first: bool
+    ) -> None: ...
+
+
 class Attempts:
     """Runs attempts on the event loop and on threads.
 
     Args:
         ended: Told on the loop, once per attempt, how it ended and how long it took.
         released: Told on the loop when the attempt's slots are free again.
-        on_log: Told of each line from any thread: attempt, message, level, extra.
+        on_log: Told of each line from any thread.
     """
 
     def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
@@ -109,7 +117,7 @@ class Attempts:
         *,
         ended: Callable[[Attempt, Ended, float], None],
         released: Callable[[LiveTask], None],
-        on_log: Callable[[Attempt, str, str, dict[str, Any]], None],
+        on_log: Logged,
         max_log_lines: int,
         redactor: Redactor,
     ) -> None:
@@ -176,11 +184,8 @@ class Attempts:
         message = attempt.mask(message)
         if extra:
             extra = self.redactor.details(extra, attempt.mask)
-        if len(task.record.logs) < self._max_log_lines:
-            task.record.logs.append(log_line(self._clock.now(), message))
-        else:
-            task.lines_dropped += 1
-        self._on_log(attempt, message, level, extra)
+        first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
+        self._on_log(attempt, message, level, extra, first=first)
 
     async def _drive(self, attempt: Attempt) -> None:
         activate(attempt)

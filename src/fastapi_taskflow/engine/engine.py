@@ -91,7 +91,7 @@ class Engine:
             threads,
             ended=self.flow.ended,
             released=self.flow.released,
-            on_log=self.flow.logged,
+            on_log=self.mirror.logged,
             max_log_lines=settings.max_log_lines,
             redactor=settings.redactor,
         )

@@ -40,6 +40,8 @@ class Feed:
         self._wake = Wakeup()
         self._loop = asyncio.get_running_loop()
         self._open = False
+        # The loop has been asked to wake up and has not done so: lines ask once for many.
+        self._called = False
         self.active = observer is not None
         self.dropped = 0
 
@@ -109,8 +111,10 @@ class Feed:
                 extra=extra,
             )
         )
-        with suppress(RuntimeError):  # the loop is closed; a stuck thread still talks
-            self._loop.call_soon_threadsafe(self._wake.set)
+        if not self._called:
+            self._called = True
+            with suppress(RuntimeError):  # the loop is closed; a stuck thread still talks
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     def _put(self, event: LogEvent | LifecycleEvent) -> None:
         if len(self._events) >= _CAPACITY:
@@ -123,6 +127,8 @@ class Feed:
     async def _deliver(self) -> None:
         if not self._events:
             await self._wake.wait(60.0)
+        # Before the look: a line that comes after it calls again.
+        self._called = False
         await self._hand_over()
 
     async def _hand_over(self) -> None:

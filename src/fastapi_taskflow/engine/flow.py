@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Claimed
@@ -148,6 +146,9 @@ class Flow:
             task = LiveTask(stored.record, registered, (), {}, True)
         elif task.held and task.fence == claim.lease.fence:
             return None
+        elif stored.record.logs:
+            # Another instance may have added some.
+            task.record.logs[:], task.journal = stored.record.logs, None
         task.fence = claim.lease.fence
         task.payload = stored.payload
         task.failures = stored.failures
@@ -205,7 +206,7 @@ class Flow:
         record.instance = engine.instance_id
         record.due_at = None
         if task.failures:
-            record.logs.append(retry_separator(task.failures))
+            task.separate(retry_separator(task.failures), engine.settings.max_log_lines)
         if task.lane:
             engine.lanes.started(record.task_id)
         if engine.feed.active:
@@ -221,19 +222,6 @@ class Flow:
         logger.error("Task %s cannot run: %s", task.record.task_id, exc)
         self._engine.dispatcher.released(task)
         self._engine.settling.settle(task, Verdict(Move.FAIL, 0.0, str(exc), format_exception(exc)))
-
-    def logged(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
-        """A task wrote to its log. Called from any thread."""
-        engine = self._engine
-        if engine.feed.active:
-            engine.feed.line(
-                attempt.task, message, level, engine.clock.now(), attempt.number, extra
-            )
-        if threading.get_ident() == engine.thread_id:
-            engine.mirror.talked(attempt.task)
-            return
-        with suppress(RuntimeError):  # a stuck thread talks after its loop is gone
-            self._loop.call_soon_threadsafe(engine.mirror.talked, attempt.task)
 
     def unwanted(self, task: LiveTask) -> None:
         """RUNNING in the store, but drained or cancelled before its function was called."""

@@ -78,7 +78,7 @@ class Intake:
                 is not text.
         """
         config = registered.config
-        key = checked_key(options.idempotency_key)
+        key = checked_key(registered.name, options.idempotency_key)
         queue = options.queue if options.queue is not None else config.queue
         now = self._clock.now()
         record = TaskRecord(
@@ -175,7 +175,7 @@ class Intake:
         kwargs: dict[str, Any],
         given: Mapping[str, str] | None,
     ) -> dict[str, str]:
-        tags = checked_tags(given)
+        tags = checked_tags(registered.name, given)
         if not tags:
             return tags
         redactor = self._settings.redactor

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.engine.journal import Journal, Unsent
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.registry import Registered
 from fastapi_taskflow.states import TERMINAL
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["LiveTask", "TaskStore"]
 
 _arrivals = itertools.count()
+_NOTHING = Unsent(())
+# Two threads of one task may write its first line.
+_opening = threading.Lock()
 
 
 class LiveTask:
@@ -51,11 +56,10 @@ class LiveTask:
         "fingerprint",
         "held",
         "interruptions",
+        "journal",
         "kwargs",
         "lane",
         "launch_on_commit",
-        "lines_dropped",
-        "logs_sent",
         "payload",
         "record",
         "registered",
@@ -106,8 +110,8 @@ class LiveTask:
         self.attempt: Attempt | None = None
         # Waits for a due time (retry or delay) that is kept in memory.
         self.timer: asyncio.TimerHandle | None = None
-        self.logs_sent = 0
-        self.lines_dropped = 0
+        # The log, from its first line here.
+        self.journal: Journal | None = None
         # Resolved when the task is terminal here.
         self.done: asyncio.Future[TaskRecord] | None = None
 
@@ -121,12 +125,31 @@ class LiveTask:
         due = record.due_at
         return (-(record.priority or 0), 0 if due is None else int(due.timestamp()), self.arrival)
 
-    def take_logs(self) -> tuple[str, ...]:
+    def write_line(self, line: str, most_lines: int) -> bool:
+        """Add to the log, from any thread; True if somebody has to be told of new lines."""
+        return (self.journal or self._opened(most_lines)).add(line)
+
+    def separate(self, line: str, most_lines: int) -> None:
+        """Add a line that is worth no write of its own."""
+        (self.journal or self._opened(most_lines)).add(line, quiet=True)
+
+    def _opened(self, most_lines: int) -> Journal:
+        with _opening:
+            journal = self.journal = self.journal or Journal(self.record.logs, most_lines)
+        return journal
+
+    def take_logs(self) -> Unsent:
         """Log lines that were not handed out yet."""
-        logs = self.record.logs
-        fresh = tuple(logs[self.logs_sent :])
-        self.logs_sent += len(fresh)
-        return fresh
+        return _NOTHING if self.journal is None else self.journal.take()
+
+    def all_logs(self, stored: list[str]) -> list[str]:
+        """The whole log, of which the store knows ``stored``."""
+        return list(stored) if self.journal is None else self.journal.shown(stored)
+
+    def give_back_logs(self, unsent: Unsent) -> None:
+        """The store did not take them."""
+        if self.journal is not None and unsent.lines:
+            self.journal.give_back(unsent)
 
 
 class TaskStore:

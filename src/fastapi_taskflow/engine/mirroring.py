@@ -7,13 +7,17 @@ within the delay is written once. What cannot be written stays marked and is tri
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
+from fastapi_taskflow.engine.journal import Unsent
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 
 if TYPE_CHECKING:
+    from fastapi_taskflow.engine.attempt import Attempt
     from fastapi_taskflow.engine.engine import Engine
 
 __all__ = ["Mirror"]
@@ -51,6 +55,20 @@ class Mirror:
             self.dropped += 1
             return
         self._changed[task.record.task_id] = task
+
+    def logged(
+        self, attempt: Attempt, message: str, level: str, extra: dict[str, Any], *, first: bool
+    ) -> None:
+        """A task wrote to its log, the ``first`` line since it was looked at. From any thread."""
+        engine, task = self._engine, attempt.task
+        if engine.feed.active:
+            engine.feed.line(task, message, level, engine.clock.now(), attempt.number, extra)
+        # Once for many: a task that floods its log must not fill the loop's queue.
+        if first and threading.get_ident() == engine.thread_id:
+            self.talked(task)
+        elif first:
+            with suppress(RuntimeError):  # a stuck thread talks after its loop is gone
+                engine.loop.call_soon_threadsafe(self.talked, task)
 
     def talked(self, task: LiveTask) -> None:
         """The task has new log lines."""
@@ -97,7 +115,7 @@ class Mirror:
             answers = await self._engine.backend.mirror(self._engine.instance_id, snapshots)
         except Exception:
             for task, snapshot in zip(batch, snapshots, strict=True):
-                task.logs_sent -= len(snapshot.logs)
+                task.give_back_logs(Unsent(snapshot.logs, snapshot.logs_anew))
                 self._changed.setdefault(task.record.task_id, task)
             raise
         finally:
@@ -115,7 +133,9 @@ class Mirror:
     async def _write_logs(self) -> None:
         batch = [self._talking.pop(key) for key in list(self._talking)[:_BATCH]]
         chunks = [
-            (task, LogChunk(task.lease, lines)) for task in batch if (lines := task.take_logs())
+            (task, LogChunk(task.lease, *unsent))
+            for task in batch
+            if (unsent := task.take_logs()).lines
         ]
         if not chunks:
             return
@@ -123,7 +143,7 @@ class Mirror:
             await self._engine.backend.append_logs([chunk for _, chunk in chunks])
         except Exception:
             for task, chunk in chunks:
-                task.logs_sent -= len(chunk.lines)
+                task.give_back_logs(Unsent(chunk.lines, chunk.anew))
                 self._talking.setdefault(task.record.task_id, task)
             raise
 
@@ -140,5 +160,5 @@ class Mirror:
             record.elapsed,
             record.error,
             record.stacktrace,
-            task.take_logs(),
+            *task.take_logs(),
         )

@@ -39,7 +39,7 @@ class Settings:
         housekeeping_interval: Between two rounds of `Housekeeping`.
         purge_limit: Records that one request, or one round without a pause, deletes.
         max_payload_bytes: Encoded size of one task's arguments.
-        max_log_lines: Log lines kept per task.
+        max_log_lines: Log lines kept per task, the newest.
         detached_lane: The response's chain waits for nothing.
         roles: What the instance does.
         claims: Queues from which it takes stored tasks; None: all. Others still run here what

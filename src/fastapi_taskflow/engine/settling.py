@@ -92,9 +92,6 @@ class Settling:
 
     def settle(self, task: LiveTask, verdict: Verdict, elapsed: float | None = None) -> None:
         """Bring a verdict to the store, or for a task that is not durable to its record."""
-        if task.lines_dropped:
-            task.record.logs.append(f"--- {task.lines_dropped} more lines were dropped ---")
-            task.lines_dropped = 0
         if not task.durable:
             rule = MOVES[verdict.move]
             cancelled = task.cancel_asked and rule.yields_to_cancel
@@ -120,7 +117,7 @@ class Settling:
             verdict.error,
             verdict.stacktrace,
             elapsed,
-            task.take_logs(),
+            *task.take_logs(),
         )
         self.unsettled += 1
         self._send(task, outcome)

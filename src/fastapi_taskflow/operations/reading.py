@@ -104,9 +104,7 @@ def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskReco
     if known is record or live is None:
         return record
     # Lines of earlier attempts may have been written by another instance.
-    unsent = live.record.logs[live.logs_sent :]
-    logs = known.logs if len(known.logs) >= len(record.logs) else [*record.logs, *unsent]
-    return replace(known, logs=list(logs))
+    return replace(known, logs=live.all_logs(record.logs))
 
 
 async def search(

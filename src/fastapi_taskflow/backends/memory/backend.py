@@ -170,10 +170,10 @@ class MemoryBackend(MemoryLogins, Backend):
 
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
         with self._lock:
-            for lease, lines in chunks:
+            for lease, lines, anew in chunks:
                 row = self._table.rows.get(lease.task_id)
                 if row is not None and row.fence == lease.fence and row.status is _RUNNING:
-                    row.add_logs(lines)
+                    row.add_logs(lines, anew=anew)
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         with self._lock:

@@ -41,7 +41,7 @@ def _apply(table: Table, row: Row, rule: Rule, outcome: Outcome, now: datetime) 
     cancelled = row.cancel_asked and rule.yields_to_cancel
     target = _CANCELLED if cancelled else rule.target
     if outcome.logs:
-        row.add_logs(outcome.logs)
+        row.add_logs(outcome.logs, anew=outcome.logs_anew)
     if target is _PENDING and rule.source is _RUNNING and outcome.move is not Move.UNSTART:
         _keep(row, _attempt(row, outcome, now))
     row.failures += rule.failures

@@ -34,6 +34,7 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
         error,
         stacktrace,
         logs,
+        logs_anew,
     ) = snapshot
     row = table.rows.get(task.task_id)
     if row is None:
@@ -52,7 +53,7 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
     if start_time is not None:
         row.instance = instance
     if logs:
-        row.add_logs(logs)
+        row.add_logs(logs, anew=logs_anew)
     if status is _PENDING or status is _RUNNING:
         _live_on(table, row, status, instance)
     else:

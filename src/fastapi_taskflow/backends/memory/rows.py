@@ -101,8 +101,8 @@ class Row:
     def claimed(self) -> Claimed:
         return Claimed(Lease(self.task.task_id, self.fence), self.stored())
 
-    def add_logs(self, lines: tuple[str, ...]) -> None:
-        if self.logs is None:
+    def add_logs(self, lines: tuple[str, ...], *, anew: bool = False) -> None:
+        if self.logs is None or anew:
             self.logs = list(lines)
         else:
             self.logs.extend(lines)

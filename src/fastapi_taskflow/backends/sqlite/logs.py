@@ -7,17 +7,35 @@ from collections.abc import Iterable, Sequence
 
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
+from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["APPEND", "chunk", "logs_of"]
+__all__ = ["Lines", "logs_of"]
 
-APPEND = Rows("INSERT INTO @logs (task, lines) VALUES {rows}", 2, padded=False)
+_APPEND = Rows("INSERT INTO @logs (task, lines) VALUES {rows}", 2, padded=False)
+
+_FORGET = Rows("DELETE FROM @logs WHERE task IN ({rows})", 1)
 
 _READ = Rows("SELECT task, lines FROM @logs WHERE task IN ({rows}) ORDER BY task, id", 1)
 
 
-def chunk(seq: int, lines: Iterable[str]) -> tuple[int, str]:
-    """A row for `APPEND`."""
-    return seq, json.dumps(list(lines))
+class Lines:
+    """Gathers the lines that one transaction adds."""
+
+    def __init__(self) -> None:
+        self._forgotten: list[tuple[int]] = []
+        self._kept: list[tuple[int, str]] = []
+
+    def add(self, seq: int, lines: Iterable[str], *, anew: bool) -> None:
+        """Lines of the task ``seq``, after those that it has or in their place."""
+        if anew:
+            self._forgotten.append((seq,))
+            self._kept = [row for row in self._kept if row[0] != seq]
+        self._kept.append((seq, json.dumps(list(lines))))
+
+    def write(self, tx: Transaction) -> None:
+        """To the store."""
+        tx.write(_FORGET, self._forgotten)
+        tx.write(_APPEND, self._kept)
 
 
 def logs_of(session: Session, tasks: Sequence[int]) -> dict[int, list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi_taskflow.backends.base import MirrorAnswer, NewTask, Snapshot
 from fastapi_taskflow.backends.sqlite.admission import write_tags
-from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
+from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.outcomes import LiveRow, look, release_keys
 from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, new_row
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
@@ -44,7 +44,7 @@ class _Mirroring:
         self._new: list[tuple[int, NewTask]] = []
         # The last snapshot of a row wins; two of them in one statement would not.
         self._states: dict[int, tuple[Any, ...]] = {}
-        self._logs: list[tuple[int, str]] = []
+        self._logs = Lines()
         self._ended: list[LiveRow] = []
 
     def run(self, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
@@ -54,7 +54,7 @@ class _Mirroring:
         tx.write(INSERT_LATER, [_row(seq, task, tx.now, state) for seq, task, state in new])
         write_tags(tx, self._new)
         tx.write(_STATE, list(self._states.values()))
-        tx.write(APPEND, self._logs)
+        self._logs.write(tx)
         release_keys(tx, self._ended)
         return answers
 
@@ -93,7 +93,7 @@ class _Mirroring:
             one.retries_used, one.failures, one.elapsed, one.error, one.stacktrace,
         )  # fmt: skip
         if one.logs:
-            self._logs.append(chunk(row.seq, one.logs))
+            self._logs.add(row.seq, one.logs, anew=one.logs_anew)
         waits = row.state == _PENDING and row.start_at is None
         if over:
             self._ended.append(row)

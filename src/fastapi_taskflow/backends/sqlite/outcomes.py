@@ -21,7 +21,7 @@ from fastapi_taskflow.backends.base import (
     Settled,
 )
 from fastapi_taskflow.backends.sqlite.history import History
-from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
+from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.rows import due_time
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
@@ -148,7 +148,7 @@ class _Settlement:
         self.rows = look(tx, ids)
         self.history = History(tx)
         self.changed: list[tuple[Any, ...]] = []
-        self.logs: list[tuple[int, str]] = []
+        self.logs = Lines()
         self.ended: list[LiveRow] = []
 
     def settle(self, outcome: Outcome) -> Settled | None:
@@ -171,7 +171,7 @@ class _Settlement:
         if not over and outcome.move not in _NO_ATTEMPT:
             self.history.add(row, outcome)
         if outcome.logs:
-            self.logs.append(chunk(row.seq, outcome.logs))
+            self.logs.add(row.seq, outcome.logs, anew=outcome.logs_anew)
         source, row.state = row.state, CODES[target]
         row.failures += rule.failures
         row.interruptions += rule.interruptions
@@ -191,7 +191,7 @@ class _Settlement:
     def write(self) -> None:
         tx = self.tx
         tx.write(_FINISH, self.changed)
-        tx.write(APPEND, self.logs)
+        self.logs.write(tx)
         self.history.write()
         release_keys(tx, self.ended)
 
@@ -240,12 +240,12 @@ def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
 def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
     """Add lines to running tasks whose lease holds, see `Backend.append_logs`."""
     rows = look(tx, [one.lease.task_id for one in chunks])
-    kept = []
+    kept = Lines()
     for one in chunks:
         row = rows.get(one.lease.task_id)
         if row is not None and row.leased(one.lease) and row.state == _RUNNING and one.lines:
-            kept.append(chunk(row.seq, one.lines))
-    tx.write(APPEND, kept)
+            kept.add(row.seq, one.lines, anew=one.anew)
+    kept.write(tx)
     return [None] * len(chunks)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite.leases import Held
-from fastapi_taskflow.backends.sqlite.logs import APPEND, chunk
+from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.schema import CODES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
@@ -79,10 +79,13 @@ def succeed_held(tx: Transaction, outcomes: Sequence[Outcome]) -> Collection[Lea
     changed = tx.write(_SUCCEED, [(h.seq, o.lease.fence, o.elapsed) for o, h in plain], tx.now)
     if changed < len(plain):
         raise MustLook
-    tx.write(APPEND, [chunk(held.seq, outcome.logs) for outcome, held in plain if outcome.logs])
+    logs = Lines()
     for outcome, held in plain:
+        if outcome.logs:
+            logs.add(held.seq, outcome.logs, anew=outcome.logs_anew)
         kind = held.queue, held.func
         tx.counters.move(kind, _RUNNING, _SUCCESS, seconds=outcome.elapsed)
+    logs.write(tx)
     ended = {outcome.lease for outcome, _ in plain}
     tx.leases.forget(ended)
     return ended

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.backends.base import Attempt, Backend, Lease, LogChunk
+from fastapi_taskflow.backends.base import Attempt, Backend, Lease, LogChunk, Outcome
 from fastapi_taskflow.models import AuditEntry
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
@@ -51,6 +51,25 @@ class Logs(Conformance):
         await backend.append_logs([LogChunk(stale, ("late",)), LogChunk(Lease(fresh_id(), 1), ())])
 
         assert (await find(backend, stale.task_id)).record.logs == []
+
+    async def test_lines_that_come_anew_take_the_place_of_all_others(
+        self, backend: Backend
+    ) -> None:
+        lease = await running(backend)
+        await backend.append_logs([LogChunk(lease, ("one",)), LogChunk(lease, ("two",))])
+        await backend.append_logs(
+            [
+                LogChunk(lease, ("three",)),
+                LogChunk(lease, ("four",), anew=True),
+                LogChunk(lease, ("five",)),
+            ]
+        )
+        assert (await find(backend, lease.task_id)).record.logs == ["four", "five"]
+
+        outcome = Outcome(lease, Move.SUCCEED, logs=("six", "seven"), logs_anew=True)
+        await backend.finish([outcome])
+
+        assert (await find(backend, lease.task_id)).record.logs == ["six", "seven"]
 
     async def test_no_lines_no_work(self, backend: Backend) -> None:
         lease = await running(backend)

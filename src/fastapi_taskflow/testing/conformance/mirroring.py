@@ -135,6 +135,22 @@ class Mirroring(Conformance):
         assert stored.record.logs == ["a", "b", "c"]
         assert await backend.owned(A) == []
 
+    async def test_lines_that_come_anew_replace_those_of_earlier_snapshots(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new, start = light(), clock.now()
+        states = [
+            snapshot(new, TaskStatus.RUNNING, start, logs=("a",)),
+            snapshot(new, TaskStatus.RUNNING, start, logs=("b",), logs_anew=True),
+            snapshot(new, TaskStatus.RUNNING, start, logs=("c",)),
+        ]
+
+        for state in states:
+            await backend.mirror(A, [state])
+
+        stored = await find(backend, new.task_id)
+        assert stored.record.logs == ["b", "c"]
+
     async def test_snapshots_of_one_task_in_one_call_count_in_order(
         self, backend: Backend, clock: ManualClock
     ) -> None:
