@@ -2,7 +2,7 @@
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import AuthUser, TaskAdmin, TaskManager
@@ -45,7 +45,10 @@ TABLE = {
 }
 ROLES = ["anybody", "viewer", "operator", "admin"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-BODIES = {"/tasks/queues/{name}": {}, "/tasks/bulk-retry": {"task_ids": []}}
+BODIES: dict[str, dict[str, list[str]]] = {
+    "/tasks/queues/{name}": {},
+    "/tasks/bulk-retry": {"task_ids": []},
+}
 
 
 class Place:
@@ -65,7 +68,7 @@ class Place:
         return signed_in(self.app, who)
 
 
-def contexts(app: FastAPI) -> list:
+def contexts(app: FastAPI) -> list[RouteContext]:
     return [
         context
         for context in iter_route_contexts(app.routes)

@@ -5,7 +5,6 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,18 +47,19 @@ def typed(*lines: str) -> tuple[int, str, str]:
     try:
         for number, line in enumerate(lines, start=1):
             # The blank comes when the echo is off; what is typed before is lost.
-            shown = _read_until(ours, shown, lambda text, asked=number: text.count(": ") >= asked)
+            shown = _read_until(ours, shown, prompts=number)
             os.write(ours, line.encode() + b"\n")
         out, _ = process.communicate(timeout=30)
-        return process.returncode, out.decode(), _read_until(ours, shown, lambda _: False)
+        return process.returncode, out.decode(), _read_until(ours, shown, prompts=1_000)
     finally:
         process.kill()
         process.wait()
         os.close(ours)
 
 
-def _read_until(terminal: int, shown: str, enough: Callable[[str], bool]) -> str:
-    while not enough(shown) and select.select([terminal], [], [], 30.0)[0]:
+def _read_until(terminal: int, shown: str, *, prompts: int) -> str:
+    """What is shown up to so many prompts, or to the end."""
+    while shown.count(": ") < prompts and select.select([terminal], [], [], 30.0)[0]:
         try:
             shown += os.read(terminal, 4096).decode()
         except OSError:  # the other side has ended

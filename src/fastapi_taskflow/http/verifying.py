@@ -31,13 +31,17 @@ _PATIENCE_SECONDS = 30.0
 class Verifier:
     """Checks users for one `TaskAdmin`.
 
+    Args:
+        patience: Seconds that one check may take, with the wait for its turn.
+
     Raises:
         UsersUnavailable: from its methods, when the backend failed or took too long, or too
             many wait. Nobody is let in then.
     """
 
-    def __init__(self, backend: TaskAuthBackend) -> None:
+    def __init__(self, backend: TaskAuthBackend, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._backend = backend
+        self._patience = patience
         self._asks_again = type(backend).current_user is not TaskAuthBackend.current_user
         self._threads = DaemonThreads(_AT_ONCE, name="taskflow-login")
         self._waiting = 0
@@ -60,7 +64,7 @@ class Verifier:
             raise UsersUnavailable("Too many sign in at this moment. Try again soon.")
         self._waiting += 1
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 if inspect.iscoroutinefunction(check):
                     return await check(*args)
                 verdict = await self._in_thread(check, *args)
