@@ -71,6 +71,35 @@ async def test_a_network_keeps_no_more_rows_of_invented_accounts_than_it_has_tok
     assert rows(path, "buckets") == 31
 
 
+TAKER = """
+import asyncio, sys
+from fastapi_taskflow.backends.buckets import Bucket
+from fastapi_taskflow.backends.sqlite import SqliteBackend
+
+async def main():
+    backend = SqliteBackend(sys.argv[1])
+    await backend.open(lambda: None)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    bucket = Bucket("bucket", 5, 600.0, delay=2.0)
+    answers = await asyncio.gather(*(backend.take_tokens([bucket]) for _ in range(70)))
+    await backend.close()
+    print(sum(answer == 0 for answer in answers))
+
+asyncio.run(main())
+"""
+
+
+def test_takers_in_several_processes_get_exactly_the_capacity(spawn):
+    takers = [spawn(TAKER) for _ in range(3)]
+
+    for taker in takers:
+        taker.stdin.write("go\n")
+        taker.stdin.flush()
+
+    assert sum(int(taker.communicate(timeout=60)[0]) for taker in takers) == 5
+
+
 async def test_refused_tries_wait_for_no_write(backend, path):
     while await backend.take_tokens([BUCKET]) == 0:
         pass
@@ -102,6 +131,23 @@ async def test_a_session_is_found_while_its_use_cannot_be_noted(backend, clock, 
 
     noted = await backend.find_session("t", idle=IDLE)
     assert noted == opened._replace(seen_at=clock.now())
+
+
+async def test_a_session_closed_between_its_read_and_the_note_is_not_found(backend, clock, path):
+    await backend.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
+    clock.advance(60)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM taskflow_sessions")
+        finding = asyncio.ensure_future(backend.find_session("t", idle=IDLE))
+        # Reads are served in order: after this one, that of the session is done.
+        await asyncio.sleep(0)
+        await backend.get(["nothing"])
+        assert not finding.done()
+        other.execute("COMMIT")
+
+    assert await finding is None
 
 
 async def test_uses_of_a_session_at_once_are_noted_by_all(backend, clock):

@@ -18,6 +18,7 @@ Rules that hold for every verb:
 * An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
 * An instance is alive from `enlist` until it is declared dead or retires. One that is not
   alive claims nothing and recovers nothing.
+* What sign-in needs of a store is in `backends.logins`, under the same rules.
 * A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
   driver exceptions never pass.
 
