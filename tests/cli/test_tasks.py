@@ -98,6 +98,29 @@ def test_a_retry_waits_for_a_process_that_runs_tasks(place, failed):
     assert "already retried" in again.out
 
 
+def test_all_that_failed_are_retried_once(place, failed):
+    place.enqueue("add", 1, 2)
+
+    chosen = place.run("tasks", "retry", "--failed", "--func-name", "add", "--json")
+    first = place.run("tasks", "retry", "--failed", "--since", "1h", "--json")
+    second = place.run("tasks", "retry", "--failed")
+
+    assert (chosen.code, chosen.json) == (0, [])
+    assert [result["task_id"] for result in first.json] == [failed]
+    assert place.record(failed).retried_as == first.json[0]["new_task_id"]
+    assert (second.code, second.out) == (0, "No tasks.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("some-id", "--failed"), ("some-id", "--since", "1h")], ids=" ".join
+)
+def test_what_to_retry_is_said_in_one_way(place, arguments):
+    ended = place.run("tasks", "retry", *arguments)
+
+    assert ended.code == 2
+    assert "Give ids of tasks, or --failed" in ended.err
+
+
 def test_a_task_that_is_not_durable_is_not_retried_here(place):
     task_id = place.enqueue("plain")
     worker = place.worker()

@@ -49,7 +49,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave the temporary files there at the end.")
     ] = False,
     traffic: Annotated[
-        bool, typer.Option("--traffic/--no-traffic", help="Let customers come.")
+        bool, typer.Option("--traffic/--no-traffic", help="Let customers come, or stay away.")
     ] = True,
     json: Annotated[
         bool, typer.Option("--json", help="Write the addresses as JSON, and nothing else.")

@@ -27,7 +27,10 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="fastapi-taskflow",
     help="Background tasks for FastAPI: work on them, look at them, act on them.",
+    epilog="Exit codes: 0, done; 1, refused, not found, or a problem was found; 2, wrong usage.",
     no_args_is_help=True,
+    # Paragraphs of docstrings are wrapped to the terminal.
+    rich_markup_mode="markdown",
     add_completion=False,
     # A defect shows its plain trace; errors on purpose are one line, see `main`.
     pretty_exceptions_enable=False,

@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.errors import ConfigurationError, TaskNotFound, TaskStateError
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import TaskRecord
 
-__all__ = ["retrying"]
+__all__ = ["Retrier", "retrying"]
 
-Again = Callable[[str, str], Awaitable[TaskRecord]]
+# Tasks that are looked for at a time.
+_PAGE = 500
+
+
+class Retrier:
+    """Retries tasks of a manager that runs none."""
+
+    def __init__(self, task_manager: TaskManager) -> None:
+        self._task_manager = task_manager
+
+    async def retry(self, task_id: str, actor: str) -> TaskRecord:
+        """The new task.
+
+        Raises:
+            TaskflowError: it cannot be retried, or not from here.
+        """
+        task_manager = self._task_manager
+        record = await task_manager.get(task_id)
+        if record is None:
+            raise TaskNotFound(f"Task {task_id} not found")
+        registered = task_manager.registry.by_name(record.func_name)
+        if registered is not None and not task_manager.runtime.durable(registered):
+            raise TaskStateError(
+                f"Task {task_id} runs {record.func_name!r}, which is not durable "
+                "(persist=False): its retry would end with this command. Retry it over HTTP or "
+                "in the dashboard."
+            )
+        new_id = await task_manager.operations.retry(task_id, actor=actor)
+        new = await task_manager.get(new_id)
+        if new is None:
+            raise TaskNotFound(f"Task {new_id} not found")
+        return new
+
+    async def failed(self, query: Query) -> list[str]:
+        """Ids of the tasks that match, newest first, without those that were retried."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._task_manager.operations.search(
+                query, limit=_PAGE, cursor=cursor
+            )
+            found += [record.task_id for record in page if record.retried_as is None]
+            if cursor is None:
+                return found
 
 
 @asynccontextmanager
-async def retrying(target: str | None) -> AsyncIterator[Again]:
-    """A function that retries a task by id, for an actor, and gives the new task.
+async def retrying(target: str | None) -> AsyncIterator[Retrier]:
+    """Retry tasks of an app during the block.
 
     Raises:
         ConfigurationError: no app, or none with one lasting store.
@@ -36,25 +80,4 @@ async def retrying(target: str | None) -> AsyncIterator[Again]:
     # Whoever runs tasks must stay; this process ends at once.
     runtime.settings = replace(runtime.settings, roles=frozenset({"enqueue"}))
     async with task_manager:
-
-        async def again(task_id: str, actor: str) -> TaskRecord:
-            return await _again(task_manager, task_id, actor)
-
-        yield again
-
-
-async def _again(task_manager: TaskManager, task_id: str, actor: str) -> TaskRecord:
-    record = await task_manager.get(task_id)
-    if record is None:
-        raise TaskNotFound(f"Task {task_id} not found")
-    registered = task_manager.registry.by_name(record.func_name)
-    if registered is not None and not task_manager.runtime.durable(registered):
-        raise TaskStateError(
-            f"Task {task_id} runs {record.func_name!r}, which is not durable (persist=False): "
-            "its retry would end with this command. Retry it over HTTP or in the dashboard."
-        )
-    new_id = await task_manager.operations.retry(task_id, actor=actor)
-    new = await task_manager.get(new_id)
-    if new is None:
-        raise TaskNotFound(f"Task {new_id} not found")
-    return new
+        yield Retrier(task_manager)

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from rich.text import Text
 
 from fastapi_taskflow.cli import listing, retrying
-from fastapi_taskflow.cli.output import plain, show, write_json
+from fastapi_taskflow.cli.bars import bar
+from fastapi_taskflow.cli.output import plain, plural, show, write_json
 from fastapi_taskflow.cli.purging import purge
 from fastapi_taskflow.cli.stores import (
     JsonOption,
@@ -33,7 +34,7 @@ app.command("purge")(purge)
 
 _COUNT_LIMIT = 10_000
 
-IdsArgument = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of tasks.")]
+IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of tasks, one or more.")]
 
 
 @app.command("list")
@@ -41,7 +42,8 @@ def list_tasks(  # noqa: PLR0913  (each filter is an option)
     store: StoreOption,
     *,
     status: Annotated[
-        list[str] | None, typer.Option(help="Only these states; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Only this state, failed say; may be repeated."),
     ] = None,
     func_name: Annotated[str | None, typer.Option(help="Only this function.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only this queue.")] = None,
@@ -54,7 +56,9 @@ def list_tasks(  # noqa: PLR0913  (each filter is an option)
             help="Start of the id or function name, a tag's value, or part of a recent error.",
         ),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Only of this origin.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Only of this origin: manual or scheduled.")
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Made at or after: ISO 8601, or 15m, 6h, 7d ago."),
@@ -65,7 +69,11 @@ def list_tasks(  # noqa: PLR0913  (each filter is an option)
     json: JsonOption = False,
     table_prefix: PrefixOption = "taskflow_",
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks, newest first.
+
+    Filters narrow the list together; those of `GET /tasks` have the same names. A page ends
+    with the cursor of the next one.
+    """
     filters = _filters(
         status=[each.lower() for each in status or []],
         func_name=func_name,
@@ -103,7 +111,10 @@ def show_task(
     json: JsonOption = False,
     table_prefix: PrefixOption = "taskflow_",
 ) -> None:
-    """Show one task with its attempts and logs."""
+    """Show one task with its attempts, log and traceback.
+
+    Exit code 1 if there is no such task.
+    """
     with backend_of(store, table_prefix).look() as look:
         found = listing.inspect(look, task_id)
     if found is None:
@@ -124,7 +135,10 @@ def cancel_tasks(
     json: JsonOption = False,
     table_prefix: PrefixOption = "taskflow_",
 ) -> None:
-    """Cancel tasks; one that runs is asked to stop."""
+    """Cancel tasks; one that runs is asked to stop.
+
+    A task that is refused stops no other; exit code 1 if there was one.
+    """
 
     async def cancel() -> list[dict[str, Any]]:
         async with acting(store, table_prefix) as operations:
@@ -143,8 +157,21 @@ def cancel_tasks(
 
 @app.command("retry")
 def retry_tasks(
-    task_ids: IdsArgument,
+    task_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Ids of tasks, one or more.", show_default=False),
+    ] = None,
     *,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Retry all that failed, instead of tasks by id.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --failed: made at or after, as in tasks list."),
+    ] = None,
+    func_name: Annotated[
+        str | None, typer.Option(help="With --failed: only this function.")
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -157,21 +184,32 @@ def retry_tasks(
 ) -> None:
     """Run tasks that ended without success once more, as new tasks.
 
-    It needs the app, for its functions. They run in the app's processes and workers.
+    It needs the app, for its functions, which run in the app's processes and workers. A task
+    that is refused stops no other; exit code 1 if there was one.
+
+    With --failed every task that failed and was not retried yet, the newest first, narrowed
+    by --since and --func-name. Cut off, it is begun again: what was retried is left out.
     """
+    narrowed = since is not None or func_name is not None
+    if failed == bool(task_ids) or (narrowed and not failed):
+        raise typer.BadParameter(
+            "Give ids of tasks, or --failed, which --since and --func-name go with.",
+            param_hint="ID",
+        )
+    query = _filters(status=[TaskStatus.FAILED], since=since, func_name=func_name).query()
 
     async def retry() -> list[dict[str, Any]]:
-        async with retrying.retrying(target) as again:
+        async with retrying.retrying(target) as retrier:
 
             async def one(task_id: str) -> dict[str, Any]:
-                record = await again(task_id, actor())
+                record = await retrier.retry(task_id, actor())
                 return {
                     "result": "retried",
                     "new_task_id": record.task_id,
                     "task": _info(TaskInfo.of(record)),
                 }
 
-            return await _each(task_ids, one)
+            return await _each(task_ids or await retrier.failed(query), one)
 
     _report(asyncio.run(retry()), as_json=json)
 
@@ -198,11 +236,13 @@ async def _each(
 ) -> list[dict[str, Any]]:
     """What became of each task; one that is refused stops no other."""
     results: list[dict[str, Any]] = []
-    for task_id in task_ids:
-        try:
-            results.append({"task_id": task_id, **await act(task_id)})
-        except TaskflowError as exc:
-            results.append({"task_id": task_id, "result": "refused", "error": str(exc)})
+    with bar("Tasks", len(task_ids)) as advance:
+        for task_id in task_ids:
+            try:
+                results.append({"task_id": task_id, **await act(task_id)})
+            except TaskflowError as exc:
+                results.append({"task_id": task_id, "result": "refused", "error": str(exc)})
+            advance(f"{len(results)} of {plural(len(task_ids), 'task')}", len(results))
     return results
 
 
@@ -213,6 +253,8 @@ def _report(results: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         write_json(results)
     else:
+        if not results:
+            show("No tasks.")
         for each in results:
             if "error" in each:
                 show(Text.assemble(("refused  ", "red"), plain(each["error"])))

@@ -40,7 +40,7 @@ def worker(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODULE:APP]",
+            metavar="MODULE:APP",
             help="The app, or its file; without it, the one that `fastapi` would find.",
             show_default=False,
         ),
@@ -59,8 +59,8 @@ def worker(
         typer.Option(
             min=1,
             metavar="N",
-            help="Run so many coroutine functions at a time, and as many plain ones in threads; "
-            "else as the app's TaskManager says.",
+            help="Run at most N coroutine functions and N plain ones at a time. Without it the "
+            "app's TaskManager says how many.",
             show_default=False,
         ),
     ] = None,
