@@ -133,8 +133,10 @@ class Unit:
         with self._lock:
             staged, self._staged = self._staged, []
             eager, self._eager = self._eager, []
+        if not staged and not eager:
+            return
         durable = [task for task in staged if _needs_commit(task)]
-        others = [task for task in staged if not _needs_commit(task)]
+        others = [task for task in staged if not _needs_commit(task)] if durable else staged
         try:
             for future in eager:
                 # Shielded: the task started at its adding and is not undone.
@@ -153,7 +155,9 @@ class Unit:
             self.engine.drop(others)
             raise
         self._fresh += others
-        self._lane.update((t.record.task_id, t) for t in staged if not t.launch_on_commit)
+        for task in staged:
+            if not task.launch_on_commit:
+                self._lane[task.record.task_id] = task
         if self._answered:
             self._accept()
 
@@ -211,8 +215,9 @@ class Unit:
 
     def skip_lane(self) -> None:
         """The chain waits for nothing more: its tasks run from their queues."""
-        lane, self._lane = self._lane, {}
-        self._hand_over(lane.values())
+        if self._lane:
+            lane, self._lane = self._lane, {}
+            self._hand_over(lane.values())
 
     def _accept(self) -> None:
         fresh, self._fresh = self._fresh, []

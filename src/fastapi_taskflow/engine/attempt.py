@@ -15,7 +15,7 @@ from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.redaction import Mask, Redactor
 from fastapi_taskflow.retry import (
     CancelAsked,
     Ended,
@@ -43,9 +43,9 @@ class Attempt:
     __slots__ = (
         "_attempts",
         "_context",
+        "_mask",
         "abandoned",
         "begun",
-        "mask",
         "number",
         "runner",
         "stop_reason",
@@ -57,8 +57,6 @@ class Attempt:
         self.task = task
         self.number = task.failures
         self.begun = begun
-        # Hides the secrets among the arguments, which the function may change later.
-        self.mask = attempts.redactor.mask_of(task.registered.func, task.args, task.kwargs)
         self.runner: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stop_reason: str | None = None
@@ -66,6 +64,21 @@ class Attempt:
         self.abandoned = False
         self._attempts = attempts
         self._context: TaskContext | None = None
+        self._mask: Mask | None = None
+        if not attempts.redactor.is_fixed(task.args, task.kwargs):
+            # Now, because the function may change its arguments.
+            self._find_secrets()
+
+    @property
+    def mask(self) -> Mask:
+        """Hides the secrets among the arguments."""
+        return self._find_secrets() if self._mask is None else self._mask
+
+    def _find_secrets(self) -> Mask:
+        task = self.task
+        mask_of = self._attempts.redactor.mask_of
+        mask = self._mask = mask_of(task.registered.func, task.args, task.kwargs)
+        return mask
 
     @property
     def task_context(self) -> TaskContext:

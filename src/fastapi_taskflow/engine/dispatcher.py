@@ -62,13 +62,15 @@ class Dispatcher:
             self._queues.take(task)
             self._begin(task, at_once=at_once)
         else:
-            self._queues.get(task.record.queue).push(task.registered.executor, task)
+            self._queues.push(task)
 
     def released(self, task: LiveTask) -> None:
         """A task left its slots."""
         self._queues.release(task)
-        self._suspects.discard(task.record.task_id)
-        self.pump()
+        if self._suspects:
+            self._suspects.discard(task.record.task_id)
+        if self._hinted or self._queues.standing:
+            self.pump()
 
     def pump(self) -> None:
         """Fill free slots at the end of this loop iteration."""

@@ -98,15 +98,16 @@ class QueueState:
             for _, task in line:
                 yield task
 
-    def discard(self, task: LiveTask) -> None:
-        """Take a waiting task out of its line, wherever it stands."""
+    def discard(self, task: LiveTask) -> bool:
+        """Take a waiting task out of its line, wherever it stands; False if it stands nowhere."""
         for line in self.lines.values():
             for index, (_, other) in enumerate(line):
                 if other is task:
                     line[index] = line[-1]
                     line.pop()
                     heapq.heapify(line)
-                    return
+                    return True
+        return False
 
 
 class Queues:
@@ -117,6 +118,8 @@ class Queues:
         # Protects the `unstarted` counts, which any thread that adds a task changes.
         self._lock = threading.Lock()
         self._states = {name: QueueState(name, config) for name, config in configs.items()}
+        # Tasks that stand in any line.
+        self.standing = 0
         # Own changes of stored settings: under way, and done.
         self._writes = 0
         self._editions = 0
@@ -187,9 +190,14 @@ class Queues:
                 task.counted = False
                 self.get(task.record.queue).unstarted -= 1
 
+    def push(self, task: LiveTask) -> None:
+        """Let a task stand in line."""
+        self.get(task.record.queue).push(task.registered.executor, task)
+        self.standing += 1
+
     def discard(self, task: LiveTask) -> None:
         """Take a waiting task out of its line."""
-        self.get(task.record.queue).discard(task)
+        self.standing -= self.get(task.record.queue).discard(task)
 
     def stands_in_line(self, task: LiveTask) -> bool:
         return any(other is task for other in self.get(task.record.queue).tasks())
@@ -217,6 +225,7 @@ class Queues:
                 pool = self.pools[name]
                 if line and pool.free > 0:
                     task = heapq.heappop(line)[1]
+                    self.standing -= 1
                     state.running += 1
                     pool.running += 1
                     return task

@@ -96,18 +96,7 @@ class Settling:
             rule = MOVES[verdict.move]
             cancelled = task.cancel_asked and rule.yields_to_cancel
             status = TaskStatus.CANCELLED if cancelled else rule.target
-            self._apply(
-                task,
-                Outcome(
-                    task.lease,
-                    verdict.move,
-                    verdict.delay,
-                    verdict.error,
-                    verdict.stacktrace,
-                    elapsed,
-                ),
-                status,
-            )
+            self._apply(task, verdict, elapsed, status)
             self._engine.mirror.touch(task)
             return
         outcome = Outcome(
@@ -155,11 +144,13 @@ class Settling:
         elif settled is None or settled.late:
             self._engine.flow.lost(task)
         else:
-            self._apply(task, outcome, settled.status)
+            self._apply(task, outcome, outcome.elapsed, settled.status)
 
-    def _apply(self, task: LiveTask, outcome: Outcome, status: TaskStatus) -> None:
+    def _apply(
+        self, task: LiveTask, how: Verdict | Outcome, elapsed: float | None, status: TaskStatus
+    ) -> None:
         record = task.record
-        rule = MOVES[outcome.move]
+        rule = MOVES[how.move]
         task.failures += rule.failures
         task.interruptions += rule.interruptions
         record.status = status
@@ -167,17 +158,17 @@ class Settling:
         over = status in TERMINAL
         if over:
             record.end_time = now
-            record.elapsed = outcome.elapsed
+            record.elapsed = elapsed
             record.due_at = None
         else:
-            record.due_at = now + timedelta(seconds=outcome.delay)
+            record.due_at = now + timedelta(seconds=how.delay)
         if over or rule.source is TaskStatus.RUNNING:
-            record.error = outcome.error
-            record.stacktrace = outcome.stacktrace
+            record.error = how.error
+            record.stacktrace = how.stacktrace
         # Before what follows: a retry without delay may start at once.
-        if self._engine.feed.active and outcome.move is not Move.GIVE_BACK:
-            self._engine.feed.lifecycle(task, outcome.elapsed)
+        if self._engine.feed.active and how.move is not Move.GIVE_BACK:
+            self._engine.feed.lifecycle(task, elapsed)
         if over:
             self._engine.flow.over(task)
         else:
-            self._engine.flow.again(task, outcome.delay)
+            self._engine.flow.again(task, how.delay)
