@@ -1,8 +1,9 @@
 """`SealedBackend`: any driver, with everything secret sealed before it gets there.
 
 Sealed are arguments, errors, stack traces and log lines; the fingerprint of an idempotency
-key is keyed. Names, tags, queues, times and the audit trail stay readable, because stores
-search and order by them. So a text search does not find errors here.
+key is keyed. Names, tags, queues, times, the audit trail and who is signed in stay
+readable, because stores search and order by them. So a text search does not find errors
+here.
 """
 
 from __future__ import annotations

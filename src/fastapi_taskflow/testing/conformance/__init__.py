@@ -8,7 +8,8 @@ backend; pytest with anyio does the rest::
             return MyBackend(place / "store", clock=clock)
 
 For readable failures call ``pytest.register_assert_rewrite("fastapi_taskflow.testing")``
-in ``conftest.py`` first. `fastapi_taskflow.testing.statemachine` has the other half.
+in ``conftest.py`` first. `fastapi_taskflow.testing.statemachine` has the other half, and
+`fastapi_taskflow.testing.loginmachine` that of sign-in.
 """
 
 from fastapi_taskflow.testing.conformance import (
