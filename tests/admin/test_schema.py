@@ -62,3 +62,10 @@ def test_no_model_takes_or_gives_what_it_does_not_name():
 
     assert len(ours) >= 10
     assert [name for name, one in ours.items() if one["additionalProperties"] is not False] == []
+
+
+def test_it_says_what_lists_leave_out():
+    fields = SCHEMA["components"]["schemas"]["TaskInfo"]["properties"]
+
+    assert "Left out of lists: empty there" in fields["logs"]["description"]
+    assert "Left out of lists: null there" in fields["stacktrace"]["description"]

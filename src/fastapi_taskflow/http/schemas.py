@@ -53,7 +53,7 @@ class _Model(BaseModel):
 
 
 class TaskInfo(_Model):
-    """One task. In lists `logs` is empty and `stacktrace` null: ask for the task."""
+    """One task. Lists leave out `logs` and `stacktrace`: ask for the task itself."""
 
     task_id: str
     func_name: str
@@ -64,8 +64,10 @@ class TaskInfo(_Model):
     duration: float | None = Field(description="Seconds that the last attempt took")
     retries_used: int
     error: str | None
-    logs: list[str]
-    stacktrace: str | None
+    logs: list[str] = Field(description="What the task said. Left out of lists: empty there")
+    stacktrace: str | None = Field(
+        description="Of the last attempt that failed. Left out of lists: null there"
+    )
     tags: dict[str, str]
     source: str
     priority: int | None
