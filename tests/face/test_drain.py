@@ -49,49 +49,49 @@ def test_what_runs_beside_the_response_has_ended(tasks: TaskManager, persist: bo
         assert ran == [1, 2, 3]
 
 
-async def test_due_times_are_waited_for_if_asked(tasks: TaskManager, persist: bool) -> None:
-    ran: list[str] = []
+async def add_delayed(tasks: TaskManager, ran: list[str], *, persist: bool, delay: float) -> None:
+    """Tasks that begin, or begin once more, after so many seconds."""
 
-    @tasks.task(persist=persist, retries=1, delay=0.3)
+    @tasks.task(persist=persist, retries=1, delay=delay)
     async def flaky() -> None:
         ran.append("flaky")
-        if len(ran) == 1:
+        if ran.count("flaky") == 1:
             raise ConnectionError
 
     @tasks.task(persist=persist)
-    async def later() -> None:
-        ran.append("later")
-
-    async with tasks:
-        await tasks.enqueue(flaky)
-        await async_drain(tasks)
-        assert ran == ["flaky"]
-        await tasks.enqueue(later, delay=0.2)
-        await tasks.enqueue(later, run_at=datetime.now(UTC) + timedelta(seconds=0.2))
-        await async_drain(tasks)
-        assert ran == ["flaky"]
-
-        await async_drain(tasks, delayed=True)
-
-        assert sorted(ran) == ["flaky", "flaky", "later", "later"]
-
-
-async def test_a_snooze_is_a_due_time(tasks: TaskManager, persist: bool) -> None:
-    woken = 0
+    async def sleepy() -> None:
+        ran.append("sleepy")
+        if ran.count("sleepy") == 1:
+            raise Snooze(delay)
 
     @tasks.task(persist=persist)
-    async def sleepy() -> None:
-        nonlocal woken
-        woken += 1
-        if woken == 1:
-            raise Snooze(0.1)
+    async def later(how: str) -> None:
+        ran.append(how)
+
+    await tasks.enqueue(flaky)
+    await tasks.enqueue(sleepy)
+    await tasks.enqueue(later, "delay", delay=delay)
+    await tasks.enqueue(later, "run_at", run_at=datetime.now(UTC) + timedelta(seconds=delay))
+
+
+async def test_later_due_times_are_left_alone(tasks: TaskManager, persist: bool) -> None:
+    ran: list[str] = []
 
     async with tasks:
-        await tasks.enqueue(sleepy)
+        await add_delayed(tasks, ran, persist=persist, delay=3600.0)
         await async_drain(tasks)
-        assert woken == 1
+
+        assert sorted(ran) == ["flaky", "sleepy"]
+
+
+async def test_later_due_times_are_waited_for_if_asked(tasks: TaskManager, persist: bool) -> None:
+    ran: list[str] = []
+
+    async with tasks:
+        await add_delayed(tasks, ran, persist=persist, delay=0.1)
         await async_drain(tasks, delayed=True)
-        assert woken == 2
+
+        assert sorted(ran) == ["delay", "flaky", "flaky", "run_at", "sleepy", "sleepy"]
 
 
 async def test_what_has_not_ended_in_time_is_named(tasks: TaskManager, persist: bool) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.operations import reading
 
 __all__ = ["async_drain", "drain"]
 
@@ -68,31 +69,62 @@ async def async_drain(
 
 
 async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool) -> None:
+    look = _Look(task_manager, delayed=delayed)
     deadline = SYSTEM_CLOCK.monotonic() + timeout
     pause = _FIRST_PAUSE_SECONDS
-    while left := await _unfinished(task_manager, delayed=delayed):
+    while True:
+        ended = look.ended
+        left = look.held() or await look.stored() or look.held()
+        # If one ended meanwhile, it may have added another that came too late to be seen.
+        if not left and ended == look.ended:
+            return
         if SYSTEM_CLOCK.monotonic() >= deadline:
-            raise TimeoutError(_complaint(task_manager, left, timeout))
+            known = {task.task_id: task for task in [*await look.stored(), *look.held()]}
+            raise TimeoutError(_complaint(task_manager, list(known.values()), timeout))
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-async def _unfinished(task_manager: TaskManager, *, delayed: bool) -> list[TaskRecord]:
-    paused = {queue["name"] for queue in task_manager.queue_stats() if queue["paused"]}
+class _Look:
+    """What is due or runs, here and in the store."""
 
-    def is_awaited(task: TaskRecord) -> bool:
-        if task.status is TaskStatus.RUNNING:
-            return True
-        due = delayed or task.due_at is None or task.due_at <= SYSTEM_CLOCK.now()
-        return due and task.queue not in paused
+    def __init__(self, task_manager: TaskManager, *, delayed: bool) -> None:
+        self._task_manager = task_manager
+        self._engine = task_manager.runtime.engine()
+        self._delayed = delayed
 
-    found: list[TaskRecord] = []
-    cursor: str | None = None
-    while True:
-        page, cursor = await task_manager.operations.search(_OPEN, limit=_PAGE, cursor=cursor)
-        found += filter(is_awaited, page)
-        if cursor is None:
-            return found
+    @property
+    def ended(self) -> int:
+        """Tasks that have ended here since the start."""
+        return sum(queue["finished"] for queue in self._task_manager.queue_stats())
+
+    def held(self) -> list[TaskRecord]:
+        """Of the tasks that this process holds."""
+        return self._awaited(task.record for task in self._engine.store.held() if task.held)
+
+    async def stored(self) -> list[TaskRecord]:
+        """Of the tasks in the store, at one moment for each page."""
+        await reading.catch_up(self._engine)
+        found: list[TaskRecord] = []
+        cursor: str | None = None
+        while True:
+            page = await self._engine.backend.search(_OPEN, limit=_PAGE, cursor=cursor)
+            found += self._awaited(stored.record for stored in page.tasks)
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    def _awaited(self, records: Iterable[TaskRecord]) -> list[TaskRecord]:
+        paused = {queue["name"] for queue in self._task_manager.queue_stats() if queue["paused"]}
+        now = SYSTEM_CLOCK.now()
+
+        def is_awaited(task: TaskRecord) -> bool:
+            if task.status is TaskStatus.RUNNING:
+                return True
+            due = self._delayed or task.due_at is None or task.due_at <= now
+            return due and task.status is TaskStatus.PENDING and task.queue not in paused
+
+        return list(filter(is_awaited, records))
 
 
 def _complaint(task_manager: TaskManager, left: Sequence[TaskRecord], timeout: float) -> str:
@@ -105,4 +137,5 @@ def _complaint(task_manager: TaskManager, left: Sequence[TaskRecord], timeout: f
     ]
     if len(left) > _TOLD:
         lines.append(f"and {len(left) - _TOLD} more")
-    return f"Not drained within {timeout:g} s: " + "; ".join(lines)
+    told = "; ".join(lines) or "each that ended was followed by another"
+    return f"Not drained within {timeout:g} s: {told}"
