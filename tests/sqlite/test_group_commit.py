@@ -109,6 +109,29 @@ async def test_one_callers_impossible_value_harms_nobody_else(backend: SqliteBac
     assert sum(cell.rows for cell in await backend.tally()) == 2
 
 
+async def test_what_follows_from_an_answer_shares_a_commit_with_what_waited(
+    backend: SqliteBackend, path: str
+):
+    await backend.enlist(instance("a"))
+    one = task(owner="a")
+    before = commits(path)
+
+    async def insert_and_start():
+        await backend.insert([[one]])
+        return await backend.start([Lease(one.task_id, 1)])
+
+    with busy_writer(path):
+        leading = asyncio.ensure_future(insert_and_start())
+        # Until its insert is with the writer.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(backend.insert([[task()]]))
+        await asyncio.sleep(0)
+    await asyncio.gather(leading, waiting)
+
+    assert commits(path) - before == 2
+
+
 async def test_what_fails_alone_counts_for_nothing(backend: SqliteBackend, path: str):
     await backend.enlist(instance("a"))
     good, bad = task(owner="a"), task(owner="a")

@@ -15,7 +15,7 @@ from typing import Any
 from fastapi_taskflow.backends.sqlite.faults import is_outage
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["Answer", "Job", "deliver", "run_apart", "run_jobs"]
+__all__ = ["Answer", "Job", "resolve", "run_apart", "run_jobs"]
 
 Answer = tuple[Any, Exception | None]
 """A result, or what went wrong."""
@@ -104,20 +104,10 @@ def run_apart(connection: sqlite3.Connection, tx: Transaction, jobs: Sequence[Jo
     return answers
 
 
-def deliver(answers: Sequence[tuple[Job, Answer]]) -> None:
-    """Answer from another thread: one call into each event loop for all its jobs."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Answer]]] = {}
-    for job, answer in answers:
-        loops.setdefault(job.future.get_loop(), []).append((job.future, answer))
-    for loop, batch in loops.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, batch)
-        except RuntimeError:  # the loop was closed; nobody waits any more
-            continue
-
-
-def _resolve(batch: Sequence[tuple[asyncio.Future[Any], Answer]]) -> None:
-    for future, (result, error) in batch:
+def resolve(answers: Sequence[tuple[Job, Answer]]) -> None:
+    """Give each job's future its answer; on their event loop."""
+    for job, (result, error) in answers:
+        future = job.future
         if future.done():  # the caller was cancelled
             continue
         if error is None:

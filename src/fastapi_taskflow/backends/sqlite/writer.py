@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import sqlite3
 import threading
 import time
@@ -25,7 +24,8 @@ from fastapi_taskflow.backends.sqlite.faults import (
     loses_connection,
     translated,
 )
-from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, deliver, run_apart, run_jobs
+from fastapi_taskflow.backends.sqlite.handover import Handover
+from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, run_apart, run_jobs
 from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
 _RESERVE_SECONDS = 5.0
-# Keeps one transaction, and so others' wait for the write lock, at some tens of milliseconds.
-_MOST_JOBS = 256
 _CLOSE_SECONDS = 0.5
 
 
@@ -64,7 +62,7 @@ class Writer:
         self._begin = begin
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._handover = Handover()
         self._thread = threading.Thread(
             target=self._run, name="taskflow sqlite writer", daemon=True
         )
@@ -99,12 +97,12 @@ class Writer:
         """
         if not self._accepting:
             raise StoreUnavailable("The task store is closed.")
-        self._jobs.put(job)
+        self._handover.add(job)
 
     def end(self) -> None:
         """Let the thread finish what is queued and disconnect."""
         self._accepting = False
-        self._jobs.put(None)
+        self._handover.close()
 
     async def stop(self) -> None:
         """Finish what is queued and disconnect."""
@@ -141,24 +139,13 @@ class Writer:
 
     def _turn(self) -> bool:
         """Serve what is queued, or look around; False after the last job."""
-        jobs: list[Job] = []
-        going = True
-        try:
-            job = self._jobs.get(timeout=_POLL_SECONDS)
-            while job is not None and len(jobs) < _MOST_JOBS:
-                jobs.append(job)
-                job = self._jobs.get_nowait()
-            if job is None:
-                going = False
-            else:
-                jobs.append(job)
-        except queue.Empty:
-            pass
+        jobs = self._handover.take(_POLL_SECONDS)
+        if jobs is None:
+            return False
         if jobs:
-            deliver(list(zip(jobs, self._serve(jobs), strict=True)))
-        if going:
-            self._look_around()
-        return going
+            self._handover.answer(list(zip(jobs, self._serve(jobs), strict=True)))
+        self._look_around()
+        return True
 
     def _serve(self, jobs: Sequence[Job]) -> list[Answer]:
         """Answers for all jobs, whatever happens."""
