@@ -139,11 +139,32 @@ def test_a_taken_port_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = subprocess.run(
-            [COMMAND, "demo", "--port", port], capture_output=True, text=True, check=False
+            [COMMAND, "demo", "--port", port],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     assert ended.returncode == 1
+    assert list(tmp_path.iterdir()) == []
     assert ended.stderr.startswith(f"error: Port {port} is taken")
+
+
+def test_a_shop_that_cannot_open_says_where_to_read_why(tmp_path):
+    (tmp_path / "shop.db").write_text("not a database, and long enough to be told from one" * 9)
+
+    ended = subprocess.run(
+        [COMMAND, "demo", "--port", "0", "--db", tmp_path / "shop.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("error: The shop could not open; why is in ")
+    assert "not a database" in (tmp_path / "shop.log").read_text()
 
 
 def test_without_uvicorn_it_says_what_to_install(tmp_path):

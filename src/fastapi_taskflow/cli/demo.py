@@ -63,18 +63,16 @@ def demo(
     It needs uvicorn.
     """
     serving = _serving()
+    listener = _listener(serving, port)
     folder = None if db else Path(tempfile.mkdtemp(prefix="fastapi-taskflow-demo-"))
     place = db.resolve() if db else Path(folder or ".", "shop.db")
-    ended_well = False
-    try:
-        with _listener(serving, port) as listener:
-            ended_well = _open(serving, listener, place, traffic=traffic, as_json=json)
-    finally:
-        if folder is not None and ended_well and not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    with listener:
+        ended_well = _open(serving, listener, place, traffic=traffic, as_json=json)
     if not ended_well:
         raise ConfigurationError(f"The shop could not open; why is in {place.with_suffix('.log')}.")
-    if keep and not json:
+    if folder is not None and not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif not json:
         show(plain(f"The tasks are kept in {place}"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -46,7 +47,8 @@ def serve(
     former = {number: signal.signal(number, _stopped) for number in _SIGNALS}
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False), on_ready, on_stop)
     try:
-        server.run(sockets=[listener])
+        with suppress(SystemExit):  # an app that cannot start: it has logged why
+            server.run(sockets=[listener])
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
