@@ -178,6 +178,30 @@ async def test_with_too_many_unstored_outcomes_nothing_new_starts(place: Place) 
     assert sorted(place.ran) == [str(number) for number in range(6)]
 
 
+@pytest.mark.parametrize("verb", ["start", "finish"])
+async def test_no_connection_waits_for_a_store_that_is_gone(place: Place, verb: str) -> None:
+    app = FastAPI()
+    manager = place.manager()
+    manager.install(app)
+
+    @app.post("/")
+    def endpoint(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(place.note, "first")
+        background_tasks.add_task(place.note, "second")
+
+    transport = httpx2.ASGITransport(app)
+    async with manager, httpx2.AsyncClient(transport=transport, base_url="http://here") as client:
+        place.fall(verb)
+        # It returns when the response's background chain has.
+        async with asyncio.timeout(5.0):
+            answer = await client.post("/")
+        place.heal()
+        await wait_until(lambda: ended(manager))
+
+    assert answer.status_code == 200
+    assert sorted(place.ran) == ["first", "second"]
+
+
 async def test_a_stop_during_an_outage_takes_no_longer_than_it_may(place: Place) -> None:
     manager = place.manager()
     await manager.startup()

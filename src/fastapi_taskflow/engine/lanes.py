@@ -93,7 +93,7 @@ class Lanes:
         """The task waits for a slot: the chain gives up after a while."""
         wait = self._waits.get(task_id)
         if wait is not None and wait.timer is None:
-            wait.timer = self._loop.call_later(self._patience, self._give_up, task_id)
+            wait.timer = self._loop.call_later(self._patience, self.give_up, task_id)
 
     def started(self, task_id: str) -> None:
         """The task has a slot: the chain waits for its attempt, however long."""
@@ -115,7 +115,8 @@ class Lanes:
             if wait.timer is not None:
                 self.leave(task_id)
 
-    def _give_up(self, task_id: str) -> None:
+    def give_up(self, task_id: str) -> None:
+        """The task takes too long for a connection to wait: its chain goes on without it."""
         self.leave(task_id)
         task = self._engine.store.find(task_id)
         if task is None:

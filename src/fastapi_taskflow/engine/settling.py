@@ -124,6 +124,8 @@ class Settling:
             # Nothing acknowledged is lost: the outcome stays ours until the store has it.
             if self._pause == _FIRST_PAUSE_SECONDS:
                 logger.warning("Outcomes cannot be stored, trying on: %s", error)
+            if task.lane:
+                self._engine.lanes.give_up(task.record.task_id)
             loop = asyncio.get_running_loop()
             loop.call_later(self._pause, self._send, task, outcome)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)

@@ -6,6 +6,7 @@ the reserve goes, and outcomes and heartbeats have room while somebody cleans up
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import suppress
@@ -14,6 +15,8 @@ from pathlib import Path
 from fastapi_taskflow.errors import StoreFull
 
 __all__ = ["Disk"]
+
+logger = logging.getLogger(__name__)
 
 # SEMANTICS, Store outage.
 _LEAST_FREE_BYTES = 64 * 2**20
@@ -34,6 +37,8 @@ class Disk:
         self._reserve = directory / "reserve"
         self._looked_at = float("-inf")
         self._free_bytes = 0
+        # Writes that found no room since one that did.
+        self._failures = 0
 
     def admit(self) -> None:
         """Check that there is room for new tasks.
@@ -63,6 +68,27 @@ class Disk:
                     os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
             finally:
                 os.close(descriptor)
+
+    def found_full(self) -> bool:
+        """A write found no room; True if there may be some now, because the reserve is gone."""
+        self._failures += 1
+        if self._failures == 1:
+            logger.error(
+                "The disk under the task store in %s is full: new tasks are refused, ends of "
+                "tasks wait for room. Make some",
+                self._directory.parent,
+            )
+        return self.release_reserve()
+
+    def found_room(self) -> None:
+        """A write went well."""
+        if self._failures:
+            logger.warning(
+                "The task store in %s has room again, after %d writes that failed",
+                self._directory.parent,
+                self._failures,
+            )
+            self._failures = 0
 
     def release_reserve(self) -> bool:
         """Remove the reserve file; True if there was one."""

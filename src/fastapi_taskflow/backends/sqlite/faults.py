@@ -12,7 +12,7 @@ import sqlite3
 
 from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 
-__all__ = ["is_full", "is_outage", "loses_connection", "translated"]
+__all__ = ["is_full", "is_outage", "loses_connection", "public", "translated"]
 
 # Result codes that a wrong statement or value gives: the store itself is well.
 _DEFECTS = frozenset(
@@ -84,3 +84,11 @@ def translated(error: Exception, path: str) -> Exception:
     meaning = _MEANINGS.get(code & _PRIMARY) if code is not None else None
     reason = f"{meaning} ({error})" if meaning else str(error)
     return StoreUnavailable(f"The task store {path!r} does not answer: {reason}.")
+
+
+def public(error: Exception, path: str) -> Exception:
+    """As `translated`, for handing over: the driver's exception is the cause of it."""
+    found = translated(error, path)
+    if found is not error:
+        found.__cause__ = error
+    return found

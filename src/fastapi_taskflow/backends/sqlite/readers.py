@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.sqlite.connections import Database
-from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
+from fastapi_taskflow.backends.sqlite.faults import loses_connection, public
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
 
@@ -72,9 +72,7 @@ class Reader:
                     connection = self._database.reader()
                 result = self._call(connection, function, arguments)
             except Exception as exc:  # handed to the one who waits for it
-                error = translated(exc, self._database.path)
-                if error is not exc:
-                    error.__cause__ = exc
+                error = public(exc, self._database.path)
                 if loses_connection(exc) and connection is not None:
                     connection.close()
                     connection = None

@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.sqlite.faults import (
     is_full,
     is_outage,
     loses_connection,
-    translated,
+    public,
 )
 from fastapi_taskflow.backends.sqlite.handover import Handover
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, run_apart, run_jobs
@@ -117,7 +117,7 @@ class Writer:
             self._open()
         except Exception as exc:  # handed to the caller of `start`
             self._disconnect()
-            self._tell(self._started, _public(exc, self._database.path))
+            self._tell(self._started, public(exc, self._database.path))
         else:
             self._tell(self._started, None)
             while self._turn():
@@ -147,30 +147,41 @@ class Writer:
         self._look_around()
         return True
 
-    def _serve(self, jobs: Sequence[Job]) -> list[Answer]:
-        """Answers for all jobs, whatever happens."""
+    def _serve(self, jobs: Sequence[Job], *, again: bool = False) -> list[Answer]:
+        """Answers for all jobs, whatever happens; ``again`` after they found no room."""
         try:
             if any(job.admits for job in jobs):
                 try:
                     self._disk.admit()
                 except StoreUnavailable as exc:
-                    return self._without_new_tasks(jobs, exc)
+                    return self._without_new_tasks(jobs, exc, again=again)
             return self._commit(jobs)
         except Exception as exc:  # every waiter gets it, and the thread goes on
             if is_full(exc):
-                released = self._disk.release_reserve()
-                logger.warning("The disk under the task store %s is full", self._database.path)
-                if released or len({job.admits for job in jobs}) > 1:
-                    return self._without_new_tasks(jobs, exc)
-            return [(None, _public(exc, self._database.path)) for _ in jobs]
+                freed = self._disk.found_full()
+                relieved = freed or (not again and self._shrink_log())
+                if relieved or len({job.admits for job in jobs}) > 1:
+                    return self._without_new_tasks(jobs, exc, again=not freed)
+            return [(None, public(exc, self._database.path)) for _ in jobs]
 
-    def _without_new_tasks(self, jobs: Sequence[Job], reason: Exception) -> list[Answer]:
+    def _without_new_tasks(
+        self, jobs: Sequence[Job], reason: Exception, *, again: bool
+    ) -> list[Answer]:
         rest = [job for job in jobs if not job.admits]
-        answers = iter(self._serve(rest) if rest else ())
+        answers = iter(self._serve(rest, again=again) if rest else ())
         return [
-            (None, _public(reason, self._database.path)) if job.admits else next(answers)
+            (None, public(reason, self._database.path)) if job.admits else next(answers)
             for job in jobs
         ]
+
+    def _shrink_log(self) -> bool:
+        """Bring the log back into the database and empty it, as room that can be used anew."""
+        try:
+            with self._lock.held(WRITE_SECONDS):
+                found = self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (sqlite3.Error, OSError, StoreUnavailable):
+            return False
+        return not found[0]
 
     def _commit(self, jobs: Sequence[Job]) -> list[Answer]:
         """Run the jobs in one transaction; apart from each other if one of them fails."""
@@ -187,6 +198,7 @@ class Writer:
             if loses_connection(exc):
                 self._disconnect()
             raise
+        self._disk.found_room()
         for hook in tx.after:
             try:
                 hook()
@@ -194,7 +206,7 @@ class Writer:
                 logger.exception("Something failed after a commit")
         path = self._database.path
         return [
-            (result, None if error is None else _public(error, path)) for result, error in answers
+            (result, None if error is None else public(error, path)) for result, error in answers
         ]
 
     def _transact(
@@ -284,11 +296,3 @@ class Writer:
 
         with suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(tell)
-
-
-def _public(error: Exception, path: str) -> Exception:
-    """What a caller gets: the driver's exception is only the cause of it."""
-    found = translated(error, path)
-    if found is not error:
-        found.__cause__ = error
-    return found
