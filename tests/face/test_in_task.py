@@ -210,7 +210,7 @@ def test_outside_a_task_lines_go_to_python_logging(
 
     @app.post("/")
     async def endpoint(background_tasks: BackgroundTasks) -> None:
-        helper("in the endpoint")
+        helper("in the endpoint\x1b[2J")
 
     with caplog.at_level(logging.INFO), TestClient(app) as client:
         assert client.post("/").is_success

@@ -170,6 +170,18 @@ def test_a_required_field_that_the_class_gained_makes_the_payload_unreadable():
         decode(payload, types_of(wide))
 
 
+def test_what_a_class_says_of_a_stored_value_steers_no_terminal():
+    def refuse(self):
+        raise ValueError(f"not a name: {self.name}")
+
+    kind = make_dataclass("Named", [("name", str)])
+    strict = make_dataclass("Named", [("name", str)], namespace={"__post_init__": refuse})
+    payload = encode((kind("\x1b[2Jada"),), {}, types_of(kind))
+
+    with pytest.raises(PayloadUnreadable, match=r"not a name: ada\.$"):
+        decode(payload, types_of(strict))
+
+
 # Pydantic models
 
 

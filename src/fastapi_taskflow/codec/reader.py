@@ -21,6 +21,7 @@ from fastapi_taskflow.codec.objects import (
 from fastapi_taskflow.codec.scalars import SCALAR_READERS
 from fastapi_taskflow.codec.typetable import TypeTable
 from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.texts import clean
 
 __all__ = ["decode", "fingerprint"]
 
@@ -41,7 +42,9 @@ def decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str,
     # Damaged bytes and the constructors of users' classes may raise anything. The depth
     # that the JSON reader allows keeps far from the interpreter's limit.
     except Exception as exc:
-        raise PayloadUnreadable(f"Stored arguments cannot be read: {_reason(exc)}.") from exc
+        # The reason may be a class's own words about a stored value.
+        reason = clean(_reason(exc))
+        raise PayloadUnreadable(f"Stored arguments cannot be read: {reason}.") from exc
 
 
 def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
