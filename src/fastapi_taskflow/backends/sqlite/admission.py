@@ -9,6 +9,7 @@ them fails takes nothing back, so no savepoints are needed.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,7 +23,14 @@ from fastapi_taskflow.backends.sqlite.judgement import (
     Original,
 )
 from fastapi_taskflow.backends.sqlite.leases import Held
-from fastapi_taskflow.backends.sqlite.rows import INSERT, Entry, new_row
+from fastapi_taskflow.backends.sqlite.rows import (
+    INSERT,
+    INSERT_PLAIN,
+    Entry,
+    is_plain,
+    new_row,
+    plain_row,
+)
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
@@ -141,7 +149,7 @@ def _facts(
 def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
     entries = list(zip(tx.arrivals(len(draft.entries)), draft.entries, strict=True))
     try:
-        tx.write(INSERT, [new_row(number, entry, tx.now) for number, entry in entries])
+        _write_rows(tx, entries)
     except sqlite3.IntegrityError as exc:
         if tx.careful:
             raise
@@ -149,12 +157,15 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
         raise MustLook from exc
     tx.given_out([_held(number, entry) for number, entry in entries if entry.owner])
     write_tags(tx, [(number, entry.task) for number, entry in entries if entry.task.tags])
-    for entry in draft.entries:
-        kind = entry.task.queue, entry.task.func_name
-        if entry.status is TaskStatus.PENDING:
-            tx.counters.move(kind, None, _PENDING, waits=1)
+    kinds = Counter(
+        (entry.task.queue, entry.task.func_name, entry.status is TaskStatus.PENDING)
+        for entry in draft.entries
+    )
+    for (queue, func, pending), times in kinds.items():
+        if pending:
+            tx.counters.move((queue, func), None, _PENDING, waits=1, times=times)
         else:
-            tx.counters.move(kind, None, _REJECTED)
+            tx.counters.move((queue, func), None, _REJECTED, times=times)
     _write_keys(tx, draft, key_ttl)
     for original, retried_as in draft.linked:
         tx.run(_LINK, (retried_as, original.task_id))
@@ -162,6 +173,17 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
         for statement in _DELETE:
             tx.run(statement, (original.task_id,))
         tx.counters.move((original.queue, original.func), CODES[original.status], None)
+
+
+def _write_rows(tx: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
+    plain, others = [], []
+    for number, entry in entries:
+        if is_plain(entry):
+            plain.append(plain_row(number, entry, tx.now))
+        else:
+            others.append(new_row(number, entry, tx.now))
+    tx.write(INSERT_PLAIN, plain)
+    tx.write(INSERT, others)
 
 
 def _held(seq: int, entry: Entry) -> tuple[Lease, Held]:

@@ -63,18 +63,20 @@ class Counters:
         *,
         waits: int = 0,
         seconds: float | None = None,
+        times: int = 1,
     ) -> None:
-        """A task of some queue and function changed its state.
+        """Tasks of some queue and function changed their state.
 
         Args:
             source: None if it did not exist before.
             target: None if it does not exist any more.
             waits: 1 or -1 if it is now, or is no more, PENDING without ever having started.
             seconds: What its last attempt took, if it is terminal now and this is known.
+            times: So many tasks, each the same.
         """
         key = (*kind, source, target, waits, bin_of(seconds))
-        times, total = self._moves.get(key, (0, 0.0))
-        self._moves[key] = (times + 1, total + (seconds or 0.0))
+        before, total = self._moves.get(key, (0, 0.0))
+        self._moves[key] = (before + times, total + times * (seconds or 0.0))
 
     def waiting(self, session: Session, queue: str) -> int:
         """PENDING tasks of the queue that were never started, with the changes so far."""

@@ -124,12 +124,12 @@ class Desk:
 
     def accept(self, group: Sequence[NewTask]) -> Stored:
         """Take a group that nothing speaks against: no key, no limit, no retry."""
-        owners = [_owner_of(task, self._facts.alive) for task in group]
-        pairs = list(zip(group, owners, strict=True))
-        self.draft.entries += [Entry(task, TaskStatus.PENDING, owner) for task, owner in pairs]
-        return Stored(
-            tuple([Inserted(task.task_id, False, int(owner is not None)) for task, owner in pairs])
-        )
+        alive, entries, inserted = self._facts.alive, self.draft.entries, []
+        for task in group:
+            owner = _owner_of(task, alive)
+            entries.append(Entry(task, TaskStatus.PENDING, owner))
+            inserted.append(Inserted(task.task_id, False, 0 if owner is None else 1))
+        return Stored(tuple(inserted))
 
     def judge(self, group: Sequence[NewTask]) -> Admission:
         """Accept the group wholly, or not at all."""

@@ -20,12 +20,15 @@ __all__ = [
     "FULL",
     "INSERT",
     "INSERT_LATER",
+    "INSERT_PLAIN",
     "SEQ",
     "Entry",
     "claimed",
     "due_time",
+    "is_plain",
     "moment",
     "new_row",
+    "plain_row",
     "span",
     "stored",
 ]
@@ -42,6 +45,15 @@ _LATER = "instance, start_at, retries_used, failures, elapsed, error, stacktrace
 
 INSERT = Rows(f"INSERT INTO @tasks ({_BIRTH}) VALUES {{rows}}", 22, padded=False)
 """Stores new tasks: rows of `new_row`."""
+
+# Binding a NULL takes the driver longer than binding a number.
+_PLAIN = (
+    "seq, state, fence, owner, born, due_at, id, queue, func, rank, persist, requeue,"
+    " created_at, source, executor, payload"
+)
+
+INSERT_PLAIN = Rows(f"INSERT INTO @tasks ({_PLAIN}) VALUES {{rows}}", 16, padded=False)
+"""Stores new tasks that need no other columns: rows of `plain_row`."""
 
 INSERT_LATER = Rows(f"INSERT INTO @tasks ({_BIRTH}, {_LATER}) VALUES {{rows}}", 29, padded=False)
 """Stores tasks that have a history already: rows of `new_row` and what came of them."""
@@ -90,7 +102,6 @@ def due_time(now: int, seconds: float) -> int:
 def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
     """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
     task, status, owner, key, fingerprint, retry_of = entry
-    due_at = due_time(now, task.delay) if task.due_at is None else to_micros(task.due_at)
     fence = 0 if owner is None else 1
     return (
         seq,
@@ -98,7 +109,7 @@ def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
         fence,
         owner,
         fence,
-        due_at,
+        _due_at(task, now),
         None if status is TaskStatus.PENDING else now,
         task.task_id,
         task.queue,
@@ -116,6 +127,48 @@ def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
         json.dumps(dict(task.tags)) if task.tags else None,
         task.payload,
     )
+
+
+def is_plain(entry: Entry) -> bool:
+    """`plain_row` tells all of the task."""
+    task = entry.task
+    return (
+        entry.status is TaskStatus.PENDING
+        and entry.key is None
+        and entry.retry_of is None
+        and task.priority is None
+        and not task.tags
+    )
+
+
+def plain_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
+    """As `new_row`, for `INSERT_PLAIN`."""
+    task, owner = entry.task, entry.owner
+    fence = 0 if owner is None else 1
+    return (
+        seq,
+        0,
+        fence,
+        owner,
+        fence,
+        _due_at(task, now),
+        task.task_id,
+        task.queue,
+        task.func_name,
+        0,
+        1 if task.persist else 0,
+        1 if task.requeue else 0,
+        to_micros(task.created_at),
+        task.source,
+        task.executor,
+        task.payload,
+    )
+
+
+def _due_at(task: NewTask, now: int) -> int:
+    if task.due_at is not None:
+        return to_micros(task.due_at)
+    return due_time(now, task.delay) if task.delay else now
 
 
 def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:

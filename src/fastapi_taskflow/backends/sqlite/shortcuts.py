@@ -6,6 +6,7 @@ done again the careful way; that costs little, because it is rare.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from fastapi_taskflow.backends.base import Lease, Outcome
@@ -55,9 +56,10 @@ def start_held(tx: Transaction, leases: Sequence[Lease]) -> bool:
     changed = sum([tx.write(_START, rows, tx.now, fence) for fence, rows in by_fence.items()])
     if changed < len(leases):
         raise MustLook
-    for held in known:
-        waits = -1 if held.fresh else 0
-        tx.counters.move((held.queue, held.func), _PENDING, _RUNNING, waits=waits)
+    kinds = Counter((held.queue, held.func, held.fresh) for held in known)
+    for (queue, func, fresh), times in kinds.items():
+        waits = -1 if fresh else 0
+        tx.counters.move((queue, func), _PENDING, _RUNNING, waits=waits, times=times)
     return True
 
 
