@@ -27,15 +27,20 @@ _DEFECTS = frozenset(
 # The connection is well after these; after any other it is made anew.
 _PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_LOCKED})
 _PRIMARY = 0xFF
+_NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 _MEANINGS = {
     sqlite3.SQLITE_BUSY: "another process holds its write lock",
     sqlite3.SQLITE_LOCKED: "another connection holds its write lock",
-    sqlite3.SQLITE_READONLY: "it is read-only, or was moved while in use",
-    sqlite3.SQLITE_IOERR: "the disk reported an error",
+    sqlite3.SQLITE_READONLY: (
+        "it is read-only, or was moved while in use. Let this user write the file and its directory"
+    ),
+    sqlite3.SQLITE_IOERR: "the disk reported an error. See the system's log",
     sqlite3.SQLITE_CORRUPT: "its content is damaged; restore a backup",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+    sqlite3.SQLITE_CANTOPEN: (
+        "it cannot be opened. Both the file and its directory must be there, for this user"
+    ),
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database. Move it away, or name another",
     sqlite3.SQLITE_PERM: "access is denied",
 }
 
@@ -80,8 +85,11 @@ def translated(error: Exception, path: str) -> Exception:
         return StoreFull(f"The disk under {path!r} is full ({error}). Make room on it.")
     if not is_outage(error):
         return TypeError(f"SQLite cannot store this value: {error}")
-    code = _code(error) if isinstance(error, sqlite3.Error) else None
-    meaning = _MEANINGS.get(code & _PRIMARY) if code is not None else None
+    if isinstance(error, OSError):
+        meaning = _MEANINGS[sqlite3.SQLITE_READONLY] if error.errno in _NO_RIGHT else None
+    else:
+        code = _code(error)
+        meaning = _MEANINGS.get(code & _PRIMARY) if code is not None else None
     reason = f"{meaning} ({error})" if meaning else str(error)
     return StoreUnavailable(f"The task store {path!r} does not answer: {reason}.")
 

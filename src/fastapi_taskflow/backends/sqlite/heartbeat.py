@@ -15,6 +15,7 @@ from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
 from fastapi_taskflow.backends.sqlite.fleet import BEAT
+from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
 from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 
@@ -28,6 +29,7 @@ class Heartbeat:
         self._database = database
         self._disk = Disk(store_directory(database.path))
         self._lock = WriteLock(store_directory(database.path))
+        self._identity = Identity(database.path)
         # Protects all below, and that a beat and `close` do not meet.
         self._mutex = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -61,8 +63,14 @@ class Heartbeat:
             with self._lock.held(WRITE_SECONDS):
                 if self._connection is None:
                     self._connection = self._database.writer(synchronous="NORMAL")
+                    self._identity.remember()
+                self._identity.check()
                 found = self._connection.execute(self._database.texts[BEAT], (lag, instance))
                 return bool(found.fetchall())
+        except StoreUnavailable:
+            # The lock is not free, or the file is another: a connection is soon made anew.
+            self._disconnect()
+            raise
         except (sqlite3.Error, OSError) as exc:
             if loses_connection(exc):
                 self._disconnect()

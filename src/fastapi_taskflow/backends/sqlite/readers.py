@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, public
+from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
 
@@ -64,16 +65,21 @@ class Reader:
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
+        identity = Identity(self._database.path)
         while (call := self._calls.get()) is not None:
             function, arguments, future = call
             result, error = None, None
             try:
                 if connection is None:
                     connection = self._database.reader()
+                    identity.remember()
+                identity.check()
                 result = self._call(connection, function, arguments)
             except Exception as exc:  # handed to the one who waits for it
                 error = public(exc, self._database.path)
-                if loses_connection(exc) and connection is not None:
+                # Of our own errors only `Identity.check` raises one here.
+                lost = isinstance(exc, StoreUnavailable) or loses_connection(exc)
+                if lost and connection is not None:
                     connection.close()
                     connection = None
             with suppress(RuntimeError):  # the loop was closed

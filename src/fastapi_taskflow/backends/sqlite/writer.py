@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
@@ -25,6 +24,7 @@ from fastapi_taskflow.backends.sqlite.faults import (
     public,
 )
 from fastapi_taskflow.backends.sqlite.handover import Handover
+from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, run_apart, run_jobs
 from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
@@ -74,7 +74,7 @@ class Writer:
         self._disk = Disk(directory)
         # Below: the thread's own.
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._identity = Identity(database.path)
         self._version: int | None = None
         self._leases = Leases()
         self._polled_at = self._reserved_at = float("-inf")
@@ -238,7 +238,7 @@ class Writer:
         self._polled_at = now
         if self._connection is not None:
             try:
-                self._check_file()
+                self._identity.check()
                 row = self._connection.execute("PRAGMA data_version").fetchone()
             except (sqlite3.Error, OSError, StoreUnavailable) as exc:
                 logger.warning("The task store %s: %s", self._database.path, exc)
@@ -255,17 +255,9 @@ class Writer:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._database.writer()
-            self._file = self._identity()
+            self._identity.remember()
             self._version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return self._connection
-
-    def _check_file(self) -> None:
-        if self._identity() != self._file:
-            raise StoreUnavailable("the file was moved, deleted or replaced")
-
-    def _identity(self) -> tuple[int, int]:
-        found = Path(self._database.path).stat()
-        return found.st_dev, found.st_ino
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
