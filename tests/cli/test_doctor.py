@@ -1,9 +1,15 @@
+import fcntl
+import json
 import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
 from fastapi_taskflow.cli.storefile import wal_reset_fixed
+from tests.cli.conftest import COMMAND
+from tests.support.tools import need
 
 
 def findings(ended, check):
@@ -136,8 +142,108 @@ def test_a_store_of_a_later_release_is_a_problem(place):
     ended = place.run("doctor", "--json")
 
     assert ended.code == 1
-    (found,) = findings(ended, "store")
+    (found,) = findings(ended, "schema")
     assert "Upgrade the library" in found["detail"]
+
+
+def change(place, statement):
+    connection = sqlite3.connect(place.folder / "tasks.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_store_of_an_earlier_release_is_a_problem_that_a_start_mends(place):
+    place.enqueue("add", 1, 2)
+    change(place, "DELETE FROM taskflow_schema WHERE version > 1")
+
+    (found,) = findings(place.run("doctor", "--json"), "schema")
+
+    assert found["level"] == "problem"
+    assert "Start the app or a worker to migrate it" in found["detail"]
+
+
+def test_an_index_that_was_removed_is_named(place):
+    place.enqueue("add", 1, 2)
+    change(place, "DROP INDEX taskflow_tasks_due")
+
+    (found,) = findings(place.run("doctor", "--json"), "schema")
+
+    assert found["level"] == "problem"
+    assert "taskflow_tasks_due" in found["detail"]
+
+
+def test_a_foreign_program_that_keeps_the_write_lock_is_found(place):
+    place.enqueue("add", 1, 2)
+    connection = sqlite3.connect(place.folder / "tasks.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE taskflow_tasks SET priority = 1")
+
+    ended = place.run("doctor", "--json")
+    connection.close()
+
+    assert ended.code == 1
+    (found,) = findings(ended, "lock")
+    assert "Another program holds the write lock" in found["detail"]
+    assert "fuser" in found["mend"]
+
+
+def test_a_stopped_process_of_ours_that_keeps_the_write_lock_is_found(place):
+    worker = place.worker()
+    held = os.open(place.folder / "tasks.db-taskflow" / "write.lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    found = findings(place.run("doctor", "--json"), "lock")
+    os.close(held)
+
+    assert worker.process.poll() is None
+    assert "A process of this library" in found[0]["detail"]
+
+
+def test_late_ends_are_a_note(place):
+    place.enqueue("add", 1, 2)
+    change(
+        place,
+        "INSERT INTO taskflow_attempts (task, fence, number, end_at, move, late)"
+        " SELECT seq, 1, 0, 0, 'succeed', 1 FROM taskflow_tasks",
+    )
+
+    (found,) = findings(place.run("doctor", "--json"), "late")
+
+    assert found["level"] == "note"
+    assert found["detail"].startswith("1 end of attempts came after")
+
+
+def test_encrypted_tasks_that_nobody_can_open_are_a_warning(place):
+    place.enqueue("add", 1, 2)
+    change(place, "UPDATE taskflow_tasks SET fence = 3, payload = x'7466653100'")
+
+    (found,) = findings(place.run("doctor", "--json"), "encryption")
+
+    assert found["level"] == "warning"
+    assert "encrypt_args_key" in found["mend"]
+
+
+def test_a_full_disk_is_a_problem(tmp_path):
+    need("unshare", "-Urm", "true")
+    script = """
+mount -t tmpfs -o size=20m tmpfs "$1" && cd "$1" &&
+"$2" -c 'import asyncio; from fastapi_taskflow import SqliteBackend
+async def make():
+    store = SqliteBackend("tasks.db"); await store.open(lambda: None); await store.close()
+asyncio.run(make())' && exec "$3" doctor --store sqlite:///tasks.db --json
+"""
+
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, str(COMMAND)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    found = {each["check"]: each for each in json.loads(done.stdout)["findings"]}["disk"]
+    assert found["level"] == "problem"
+    assert found["mend"] == "Make room."
 
 
 def test_a_clock_that_was_set_back_is_a_problem(place):

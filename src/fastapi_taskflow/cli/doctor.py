@@ -67,14 +67,18 @@ def _examine(backend: SqliteBackend) -> Iterator[Finding]:
     try:
         with look:
             yield Finding("store", Level.OK, f"{look.path} answers")
-            yield schema_finding()
+            yield schema_finding(look)
             # SQLite does not say how far it has come.
             with bar("Reading the whole file"):
                 content = list(examine_content(look))
             yield from content
             yield from examine_fleet(look)
-    except (StoreUnavailable, ConfigurationError) as exc:
-        yield Finding("store", Level.PROBLEM, str(exc), "See what the message says.")
+    except ConfigurationError as exc:
+        mend = "One release of the library for all processes; the newest migrates when it starts."
+        yield Finding("schema", Level.PROBLEM, str(exc), mend)
+    except StoreUnavailable as exc:
+        mend = "Check the path; if it is right, restore a backup, or let the app make a new store."
+        yield Finding("store", Level.PROBLEM, str(exc), mend)
 
 
 def _show(findings: list[Finding], counts: dict[Level, int]) -> None:

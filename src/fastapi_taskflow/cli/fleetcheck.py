@@ -31,6 +31,8 @@ def examine_fleet(look: Look) -> Iterator[Finding]:
     yield from _instances(alive, [peer for peer in signals.peers if peer not in alive])
     yield from _stuck(look, tallies, alive)
     yield from _paused(tallies, signals)
+    yield from _unopened(look)
+    yield from _late(look)
     yield _clock(look)
 
 
@@ -118,6 +120,32 @@ def _paused(tallies: list[Tally], signals: Signals) -> Iterator[Finding]:
             Level.WARNING if count else Level.NOTE,
             f"Queue {name!r} is paused; {plural(count, 'task')} waiting in it",
             f"`queues resume {name}`, once it may go on.",
+        )
+
+
+def _unopened(look: Look) -> Iterator[Finding]:
+    count = look.unopened()
+    if count:
+        yield Finding(
+            "encryption",
+            Level.WARNING,
+            f"{plural(count, 'encrypted task')} waiting, which instances took and gave back: most "
+            "likely none of them has the key",
+            "Give every instance all keys that are in use (`encrypt_args_key=[new, old]`); "
+            "`rotate-keys` tells which tasks no key opens.",
+        )
+
+
+def _late(look: Look) -> Iterator[Finding]:
+    count = look.late()
+    if count:
+        yield Finding(
+            "late",
+            Level.NOTE,
+            f"{plural(count, 'end')} of attempts came after their instance had been taken for "
+            "dead, and changed nothing",
+            "Look at them with `tasks show`. If there are ever more: something pauses processes "
+            "longer than `instance_ttl`.",
         )
 
 

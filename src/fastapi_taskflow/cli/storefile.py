@@ -6,10 +6,13 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
+from fastapi_taskflow.backends.sqlite.locks import LockFile, store_directory
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.cli.findings import Finding, Level
@@ -21,6 +24,8 @@ _MIB = 2**20
 # Below the first new tasks are refused (SEMANTICS, Store outage).
 _LEAST_FREE_BYTES = 64 * _MIB
 _LITTLE_FREE_BYTES = 512 * _MIB
+# A write takes milliseconds.
+_LOCK_SECONDS = 1.0
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -39,6 +44,7 @@ def examine_file(path: str) -> Iterator[Finding]:
     yield _place(path)
     yield from _rights(Path(path))
     yield _room(Path(path))
+    yield from _lock(path)
 
 
 def examine_content(look: Look) -> Iterator[Finding]:
@@ -60,8 +66,17 @@ def examine_content(look: Look) -> Iterator[Finding]:
     )
 
 
-def schema_finding() -> Finding:
+def schema_finding(look: Look) -> Finding:
     """For a store that could be opened, which it only can at this version."""
+    missing = look.missing()
+    if missing:
+        return Finding(
+            "schema",
+            Level.PROBLEM,
+            f"Schema version {VERSION}, but somebody has removed {', '.join(missing)}",
+            "Restore a backup, or move what is left into a new store: an index can be made "
+            "again by hand (`.schema` of a new store shows how), a table's content is lost.",
+        )
     return Finding("schema", Level.OK, f"Schema version {VERSION}")
 
 
@@ -131,6 +146,43 @@ def _room(path: Path) -> Finding:
     if free < _LITTLE_FREE_BYTES:
         return Finding("disk", Level.WARNING, detail, "Make room: below 64 MiB tasks are refused.")
     return Finding("disk", Level.OK, detail)
+
+
+def _lock(path: str) -> Iterator[Finding]:
+    """Whether somebody sits on the right to write. Without a log nobody has the file open."""
+    if not Path(f"{path}-wal").exists() or not os.access(path, os.W_OK):
+        return
+    holder = None
+    lock = LockFile(store_directory(path) / "write.lock")
+    try:
+        if not lock.wait_lock(time.monotonic() + _LOCK_SECONDS):
+            holder = "A process of this library"
+        elif not _can_write(path):
+            holder = "Another program"
+    except OSError:
+        return  # no rights: another finding says so
+    finally:
+        lock.close()
+    if holder is not None:
+        yield Finding(
+            "lock",
+            Level.PROBLEM,
+            f"{holder} holds the write lock for longer than any write takes",
+            f"Find it with `fuser -v {path}`: it is stopped (a debugger, SIGSTOP), or forgot "
+            "an open transaction. Let it go on, or end it.",
+        )
+
+
+def _can_write(path: str) -> bool:
+    url = f"{Path(path).as_uri()}?mode=rw"
+    with closing(sqlite3.connect(url, uri=True, timeout=_LOCK_SECONDS)) as connection:
+        connection.isolation_level = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            return getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY
+    return True
 
 
 def _amount(count: int) -> str:

@@ -12,11 +12,19 @@ from fastapi_taskflow.backends.sqlite import fleet, reading
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
-from fastapi_taskflow.backends.sqlite.schema import VERSION
+from fastapi_taskflow.backends.sqlite.schema import VERSION, missing
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Look"]
+
+_LATE = "SELECT count(*) FROM @attempts WHERE late"
+# What has never started and was claimed twice; sealed forms begin as `crypto` says.
+_UNOPENED = (
+    "SELECT count(*) FROM @tasks WHERE state = 0 AND owner IS NULL AND start_at IS NULL"
+    " AND fence > 1 AND (substr(payload, 1, 4) = x'74666531'"
+    " OR substr(payload, 1, 5) = x'6741414141')"
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,6 +81,18 @@ class Look:
     def quick_check(self) -> list[str]:
         """What is damaged in the file, at most 20 lines; reads all of it."""
         return self._read(_quick_check)
+
+    def missing(self) -> list[str]:
+        """Tables and indexes of the store that are not there."""
+        return self._read(missing, self._database.texts.prefix)
+
+    def late(self) -> int:
+        """Ends that came after another instance had taken the task over."""
+        return self._read(_number, _LATE)
+
+    def unopened(self) -> int:
+        """Waiting encrypted tasks that instances took and gave back, again and again."""
+        return self._read(_number, _UNOPENED)
 
     def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         """See `Backend.get`."""
@@ -136,6 +156,11 @@ def _version(session: Session, prefix: str) -> int | None:
         return None
     version: int | None = session.one("SELECT max(version) FROM @schema")[0]
     return version
+
+
+def _number(session: Session, statement: str) -> int:
+    number: int = session.one(statement)[0]
+    return number
 
 
 def _quick_check(session: Session) -> list[str]:

@@ -8,6 +8,8 @@ recovery reads: those indexes are partial. ``seq`` is the order of arrival.
 
 from __future__ import annotations
 
+import re
+
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
@@ -248,6 +250,9 @@ _ROLLUPS = (_ENDS, _SUMS)
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS, _ROLLUPS)
 
 VERSION = len(_MIGRATIONS)
+
+_NAMED = re.compile(r"\s*CREATE (?:TABLE|(?:UNIQUE )?INDEX) (@\w+)")
+_KNOWN = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
 """That this release writes."""
 
 
@@ -268,3 +273,11 @@ def migrate(session: Session, path: str) -> None:
         for statement in statements:
             session.run(statement)
         session.run("INSERT INTO @schema VALUES (?)", (number,))
+
+
+def missing(session: Session, prefix: str) -> list[str]:
+    """Tables and indexes of this version that somebody has removed."""
+    known = {row[0] for row in session.all(_KNOWN)}
+    found = (_NAMED.match(text) for statements in _MIGRATIONS for text in statements)
+    names = [match[1].replace("@", prefix) for match in found if match]
+    return [name for name in names if name not in known]
