@@ -83,5 +83,6 @@ async def _peers(engine: Engine) -> tuple[Peer, ...] | None:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return (await engine.backend.signals(engine.instance_id)).peers
     except (StoreUnavailable, TimeoutError) as error:
-        logger.warning("Not ready, the store does not answer: %r", error)
+        # Probes ask every few seconds, and services have told of the outage.
+        logger.debug("Not ready, the store does not answer: %r", error)
         return None
