@@ -230,7 +230,9 @@ def test_metrics_add_up_what_became_of_all_tasks(desk):
     functions = {each["func_name"]: each for each in metrics.pop("functions")}
 
     assert metrics.pop("avg_duration_seconds") >= 0
+    assert 0 < metrics.pop("p50") <= metrics.pop("p95")
     assert metrics == {
+        "series": None,
         "total": 5,
         "success": 3,
         "failed": 1,
@@ -253,6 +255,8 @@ def test_metrics_add_up_what_became_of_all_tasks(desk):
         "failed": 0,
         "success_rate": 0.0,
         "avg_duration_seconds": None,
+        "p50": None,
+        "p95": None,
     }
 
 

@@ -1,4 +1,5 @@
-"""What is done now and then: old records go, and queues without a configuration are served.
+"""What is done now and then: old records go, rollups are folded, and queues without a
+configuration are served.
 
 Any instance may do it, several at once: each batch is one transaction of the store.
 """
@@ -79,8 +80,7 @@ class Housekeeping:
                 return Swept(own, tuple(gone), more=False)
             if max(len(gone), keys) >= most or engine.draining:
                 return Swept((), tuple(gone), more=True)
-            took = time.monotonic() - begun
-            await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))
+            await _rest(begun)
 
     async def _round(self) -> None:
         await asyncio.sleep(self._pause)
@@ -90,7 +90,16 @@ class Housekeeping:
         if self._engine.executes:
             await self._adopt_queues()
         if "maintain" in self._engine.settings.roles:
+            await self._fold()
             await self._retain()
+
+    async def _fold(self) -> None:
+        """Fold all rollups that can be, with rests as a purge has them."""
+        while not self._engine.draining:
+            begun = time.monotonic()
+            if await self._engine.backend.fold(limit=_BATCH) < _BATCH:
+                return
+            await _rest(begun)
 
     async def _retain(self) -> None:
         settings = self._engine.settings
@@ -133,3 +142,9 @@ class Housekeeping:
             )
             engine.queues.get(name)
             engine.dispatcher.hint(name)
+
+
+async def _rest(begun: float) -> None:
+    """Leave the store to others for as long as it was busy with us."""
+    took = time.monotonic() - begun
+    await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
@@ -15,11 +14,11 @@ from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
 from fastapi_taskflow.http.fleet import FleetApi
 from fastapi_taskflow.http.health import HealthApi
+from fastapi_taskflow.http.metrics import MetricsApi
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import (
     AuditInfo,
-    MetricsInfo,
     PurgeInfo,
     QueueChanges,
     QueueInfo,
@@ -66,12 +65,11 @@ class TaskApi:
         router = APIRouter(route_class=AdminRoute)
         add = partial(add_route, router)
         add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
-        add("GET", "/metrics", self.get_metrics)
         add("GET", "/queues", self.list_queues)
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
-        for routes in (BulkApi, FleetApi, HealthApi):
+        for routes in (BulkApi, FleetApi, HealthApi, MetricsApi):
             router.include_router(routes(self._operations).router())
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
@@ -135,11 +133,7 @@ class TaskApi:
             response.status_code = 202
         return PurgeInfo(deleted=purged.deleted, store=purged.store, backend=purged.backend)
 
-    # Numbers
-
-    async def get_metrics(self) -> MetricsInfo:
-        """Totals and rates."""
-        return MetricsInfo.model_validate(asdict(await self._operations.metrics()))
+    # Audit
 
     async def list_audit(
         self, request: Request, response: Response, page: Annotated[AuditFilters, Query()]

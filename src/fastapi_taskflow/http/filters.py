@@ -19,6 +19,7 @@ __all__ = [
     "AuditFilters",
     "FailedFilters",
     "HistorySpan",
+    "MetricsFilters",
     "PageFilters",
     "TaskFilters",
     "Text",
@@ -97,6 +98,23 @@ class HistorySpan(BaseModel):
     def span(self) -> timedelta:
         """The same as a span."""
         return self.value * _SPANS[self.unit]
+
+
+class MetricsFilters(BaseModel):
+    """Which tasks are counted, and whether by time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bucket: Literal["minute", "5min", "hour", "day"] | None = Field(
+        None, description="Also show how many ended in each span of this length, in UTC"
+    )
+    since: Moment | None = Field(
+        None,
+        description="Of the first bucket; 750 buckets at most. Left out: 1 hour of minutes, "
+        "6 hours of 5 minutes, 2 days of hours or 30 days",
+    )
+    until: Moment | None = Field(None, description="Of the last bucket; left out: now")
+    func_name: Text | None = Field(None, description="Of this function only")
 
 
 class FailedFilters(BaseModel):

@@ -18,7 +18,8 @@ __all__ = [
     "AttemptInfo",
     "AuditInfo",
     "FunctionInfo",
-    "MetricsInfo",
+    "Moment",
+    "Percentile",
     "ProblemInfo",
     "PurgeInfo",
     "QueueChanges",
@@ -45,6 +46,15 @@ def _number(value: Any) -> Any:
 
 Moment = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, description="ISO 8601 with offset, UTC")
+]
+
+
+Percentile = Annotated[
+    float | None,
+    Field(
+        description="Seconds, within 4.5 %, that so many percent of the tasks that succeeded or "
+        "failed did not exceed; null without any"
+    ),
 ]
 
 
@@ -192,22 +202,8 @@ class FunctionInfo(_Model):
     failed: int
     success_rate: float
     avg_duration_seconds: float | None
-
-
-class MetricsInfo(_Model):
-    """Totals over all time, deleted tasks included."""
-
-    total: int
-    success: int
-    failed: int
-    running: int
-    pending: int
-    interrupted: int
-    cancelled: int
-    rejected: int
-    success_rate: float = Field(description="0 to 1, of the tasks that succeeded or failed")
-    avg_duration_seconds: float | None
-    functions: list[FunctionInfo]
+    p50: Percentile
+    p95: Percentile
 
 
 class AuditInfo(_Model):

@@ -8,12 +8,15 @@ from fastapi_taskflow.operations.operations import Operations
 from fastapi_taskflow.operations.purging import PurgedHistory
 from fastapi_taskflow.operations.reading import Count, Inspection
 from fastapi_taskflow.operations.retrying import BULK_LIMIT, BulkRetry
+from fastapi_taskflow.operations.series import MOST_BUCKETS, FunctionEnds, Series, Step
 
 __all__ = [
     "BULK_LIMIT",
+    "MOST_BUCKETS",
     "BulkRetry",
     "Count",
     "Function",
+    "FunctionEnds",
     "FunctionMetrics",
     "Health",
     "Inspection",
@@ -21,4 +24,6 @@ __all__ = [
     "Metrics",
     "Operations",
     "PurgedHistory",
+    "Series",
+    "Step",
 ]

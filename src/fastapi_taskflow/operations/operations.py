@@ -21,6 +21,7 @@ from fastapi_taskflow.operations import (
     purging,
     reading,
     retrying,
+    series,
 )
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
@@ -83,9 +84,26 @@ class Operations:
         records, _ = await self.search(Query(), limit=_NEWEST)
         return records
 
-    async def metrics(self) -> metrics.Metrics:
-        """Totals and rates."""
-        return await metrics.metrics(self._engine)
+    async def metrics(self, *, func_name: str | None = None) -> metrics.Metrics:
+        """Totals, rates and percentiles over all time, of all functions or of one."""
+        return await metrics.metrics(self._engine, func_name=func_name)
+
+    async def lately(self) -> tuple[series.FunctionEnds, ...]:
+        """What ended in the last hour, by function."""
+        return await series.lately(self._engine)
+
+    async def series(
+        self,
+        step: series.Step,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        func_name: str | None = None,
+    ) -> series.Series:
+        """What ended in each bucket of time; see `series.series`."""
+        return await series.series(
+            self._engine, step, since=since, until=until, func_name=func_name
+        )
 
     async def queues(self) -> list[dict[str, Any]]:
         """Limits and numbers of every queue, over all instances, by name."""

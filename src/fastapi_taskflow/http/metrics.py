@@ -1,0 +1,115 @@
+"""The route about numbers: totals over all time, and how ends spread over time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.http.documenting import add_route
+from fastapi_taskflow.http.filters import MetricsFilters
+from fastapi_taskflow.http.problems import bad_query
+from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.http.schemas import FunctionInfo, Moment, Percentile
+from fastapi_taskflow.operations import Operations, Series, Step
+
+__all__ = ["MetricsApi", "MetricsInfo"]
+
+_STEPS = {step.label: step for step in Step}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class BucketInfo(_Model):
+    """Tasks that ended within one span of time."""
+
+    start: Moment
+    success: int
+    failed: int
+    interrupted: int
+    cancelled: int
+    rejected: int
+    avg_duration_seconds: float | None
+    p50: Percentile
+    p95: Percentile
+
+
+class SeriesInfo(_Model):
+    """Buckets without gaps, the oldest first."""
+
+    bucket: str
+    since: Moment = Field(description="The first bucket begins here")
+    until: Moment = Field(description="The last one ends here")
+    buckets: list[BucketInfo]
+
+    @classmethod
+    def of(cls, series: Series) -> Self:
+        return cls(
+            bucket=series.bucket,
+            since=series.since.isoformat(),
+            until=series.until.isoformat(),
+            buckets=[
+                BucketInfo(**{**asdict(one), "start": one.start.isoformat()})
+                for one in series.buckets
+            ],
+        )
+
+
+class MetricsInfo(_Model):
+    """Totals over all time, deleted tasks included."""
+
+    total: int
+    success: int
+    failed: int
+    running: int
+    pending: int
+    interrupted: int
+    cancelled: int
+    rejected: int
+    success_rate: float = Field(description="0 to 1, of the tasks that succeeded or failed")
+    avg_duration_seconds: float | None
+    functions: list[FunctionInfo]
+    p50: Percentile
+    p95: Percentile
+    series: SeriesInfo | None = Field(description="Null without `bucket`")
+
+
+class MetricsApi:
+    """The route about numbers."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def router(self) -> APIRouter:
+        """It alone."""
+        router = APIRouter(route_class=AdminRoute)
+        partial(add_route, router)("GET", "/metrics", self.get_metrics)
+        return router
+
+    async def get_metrics(self, wanted: Annotated[MetricsFilters, Query()]) -> MetricsInfo:
+        """Totals, rates and percentiles; with `bucket` also how ends spread over time."""
+        series = await self._series(wanted)
+        totals = await self._operations.metrics(func_name=wanted.func_name)
+        return MetricsInfo.model_validate({**asdict(totals), "series": series})
+
+    async def _series(self, wanted: MetricsFilters) -> SeriesInfo | None:
+        if wanted.bucket is None:
+            if wanted.since is not None or wanted.until is not None:
+                raise bad_query("bucket", "Missing: since and until say which buckets to show")
+            return None
+        try:
+            series = await self._operations.series(
+                _STEPS[wanted.bucket],
+                since=wanted.since,
+                until=wanted.until,
+                func_name=wanted.func_name,
+            )
+        except ConfigurationError as error:
+            raise bad_query("since", str(error)) from error
+        return SeriesInfo.of(series)

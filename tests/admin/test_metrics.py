@@ -1,0 +1,143 @@
+"""Percentiles and series over time, on stores whose clock the test turns."""
+
+import pytest
+
+from fastapi_taskflow import MemoryBackend, SqliteBackend
+from fastapi_taskflow.backends.base import Lease, NewTask, Outcome
+from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.states import Move
+from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.testing.conformance.harness import instance
+
+FIELDS = ("success", "failed", "interrupted", "cancelled", "rejected")
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(SYSTEM_CLOCK.now())
+
+
+@pytest.fixture
+def metered(request, clock, tmp_path, store, open_desk):
+    """A desk on each kind of store, on the test's clock."""
+    on_disk = isinstance(store, SqliteBackend)
+    own = SqliteBackend(str(tmp_path / "own.db"), clock=clock) if on_disk else None
+    desk = open_desk(own or MemoryBackend(clock=clock))
+    desk.call(desk.store.enlist, instance("else"))
+    return desk
+
+
+def end(desk, move=Move.SUCCEED, elapsed=0.5, func_name="work"):
+    """A task of another instance comes to its end."""
+    now = SYSTEM_CLOCK.now()
+    new = NewTask(new_id(), func_name, b"", "default", now, owner="else")
+    lease = Lease(new.task_id, 1)
+    desk.call(desk.store.insert, [[new]])
+    desk.call(desk.store.start, [lease])
+    desk.call(desk.store.finish, [Outcome(lease, move, elapsed=elapsed)])
+
+
+def get(desk, **query):
+    answer = desk.client.get("/tasks/metrics", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def ended(series):
+    return sum(bucket[field] for bucket in series["buckets"] for field in FIELDS)
+
+
+def test_percentiles_are_near_the_lengths_of_what_ran(metered):
+    for number in range(1, 21):
+        end(metered, elapsed=number / 10)
+    end(metered, Move.FAIL, elapsed=30.0, func_name="slow")
+    end(metered, Move.INTERRUPT, elapsed=900.0)
+
+    metrics = get(metered)
+
+    assert metrics["p50"] == pytest.approx(1.1, rel=0.045)
+    assert metrics["p95"] == pytest.approx(2.0, rel=0.045)
+    slow, work = sorted(metrics["functions"], key=lambda each: each["func_name"])
+    assert slow["p50"] == slow["p95"] == pytest.approx(30.0, rel=0.045)
+    assert work["p95"] == pytest.approx(1.9, rel=0.045)
+
+
+def test_one_function_can_be_asked_for(metered):
+    end(metered)
+    end(metered, Move.FAIL, func_name="other")
+
+    metrics = get(metered, func_name="other", bucket="minute")
+
+    assert (metrics["total"], metrics["failed"]) == (1, 1)
+    assert [each["func_name"] for each in metrics["functions"]] == ["other"]
+    assert ended(metrics["series"]) == 1
+    assert get(metered, func_name="nobody")["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("bucket", "number"), [("minute", 60), ("5min", 72), ("hour", 48), ("day", 30)]
+)
+def test_buckets_follow_one_another_up_to_now(metered, bucket, number):
+    for move in (Move.SUCCEED, Move.SUCCEED, Move.FAIL, Move.CANCEL, Move.INTERRUPT):
+        end(metered, move, elapsed=0.25)
+
+    series = get(metered, bucket=bucket)["series"]
+
+    starts = [each["start"] for each in series["buckets"]]
+    assert (series["bucket"], len(starts), starts[0]) == (bucket, number, series["since"])
+    assert starts == sorted(set(starts))
+    assert ended(series) == 5
+    full = next(each for each in reversed(series["buckets"]) if each["success"])
+    assert full["avg_duration_seconds"] == 0.25
+    assert full["p50"] == full["p95"] == pytest.approx(0.25, rel=0.045)
+    assert [each["p50"] for each in series["buckets"]].count(None) == number - 1
+
+
+def test_a_range_chooses_whole_buckets(metered):
+    query = {"since": "2026-11-01T10:20:00Z", "until": "2026-11-01T12:00:01Z", "bucket": "hour"}
+
+    series = get(metered, **query)["series"]
+
+    assert series["since"] == "2026-11-01T10:00:00+00:00"
+    assert series["until"] == "2026-11-01T13:00:00+00:00"
+    assert [each["start"][11:13] for each in series["buckets"]] == ["10", "11", "12"]
+
+
+def test_nothing_is_shown_of_times_that_are_not_kept(metered):
+    range_ = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-01T05:00:00Z"}
+
+    assert get(metered, bucket="minute", **range_)["series"]["buckets"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"bucket": "minute", "since": "1w"}, "at most 750 buckets"),
+        ({"bucket": "day", "since": "0001-01-01"}, "at most 750 buckets"),
+        ({"bucket": "hour", "since": "1h", "until": "5h"}, "before until"),
+        ({"bucket": "hour", "since": "9999-01-01"}, "before until"),
+        ({"since": "1h"}, "Missing"),
+        ({"until": "1h"}, "Missing"),
+        ({"bucket": "second"}, "minute"),
+        ({"bucket": ["hour", "day"]}, "more than once"),
+        ({"func_name": ""}, "at least 1"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(memory_desk, query, reason):
+    answer = memory_desk.client.get("/tasks/metrics", params=query)
+
+    assert answer.status_code == 422
+    assert reason in answer.text
+
+
+def test_a_purge_takes_nothing_from_the_numbers(metered, clock):
+    end(metered, elapsed=0.25)
+    clock.advance(1)
+    metered.call(metered.store.purge, clock.now(), limit=9)
+
+    metrics = get(metered, bucket="day")
+
+    assert metered.client.get("/tasks").json() == []
+    assert metrics["p50"] == pytest.approx(0.25, rel=0.045)
+    assert ended(metrics["series"]) == 1
