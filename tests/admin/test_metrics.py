@@ -1,5 +1,7 @@
 """Percentiles and series over time, on stores whose clock the test turns."""
 
+from datetime import timedelta
+
 import pytest
 
 from fastapi_taskflow import MemoryBackend, SqliteBackend
@@ -141,3 +143,36 @@ def test_a_purge_takes_nothing_from_the_numbers(metered, clock):
     assert metered.client.get("/tasks").json() == []
     assert metrics["p50"] == pytest.approx(0.25, rel=0.045)
     assert ended(metrics["series"]) == 1
+
+
+def test_the_status_page_shows_the_last_hour_by_function(metered):
+    for elapsed in (0.25, 0.25, 20.0):
+        end(metered, elapsed=elapsed)
+    end(metered, Move.CANCEL, func_name="<b>other")
+
+    shown = last_hour(metered)
+
+    assert "&lt;b&gt;other</a>" in shown
+    assert 'data-label="Success">3</td>' in shown
+    assert 'data-label="Other ends">1</td>' in shown
+    # The middles of the bins of 0.25 and 20.
+    assert "261 ms" in shown
+    assert "19.9 s" in shown
+
+
+def test_the_status_page_leaves_out_what_ended_before(open_desk):
+    clock = ManualClock(SYSTEM_CLOCK.now() - timedelta(minutes=62))
+    desk = open_desk(MemoryBackend(clock=clock))
+    desk.call(desk.store.enlist, instance("else"))
+    end(desk)
+    assert "Nothing has ended" in last_hour(desk)
+    clock.advance(300)
+    end(desk)
+
+    assert ">work</a>" in last_hour(desk)
+
+
+def last_hour(desk):
+    page = desk.client.get("/tasks/dashboard")
+    assert page.status_code == 200
+    return page.text.partition("Last hour</h2>")[2].partition("</section>")[0]

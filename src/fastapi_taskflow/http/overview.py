@@ -10,7 +10,7 @@ from fastapi_taskflow.http.layout import badge, button, document, duration, mome
 from fastapi_taskflow.http.markup import Child, Html, element, fragment
 from fastapi_taskflow.http.site import Place
 from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.operations import Count, Metrics
+from fastapi_taskflow.operations import Count, FunctionEnds, Metrics
 
 __all__ = ["Overview", "overview"]
 
@@ -24,6 +24,7 @@ class Overview(NamedTuple):
     """What the page shows. ``refresh`` is in seconds, 0 for never."""
 
     metrics: Metrics
+    lately: tuple[FunctionEnds, ...]
     queues: list[dict[str, Any]]
     records: list[TaskRecord]
     found: Count
@@ -39,6 +40,7 @@ def overview(place: Place, shown: Overview) -> str:
         "Tasks",
         element("h1", "Tasks", class_="unseen"),
         _totals(place, shown.metrics),
+        section("Last hour", _lately(place, shown.lately)),
         section("Queues", _queues(place, shown.queues)),
         section(
             "Latest tasks",
@@ -88,6 +90,26 @@ def _totals(place: Place, metrics: Metrics) -> Html:
         ),
     )
     return element("ul", cards, facts, class_="totals", aria_label="Totals")
+
+
+def _lately(place: Place, functions: tuple[FunctionEnds, ...]) -> Html:
+    if not functions:
+        return element("p", "Nothing has ended in the last hour.", class_="empty")
+    columns = ["Function", "Success", "Failed", "Other ends", "p50", "p95"]
+    rows: list[list[Child]] = [
+        [
+            element(
+                "a",
+                one.func_name,
+                href=place.page() + place.query_with(func_name=one.func_name, cursor=None),
+            ),
+            *(f"{count:,}" for count in (one.success, one.failed, one.other)),
+            duration(one.p50),
+            duration(one.p95),
+        ]
+        for one in functions
+    ]
+    return table(columns, rows, caption="What ended in the last hour, by function")
 
 
 def _queues(place: Place, queues: list[dict[str, Any]]) -> Html:

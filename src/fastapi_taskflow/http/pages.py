@@ -74,6 +74,7 @@ class Pages:
         )
         shown = Overview(
             await self._operations.metrics(),
+            await self._operations.lately(),
             await self._operations.queues(),
             records,
             await self._operations.count(query),
