@@ -293,3 +293,13 @@ def test_the_admin_says_where_the_manager_does_not(own: float | None, kept: floa
     TaskAdmin(FastAPI(), manager, retention_days=7)
 
     assert manager.runtime.settings.retention_days == kept
+
+
+async def test_rounds_fold_the_rollups(tmp_path: Path, clock: ManualClock) -> None:
+    store = Watched(SqliteBackend(str(tmp_path / "aged.db"), clock=clock))
+    await store_old(store, clock, 3)
+    clock.advance(60)
+
+    async with TaskManager(snapshot_backend=store, **ROUNDS):
+        await wait_until(lambda: store.purges)
+        assert await store.fold(limit=9) == 0
