@@ -95,7 +95,7 @@ async def test_a_fault_at_any_call_breaks_no_promise(
         sweeps = [group.create_task(sweep.every_call(scenario)) for scenario in scenarios]
 
     # An engine cannot start, run a task and stop with fewer.
-    assert min(one.result() for one in sweeps) > 10
+    assert min(one.result() for one in sweeps) >= 6
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.LOST])
