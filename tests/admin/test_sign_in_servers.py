@@ -100,7 +100,7 @@ async def test_signing_out_on_one_server_counts_on_the_others_within_a_second(se
         begun = time.monotonic()
 
         async def signed_out() -> bool:
-            return (await second.get("/tasks/metrics")).status_code == 401
+            return bool((await second.get("/tasks/metrics")).status_code == 401)
 
         await wait_until(signed_out)
         took = time.monotonic() - begun
