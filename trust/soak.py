@@ -46,7 +46,10 @@ class Load:
 
     def __init__(self, db: Path | None, seed: int) -> None:
         self.manager = TaskManager(
-            snapshot_db=db, queues={"mail": QueueConfig(concurrency=50)}, idempotency_ttl=1.0
+            snapshot_db=db,
+            queues={"mail": QueueConfig(concurrency=50)},
+            idempotency_ttl=1.0,
+            snapshot_interval=2.0,
         )
         self._random = random.Random(seed)
         self.durable = db is not None

@@ -12,30 +12,23 @@ import asyncio
 import contextvars
 import logging
 import threading
-import time
 from collections.abc import Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 
 from starlette.background import BackgroundTask
 
+from fastapi_taskflow import latecomers
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.errors import (
     ConfigurationError,
-    EngineNotRunning,
     RequestClosed,
-    StoreUnavailable,
     TaskflowError,
 )
 
 __all__ = ["LaneItem", "Unit"]
 
 logger = logging.getLogger(__name__)
-
-# A thread that waits for its commit: much longer than the engine tries, so that it ends
-# only if nothing answers at all; and how often it looks whether the loop is still there.
-_THREAD_PATIENCE_SECONDS = 30.0
-_THREAD_STEP_SECONDS = 1.0
 
 
 class LaneItem(BackgroundTask):
@@ -205,6 +198,8 @@ class Unit:
         """
         with self._lock:
             self._closed = True
+            if self._answered and not (self._staged or self._eager or self._fresh or self._lane):
+                return  # the chain has run it all
         try:
             if failed and not self._answered:
                 self._drop_unstored()
@@ -266,31 +261,13 @@ class Unit:
             with self._lock:
                 self._eager.append(future)
         elif on_loop:
-            future.add_done_callback(_log_failure)
+            future.add_done_callback(latecomers.log_failure)
         else:
-            _wait(future, engine)
+            latecomers.wait_in_thread(future, engine)
 
 
 def _needs_commit(task: LiveTask) -> bool:
     return task.durable or task.record.idempotency_key is not None
-
-
-def _log_failure(future: Future[None]) -> None:
-    if not future.cancelled() and (error := future.exception()) is not None:
-        logger.error("A task added after its request could not be stored", exc_info=error)
-
-
-def _wait(future: Future[None], engine: Engine) -> None:
-    """Block this thread until the commit is done."""
-    deadline = time.monotonic() + _THREAD_PATIENCE_SECONDS
-    while True:
-        done, _ = wait([future], timeout=_THREAD_STEP_SECONDS)
-        if done:
-            return future.result()
-        if engine.loop.is_closed():
-            raise EngineNotRunning("The event loop ended while a thread added a durable task.")
-        if time.monotonic() > deadline:
-            raise StoreUnavailable("Nobody answered whether the task was stored.")
 
 
 _UNCOMMITTED = (

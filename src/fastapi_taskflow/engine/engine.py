@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.engine import collector
 from fastapi_taskflow.engine.attempt import Attempts
 from fastapi_taskflow.engine.dispatcher import Dispatcher
 from fastapi_taskflow.engine.feed import Feed
@@ -71,6 +72,8 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
         self.executes = "execute" in settings.roles
+        # Set by `Shutdown`, once.
+        self.draining = False
         self._threads = threads
         self._supervisor = Supervisor()
         self.queues = Queues(
@@ -106,10 +109,6 @@ class Engine:
     def instance_id(self) -> str:
         return self.fleet.instance_id
 
-    @property
-    def draining(self) -> bool:
-        return self.shutdown.begun
-
     async def start(self) -> None:
         """Open the store, recover what dead instances left, begin to work.
 
@@ -118,6 +117,7 @@ class Engine:
         """
         # Not in the `try`: what was never opened here may be somebody else's to close.
         await self.backend.open(self.fleet.hint)
+        collector.relax()
         try:
             grade = self.backend.grade
             logger.info("Task store open, durability grade %s: %s", grade.name, grade.value)
@@ -131,6 +131,7 @@ class Engine:
             self.fleet.abort()
             await self.feed.stop()
             await self._supervisor.stop()
+            collector.restore()
             await self.backend.close()
             raise
 
@@ -143,6 +144,7 @@ class Engine:
         finally:
             await self._supervisor.stop()
             self._threads.close()
+            collector.restore()
             await self.backend.close()
 
     def prepare(

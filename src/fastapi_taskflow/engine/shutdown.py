@@ -32,16 +32,15 @@ class Shutdown:
         self._progress = asyncio.Event()
         self._deadline = float("inf")
         self._loop = asyncio.get_running_loop()
-        self.begun = False
         engine.flow.on_progress = self._progress.set
 
     def begin(self) -> None:
         """Start the drain; a second call makes the deadline now."""
-        if self.begun:
+        if self._engine.draining:
             self._deadline = self._loop.time()
             self._overdue()
             return
-        self.begun = True
+        self._engine.draining = True
         seconds = self._engine.settings.drain_timeout
         self._deadline = self._loop.time() + seconds
         logger.info("Draining: %d tasks run", len(self._engine.attempts.running))
@@ -50,7 +49,7 @@ class Shutdown:
 
     async def run(self) -> None:
         """Wait for what runs, up to the deadline; then end it and write everything."""
-        if not self.begun:
+        if not self._engine.draining:
             self.begin()
         while self._busy() and self._loop.time() < self._deadline:
             await self._wait(self._deadline - self._loop.time())
