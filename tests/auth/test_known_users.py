@@ -43,7 +43,7 @@ def known(given, passwords: Passwords | None = None) -> KnownUsers:
         ("ada", "bob's password", None),
         ("ada", "wrong", None),
         ("ada", "", None),
-        ("ada", HASHES["ada"], None),
+        pytest.param("ada", HASHES["ada"], None, id="the hash itself"),
         ("Ada", "ada's password", None),
         ("ada ", "ada's password", None),
         ("nobody", "ada's password", None),
