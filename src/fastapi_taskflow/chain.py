@@ -41,6 +41,10 @@ class Chain:
         self._units.append(unit)
         return unit
 
+    def commit_now(self) -> bool:
+        """`commit`, where no task needs a store; False where `commit` has something to do."""
+        return all(unit.commit_now() for unit in self._units)
+
     async def commit(self) -> None:
         """The endpoint returned: store the tasks.
 
@@ -62,6 +66,8 @@ class Chain:
             TaskflowError: outside a request, a store refused.
         """
         for unit in self._units:
+            if unit.answer_now():
+                continue
             if self.bond is Bond.CALL:
                 await unit.answer()
             else:
@@ -71,6 +77,11 @@ class Chain:
         """The chain has ended, perhaps before its end."""
         for unit in self._units:
             unit.skip_lane()
+
+    def close_now(self) -> bool:
+        """`close`, where everything has run; False where `close` has something to do."""
+        self._closed = True
+        return all(unit.close_now() for unit in self._units)
 
     async def close(self, *, failed: bool) -> None:
         """The request's scope ends; see `Unit.close`."""

@@ -7,9 +7,9 @@ import time
 from concurrent.futures import Future, wait
 
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import EngineNotRunning, StoreUnavailable
+from fastapi_taskflow.errors import EngineNotRunning, RequestClosed, StoreUnavailable
 
-__all__ = ["log_failure", "wait_in_thread"]
+__all__ = ["log_failure", "refusal", "wait_in_thread"]
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +17,14 @@ logger = logging.getLogger(__name__)
 # only if nothing answers at all; and how often it looks whether the loop is still there.
 _PATIENCE_SECONDS = 30.0
 _STEP_SECONDS = 1.0
+
+
+def refusal(name: str) -> RequestClosed:
+    """What is said of a durable task that is added on the event loop."""
+    return RequestClosed(
+        f"Task {name!r} is durable and was added on the event loop after its request had ended, "
+        "where nothing waits for its commit. Use: await task_manager.enqueue(...)"
+    )
 
 
 def log_failure(future: Future[None]) -> None:

@@ -116,7 +116,8 @@ class _FunctionExit:
         self._scope = scope
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        await _function_exit(self._chain, self._scope, exc)
+        if exc is not None or not self._chain.commit_now():
+            await _function_exit(self._chain, self._scope, exc)
 
 
 class _RequestExit:
@@ -126,7 +127,8 @@ class _RequestExit:
         self._chain = chain
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        await _request_exit(self._chain, exc)
+        if not self._chain.close_now():
+            await _request_exit(self._chain, exc)
 
 
 def _push(stack: AsyncExitStack, callback: Any, *, first: bool) -> None:

@@ -20,11 +20,7 @@ from starlette.background import BackgroundTask
 from fastapi_taskflow import latecomers
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.errors import (
-    ConfigurationError,
-    RequestClosed,
-    TaskflowError,
-)
+from fastapi_taskflow.errors import ConfigurationError, TaskflowError
 
 __all__ = ["LaneItem", "Unit"]
 
@@ -117,6 +113,15 @@ class Unit:
         self._start_at_once(task, closed=closed)
         return None
 
+    def commit_now(self) -> bool:
+        """`commit`, if nothing of it needs the store; else nothing is done, and False."""
+        with self._lock:
+            if self._eager or any(_needs_commit(task) for task in self._staged):
+                return False
+            staged, self._staged = self._staged, []
+        self._committed(staged, fresh=staged)
+        return True
+
     async def commit(self) -> None:
         """Store what is staged, in one transaction.
 
@@ -126,10 +131,8 @@ class Unit:
         with self._lock:
             staged, self._staged = self._staged, []
             eager, self._eager = self._eager, []
-        if not staged and not eager:
-            return
         durable = [task for task in staged if _needs_commit(task)]
-        others = [task for task in staged if not _needs_commit(task)] if durable else staged
+        others = [task for task in staged if not _needs_commit(task)]
         try:
             for future in eager:
                 # Shielded: the task started at its adding and is not undone.
@@ -147,18 +150,21 @@ class Unit:
         except BaseException:
             self.engine.drop(others)
             raise
-        self._fresh += others
-        for task in staged:
-            if not task.launch_on_commit:
-                self._lane[task.record.task_id] = task
-        if self._answered:
-            self._accept()
+        self._committed(staged, fresh=others)
 
     def discard(self) -> None:
         """The endpoint raised: nothing that is staged is stored or run."""
         with self._lock:
             staged, self._staged = self._staged, []
         self.engine.drop(staged)
+
+    def answer_now(self) -> bool:
+        """`answer`, if nothing was staged meanwhile; else False."""
+        if self._staged or self._eager:
+            return False
+        self._answered = True
+        self._accept()
+        return True
 
     async def answer(self) -> None:
         """The response is out: commit what was staged meanwhile, accept what needs no store.
@@ -189,6 +195,14 @@ class Unit:
         task.context = contextvars.copy_context()
         await self.engine.lanes.run(task)
 
+    def close_now(self) -> bool:
+        """`close`, if the chain has run everything; else False."""
+        with self._lock:
+            if not self._answered or self._staged or self._eager or self._fresh or self._lane:
+                return False
+            self._closed = True
+        return True
+
     async def close(self, *, failed: bool) -> None:
         """The scope ends: no chain will run what is left.
 
@@ -198,8 +212,6 @@ class Unit:
         """
         with self._lock:
             self._closed = True
-            if self._answered and not (self._staged or self._eager or self._fresh or self._lane):
-                return  # the chain has run it all
         try:
             if failed and not self._answered:
                 self._drop_unstored()
@@ -213,6 +225,14 @@ class Unit:
         if self._lane:
             lane, self._lane = self._lane, {}
             self._hand_over(lane.values())
+
+    def _committed(self, staged: list[LiveTask], *, fresh: list[LiveTask]) -> None:
+        self._fresh += fresh
+        for task in staged:
+            if not task.launch_on_commit:
+                self._lane[task.record.task_id] = task
+        if self._answered:
+            self._accept()
 
     def _accept(self) -> None:
         fresh, self._fresh = self._fresh, []
@@ -255,7 +275,7 @@ class Unit:
             return
         if on_loop and closed and task.durable:
             engine.drop([task])
-            raise RequestClosed(_CLOSED.format(task.record.func_name))
+            raise latecomers.refusal(task.record.func_name)
         future = asyncio.run_coroutine_threadsafe(engine.commit([task]), engine.loop)
         if not closed:
             with self._lock:
@@ -275,8 +295,4 @@ _UNCOMMITTED = (
     "store the task before the response. Take them from the request instead: "
     "Depends(task_manager.get_tasks), or a plain BackgroundTasks parameter after "
     "task_manager.install(app)."
-)
-_CLOSED = (
-    "Task {!r} is durable and was added on the event loop after its request had ended, where "
-    "nothing waits for its commit. Use: await task_manager.enqueue(...)"
 )
