@@ -50,6 +50,11 @@ def test_what_no_token_can_be_has_no_hash(text):
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:DB8:1:2:ffff::", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        # Some proxies write the port into the header that the server trusts.
+        ("203.0.113.5:50123", "203.0.113.5"),
+        ("[2001:db8:1:2::5]:50123", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::5]", "2001:db8:1:2::/64"),
+        ("203.0.113.5:", "203.0.113.5:"),
         ("testclient", "testclient"),
         ("", "unknown"),
         (None, "unknown"),

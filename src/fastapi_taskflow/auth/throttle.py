@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from unicodedata import normalize
 
@@ -13,6 +14,8 @@ UNKNOWN_NETWORK = "unknown"
 _IPV6_PREFIX = 64
 # Of names that are no addresses.
 _LONGEST = 64
+# Some proxies write the client's port as well, which is another one for each connection.
+_WITH_PORT = re.compile(r"\[([^\[\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
 
 
 def network_of(peer: str | None) -> str:
@@ -23,8 +26,9 @@ def network_of(peer: str | None) -> str:
     """
     if not peer:
         return UNKNOWN_NETWORK
+    given = _WITH_PORT.fullmatch(peer)
     try:
-        address = ip_address(peer)
+        address = ip_address(peer if given is None else given[1] or given[2])
     except ValueError:
         # Starlette's test client, or a server with names of its own.
         return peer[:_LONGEST]
