@@ -11,14 +11,12 @@ from ipaddress import IPv6Address, ip_address
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from fastapi_taskflow.http.credentials import LOCAL_HOST, has_session_cookie
+from fastapi_taskflow.http.credentials import LOCAL_HOST, has_session_cookie, is_forwarded
 from fastapi_taskflow.http.refusals import Refused
 
 __all__ = ["Access", "is_local", "is_same_origin"]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# Beside X-Forwarded-*: what a proxy adds and a direct client never does.
-_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
 # Starlette's test client calls the app directly and names itself so.
 _TEST_CLIENT = "testclient"
 
@@ -58,7 +56,7 @@ class Access:
 def is_local(peer: str | None, headers: Headers) -> bool:
     """The request comes straight from this machine, or from the test client."""
     # First: servers may take the peer's address from such a header.
-    if any(name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in headers):
+    if is_forwarded(headers):
         return False
     if peer == _TEST_CLIENT:
         return True

@@ -21,6 +21,7 @@ __all__ = [
     "basic_of",
     "has_basic",
     "has_session_cookie",
+    "is_forwarded",
     "is_plain_local",
 ]
 
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 LOCAL_HOST = re.compile(
     r"(?:localhost|127\.0\.0\.1|\[::1\]|testserver)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
 )
+
+# Beside X-Forwarded-*: what a proxy adds and a direct client never does.
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
 
 # Browsers take a cookie with this prefix over HTTPS only, and let no other host, also no
 # subdomain, set or shadow it.
@@ -77,11 +81,19 @@ def has_session_cookie(request: Request) -> bool:
     return _SECURE_NAME in request.cookies or _PLAIN_NAME in request.cookies
 
 
+def is_forwarded(headers: Headers) -> bool:
+    """A proxy passed the request on, and says so."""
+    return any(name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in headers)
+
+
 def is_plain_local(request: Request) -> bool:
-    """It came over plain HTTP to a name of this machine, where Secure cannot be had."""
+    """It came over plain HTTP to a name of this machine, where Secure cannot be had.
+
+    Not through a proxy: many call the app by such a name, whatever the browser called them.
+    """
     hosts = request.headers.getlist("host")
     local = len(hosts) == 1 and LOCAL_HOST.fullmatch(hosts[0]) is not None
-    return local and request.scope.get("scheme") == "http"
+    return local and request.scope.get("scheme") == "http" and not is_forwarded(request.headers)
 
 
 class Cookies:
