@@ -281,6 +281,34 @@ def test_a_check_may_be_async_or_not_and_is_always_awaited(function):
     assert (try_with(function, RIGHT), try_with(function, "wrong")) == (303, 401)
 
 
+def test_an_empty_password_lets_nobody_in_whatever_the_check_would_say():
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(), auth=Check(lambda *_: True))
+    with TestClient(app):
+        form = sign_in(browser(app), "ada", "").status_code
+        script = browser(app).get("/tasks", auth=("ada", "")).status_code
+
+    assert (form, script, try_with(lambda *_: True, "x")) == (401, 401, 303)
+
+
+def test_a_check_of_sessions_counts_however_the_backend_got_it():
+    check = Check(yes)
+    check.current_user = lambda user: False
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(), auth=check)
+    with TestClient(app):
+        session = signed_in_as(app, "ada").get("/tasks").status_code
+        script = browser(app).get("/tasks", auth=("ada", RIGHT)).status_code
+
+    assert (session, script) == (401, 401)
+
+
+def signed_in_as(app: FastAPI, name: str) -> TestClient:
+    client = browser(app)
+    assert sign_in(client, name, RIGHT).status_code == 303
+    return client
+
+
 async def nested(name: str, password: str):
     return yes(name, password)
 

@@ -59,8 +59,8 @@ class TaskAuthBackend(ABC):
         """Whether this is the user's password.
 
         Args:
-            username: At most 256 printable characters, as they were typed.
-            password: At most 1,024 characters.
+            username: 1 to 256 printable characters, as they were typed.
+            password: 1 to 1,024 characters; nobody is asked about an empty one.
 
         Returns:
             True: the user, as an admin. A role's name: the user with this role. An

@@ -42,12 +42,17 @@ class Verifier:
     def __init__(self, backend: TaskAuthBackend, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._backend = backend
         self._patience = patience
-        self._asks_again = type(backend).current_user is not TaskAuthBackend.current_user
+        # Also one that was set on the object counts.
+        own = getattr(backend.current_user, "__func__", None)
+        self._asks_again = own is not TaskAuthBackend.current_user
         self._threads = DaemonThreads(_AT_ONCE, name="taskflow-login")
         self._waiting = 0
 
     async def authenticate(self, username: str, password: str) -> AuthUser | None:
         """The user with this name and password, if there is one."""
+        if not password:
+            # A directory may take a bind without a password for an anonymous one, and allow it.
+            return None
         verdict = await self._ask(self._backend.authenticate_user, username, password)
         return judged(verdict, AuthUser(username))
 
