@@ -2,21 +2,39 @@
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from fastapi_taskflow import TaskAdmin, TaskManager
+from tests.admin.people import everybody
 
-APP = FastAPI()
-TaskAdmin(APP, TaskManager())
-SCHEMA = APP.openapi()
-OPERATIONS = [
-    (f"{method.upper()} {path}", operation)
-    for path, item in SCHEMA["paths"].items()
-    for method, operation in item.items()
-]
+
+def app_with(**settings):
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(), **settings)
+    return app
+
+
+def operations(schema):
+    """By method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in schema["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+SCHEMA = app_with().openapi()
+GUARDED_APP = app_with(auth=everybody())
+GUARDED = GUARDED_APP.openapi()
+OPERATIONS = operations(SCHEMA)
+LOGIN, LOGOUT = "POST /tasks/auth/login", "POST /tasks/auth/logout"
+PROBLEM, FAULTS = (
+    {"$ref": f"#/components/schemas/{name}"} for name in ("ProblemInfo", "HTTPValidationError")
+)
 
 
 def test_the_routes_are_all_there_and_the_pages_are_not():
-    assert {name for name, _ in OPERATIONS} == {
+    assert OPERATIONS.keys() == {
         "DELETE /tasks/history",
         "GET /tasks",
         "GET /tasks/audit",
@@ -37,10 +55,44 @@ def test_the_routes_are_all_there_and_the_pages_are_not():
     }
 
 
-@pytest.mark.parametrize(("name", "operation"), OPERATIONS, ids=[name for name, _ in OPERATIONS])
-def test_answers_are_typed_and_refusals_documented(name, operation):
+def test_with_users_there_are_also_the_routes_to_sign_in_and_out():
+    assert operations(GUARDED).keys() - OPERATIONS.keys() == {LOGIN, LOGOUT}
+    assert OPERATIONS.keys() < operations(GUARDED).keys()
+
+
+def test_signing_in_tells_of_json_and_of_forms():
+    operation = operations(GUARDED)[LOGIN]
     answers = operation["responses"]
-    expected = {"200", "403", "503"}
+
+    assert answers.keys() == {"200", "303", "401", "403", "413", "415", "422", "429", "503"}
+    assert len(operation["requestBody"]["content"]) == 2
+    assert "HTTPValidationError" in GUARDED["components"]["schemas"]
+    for status, schema in (("401", PROBLEM), ("422", FAULTS), ("429", PROBLEM)):
+        content = answers[status]["content"]
+        assert content.keys() == {"application/json", "text/html"}
+        assert content["application/json"]["schema"] == schema
+    assert "Location" in answers["303"]["headers"]
+    assert "Retry-After" in answers["429"]["headers"]
+
+
+def test_signing_out_never_answers_200():
+    answers = operations(GUARDED)[LOGOUT]["responses"]
+
+    assert {status for status in answers if status < "400"} == {"204", "303"}
+    assert "content" not in answers["204"]
+
+
+def test_a_path_with_a_page_and_a_route_names_the_methods_of_both():
+    answer = TestClient(GUARDED_APP).options("/tasks/auth/login")
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, GUARDED], ids=["local", "guarded"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_answers_are_typed_and_refusals_documented(name, schema):
+    answers = operations(schema)[name]["responses"]
+    expected = {"200", "401", "403", "429", "503"}
     if "{" in name or "audit" in name or name == "GET /tasks":
         expected |= {"422"}
     if "{" in name:
@@ -50,13 +102,13 @@ def test_answers_are_typed_and_refusals_documented(name, operation):
 
     assert expected <= answers.keys()
     assert all(answer["content"]["application/json"]["schema"] for answer in answers.values())
-    assert "Retry-After" in answers["503"]["headers"]
+    assert all("Retry-After" in answers[status]["headers"] for status in ("429", "503"))
 
 
 def test_no_model_takes_or_gives_what_it_does_not_name():
     ours = {
         name: model
-        for name, model in SCHEMA["components"]["schemas"].items()
+        for name, model in GUARDED["components"]["schemas"].items()
         if model["type"] == "object" and "ValidationError" not in name
     }
 

@@ -24,6 +24,10 @@ _WORDS = {
     503: "The store does not answer, or no engine runs",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
+_INVALID = 422
+# FastAPI puts this schema into every document that has a route with a query.
+_FAULTS = {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}
+_PAGE = {"text/html": {"schema": {"type": "string"}}}
 
 
 def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
@@ -35,6 +39,8 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     answers: Sequence[int] = (),
     more_answers: Mapping[int, dict[str, Any]] | None = None,
     body: dict[str, Any] | None = None,
+    pages: Sequence[int] = (),
+    success: int = 200,
 ) -> None:
     """Add one route.
 
@@ -43,19 +49,33 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
             (too many wrong passwords) and 503.
         more_answers: Other answers, as FastAPI's ``responses`` has them.
         body: What FastAPI cannot see of the request, in OpenAPI's form.
+        pages: Statuses of refusals that may also come as a page.
+        success: Status where nothing is in the way.
     """
-    documented: dict[int | str, dict[str, Any]] = {}
-    for status in (*answers, 401, 403, 429, 503):
-        documented[status] = {"model": ProblemInfo, "description": _WORDS[status]}
-        if status in (429, 503):
-            documented[status]["headers"] = RETRY_AFTER
-    for status, told in (more_answers or {}).items():
-        documented[status] = told  # noqa: PERF403  (update() wants the same type of key)
+    documented: dict[int | str, dict[str, Any]] = {
+        status: _refusal(status, as_page=status in pages)
+        for status in (*answers, 401, 403, 429, 503)
+    }
+    for status, given in (more_answers or {}).items():
+        documented[status] = given  # noqa: PERF403  (update() wants the same type of key)
     router.add_api_route(
         path,
         endpoint,
         methods=[method],
+        status_code=success,
         responses=documented,
         tags=["tasks"],
         openapi_extra=body,
     )
+
+
+def _refusal(status: int, *, as_page: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": _WORDS[status]}
+    told["content"] = dict(_PAGE) if as_page else {}
+    if status == _INVALID:
+        told["content"]["application/json"] = _FAULTS
+    else:
+        told["model"] = ProblemInfo
+    if status in (429, 503):
+        told["headers"] = RETRY_AFTER
+    return told

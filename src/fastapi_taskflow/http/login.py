@@ -67,7 +67,10 @@ _BODY = {
     }
 }
 _BEGUN: dict[str, Any] = {"model": SessionInfo, "description": "To JSON"}
-_SEE_OTHER: dict[str, Any] = {"description": "To the form: go on there, signed in or out"}
+_SEE_OTHER: dict[str, Any] = {
+    "description": "To the form: go on there, signed in or out",
+    "headers": {"Location": {"description": "A path", "schema": {"type": "string"}}},
+}
 
 
 class LoginApi:
@@ -92,10 +95,17 @@ class LoginApi:
             include_in_schema=False,
         )
         add = partial(add_route, router)
-        begun = {200: _BEGUN, 303: _SEE_OTHER}
-        add("POST", "/login", self.sign_in, answers=(413, 415, 422), more_answers=begun, body=_BODY)
+        add(
+            "POST",
+            "/login",
+            self.sign_in,
+            answers=(413, 415, 422),
+            more_answers={200: _BEGUN, 303: _SEE_OTHER},
+            body=_BODY,
+            pages=(401, 422, 429),
+        )
         ended = {204: {"description": "Signed out"}, 303: _SEE_OTHER}
-        add("POST", "/logout", self.sign_out, more_answers=ended)
+        add("POST", "/logout", self.sign_out, more_answers=ended, success=204)
         return router
 
     async def show_login(

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.errors import ConfigurationError
 
-__all__ = ["NEEDS", "needed"]
+__all__ = ["NEEDS", "methods_of", "needed"]
 
 _NONE, _READ = Permission.NONE, Permission.READ
 _ACT, _CONFIGURE = Permission.ACT, Permission.CONFIGURE
@@ -65,3 +65,9 @@ def needed(path: str, methods: Iterable[str]) -> Permission:
             "name it in http/needs.py."
         )
     return permission
+
+
+def methods_of(path: str) -> frozenset[str]:
+    """What may be asked of a path (relative to the `TaskAdmin`), by all of its routes."""
+    methods = frozenset(method for method, one in NEEDS if one == path)
+    return methods | {"HEAD"} if "GET" in methods else methods

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from fastapi_taskflow.http.needs import needed
+from fastapi_taskflow.http.needs import methods_of, needed
 from fastapi_taskflow.http.problems import HANDLED, Problem, problem
 
 __all__ = ["SECURITY_HEADERS", "AdminRoute"]
@@ -47,6 +47,8 @@ class AdminRoute(APIRoute):
         super().__init__(path, endpoint, **settings)
         #: The permission that it takes to use the route.
         self.needs = needed(path, self.methods or ())
+        # Asked in a wrong way, the first route of a path speaks for all of them.
+        self._allow = ", ".join(sorted(methods_of(path)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _with_headers(send)
@@ -54,7 +56,7 @@ class AdminRoute(APIRoute):
         if "GET" in methods:
             methods.add("HEAD")
         if scope["method"] not in methods:
-            allow = {"Allow": ", ".join(sorted(methods))}
+            allow = {"Allow": self._allow}
             await Problem(405, "Method Not Allowed", allow).as_json()(scope, receive, send)
             return
         if scope["method"] == "HEAD":
