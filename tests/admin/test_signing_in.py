@@ -104,6 +104,22 @@ def test_an_incomplete_form_is_shown_again(in_memory, form):
 
 
 @pytest.mark.parametrize(
+    "name", ["ad\u200bmin", "ad\u202emin", "ad\u2028min", "ad\x85min", "a\xadb"]
+)
+def test_a_name_that_cannot_be_shown_is_refused_before_anybody_is_asked(open_desk, name):
+    people = everybody()
+    client = browser(open_desk(auth=people).app)
+
+    by_form = sign_in(client, name, "secret")
+    by_json = client.post("/tasks/auth/login", json={"username": name, "password": "secret"})
+
+    assert (by_form.status_code, by_json.status_code) == (422, 422)
+    assert "Enter your name and your password." in Page(by_form.text).text
+    assert "secret" not in by_form.text + by_json.text
+    assert people.tries == []
+
+
+@pytest.mark.parametrize(
     ("kind", "body", "status"),
     [
         ("application/json", b"", 422),
@@ -175,6 +191,21 @@ def test_the_cookie_is_secure_but_for_plain_http_on_this_machine(in_memory, url,
     assert len(pair.partition("=")[2]) == 43
     expected = {"HttpOnly", "Path=/", "SameSite=lax"} | ({"Secure"} if secure else set())
     assert set(attributes) == expected
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via"])
+def test_the_cookie_is_secure_behind_a_proxy_that_calls_the_app_by_a_local_name(in_memory, header):
+    client = browser(in_memory.app, url="http://127.0.0.1:8000")
+    client.headers[header] = "https"
+
+    (cookie,) = sign_in(client, "viewer").headers.get_list("set-cookie")
+    token = cookie.partition(";")[0].partition("=")[2]
+    plain = client.get("/tasks/metrics", headers={"Cookie": f"tf_session={token}"})
+    secure = client.get("/tasks/metrics", headers={"Cookie": f"__Host-tf_session={token}"})
+
+    assert cookie.startswith("__Host-tf_session=")
+    assert "Secure" in cookie
+    assert (plain.status_code, secure.status_code) == (401, 200)
 
 
 def test_the_cookie_without_secure_is_warned_of_once(in_memory, caplog):
