@@ -138,6 +138,7 @@ def open_desk(request: pytest.FixtureRequest) -> Iterator[Callable[..., Desk]]:
             TaskAdmin(app, manager, **settings)
             desk = Desk(manager, app, store)
             stack.enter_context(desk.client)
+            app.state.portal = desk.client.portal
             stack.callback(desk.call, _set, desk.let_go)
             return desk
 

@@ -55,7 +55,10 @@ def browser(
 ) -> TestClient:
     """A browser on a network of its own, that goes where it is sent only when it is told."""
     peer = (address or next(_ADDRESSES), 4711)
-    return TestClient(app, base_url=url, client=peer, follow_redirects=False, headers=OPENED_HERE)
+    client = TestClient(app, base_url=url, client=peer, follow_redirects=False, headers=OPENED_HERE)
+    # As on a server: requests are served on the event loop of the app's engine.
+    client.portal = getattr(app.state, "portal", None)
+    return client
 
 
 def sign_in(client: TestClient, name: str, password: str | None = None, **more: str) -> Response:
