@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, resolve
+from fastapi_taskflow.errors import StoreUnavailable
 
 __all__ = ["Handover"]
 
@@ -31,15 +32,36 @@ class Handover:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._gathered: list[Job] = []
+        self._closed = False
         # Invariant: False only while no batch is on its way, with the thread or back, and no
         # turn is awaited. So there is at most one batch, and somebody will look at _gathered.
         self._busy = False
         self._batches: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
 
-    # On the loop
+    # On an event loop
 
     def add(self, job: Job) -> None:
-        """Take a job; its future gets the answer after the commit."""
+        """Take a job; its future gets the answer after the commit.
+
+        From another event loop it comes here first: one app may be served on two, such as by
+        a second test client.
+
+        Raises:
+            StoreUnavailable: the store's event loop has ended.
+        """
+        if asyncio.get_running_loop() is self._loop:
+            self._take_in(job)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._take_in, job)
+        except RuntimeError as exc:
+            raise StoreUnavailable("The event loop of the task store has ended.") from exc
+
+    def _take_in(self, job: Job) -> None:
+        if self._closed:
+            closed = StoreUnavailable("The task store is closed.")
+            resolve([(job, (None, closed))], self._loop)
+            return
         self._gathered.append(job)
         if not self._busy:
             self._busy = True
@@ -48,6 +70,7 @@ class Handover:
 
     def close(self) -> None:
         """Hand over all that has gathered; nothing may be added any more."""
+        self._closed = True
         gathered, self._gathered = self._gathered, []
         for begin in range(0, len(gathered), _MOST_JOBS):
             self._batches.put(gathered[begin : begin + _MOST_JOBS])
@@ -63,7 +86,7 @@ class Handover:
             self._batches.put(batch)
 
     def _answered(self, answers: Sequence[tuple[Job, Answer]]) -> None:
-        resolve(answers)
+        resolve(answers, self._loop)
         self._hand_over(_TURNS_AFTER_ANSWERS)
 
     # In the thread

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -104,13 +105,22 @@ def run_apart(connection: sqlite3.Connection, tx: Transaction, jobs: Sequence[Jo
     return answers
 
 
-def resolve(answers: Sequence[tuple[Job, Answer]]) -> None:
-    """Give each job's future its answer; on their event loop."""
-    for job, (result, error) in answers:
-        future = job.future
-        if future.done():  # the caller was cancelled
+def resolve(answers: Sequence[tuple[Job, Answer]], loop: asyncio.AbstractEventLoop) -> None:
+    """Give each job's future its answer. Called on ``loop``, which is that of nearly all."""
+    for job, answer in answers:
+        elsewhere = job.future.get_loop()
+        if elsewhere is loop:
+            _set(job.future, answer)
             continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+        with suppress(RuntimeError):  # that loop was closed; nobody waits any more
+            elsewhere.call_soon_threadsafe(_set, job.future, answer)
+
+
+def _set(future: asyncio.Future[Any], answer: Answer) -> None:
+    result, error = answer
+    if future.done():  # the caller was cancelled
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
