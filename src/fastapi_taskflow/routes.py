@@ -81,7 +81,7 @@ class Walker:
         for place in self._places:
             version += place.version
             if place.app.dependency_overrides:
-                overrides += place.app.dependency_overrides.values()
+                overrides += place.app.dependency_overrides.items()
         return (version, *overrides)
 
     def _find(

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-import pytest
-
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
 
 
@@ -20,7 +18,6 @@ def _wrapping(
     return asyncio.Task(traced(), loop=loop, **options)
 
 
-@pytest.mark.xfail(strict=True, reason="what the lane makes tasks of cannot be awaited")
 async def test_a_task_that_waits_ends_under_a_factory_that_awaits_its_coroutine() -> None:
     steps: list[str] = []
 

@@ -293,3 +293,28 @@ def test_a_wrong_answer_is_blamed_on_the_endpoints_own_place(tasks: TaskManager)
 
     assert __file__ in blamed(app)
     assert blamed(app) == blamed(FastAPI())
+
+
+def test_an_override_may_move_to_another_dependency(tasks: TaskManager) -> None:
+    def first() -> str:
+        return STOCK
+
+    def second() -> str:
+        return STOCK
+
+    app = FastAPI()
+    tasks.install(app)
+
+    @app.get("/first")
+    def read_first(found: Annotated[str, Depends(first)]) -> str:
+        return found
+
+    @app.get("/second")
+    def read_second(found: Annotated[str, Depends(second)]) -> str:
+        return found
+
+    with TestClient(app) as client:
+        app.dependency_overrides = {first: kind}
+        assert client.get("/first").json() == MANAGED
+        app.dependency_overrides = {second: kind}
+        assert client.get("/second").json() == MANAGED

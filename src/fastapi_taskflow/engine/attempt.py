@@ -163,7 +163,8 @@ class Attempts:
             attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
         if registered.executor != "async":
             self._threads.submit(lambda: self._work(attempt, context))
-        elif at_once:
+        elif at_once and self._loop.get_task_factory() is None:
+            # A factory of the app's own may wrap the coroutine, or run it itself.
             step = FirstStep(self._drive(attempt))
             runner = attempt.runner = self._loop.create_task(step, context=context)
             step.take(runner, context)

@@ -128,10 +128,10 @@ class Engine:
                 self.dispatcher.start()
             self.housekeeping.start()
         except BaseException:
+            collector.restore()
             self.fleet.abort()
             await self.feed.stop()
             await self._supervisor.stop()
-            collector.restore()
             await self.backend.close()
             raise
 
@@ -142,9 +142,10 @@ class Engine:
             await self.feed.stop()
             await self.fleet.stop()
         finally:
+            # First, because a cancellation may cut the rest short.
+            collector.restore()
             await self._supervisor.stop()
             self._threads.close()
-            collector.restore()
             await self.backend.close()
 
     def prepare(

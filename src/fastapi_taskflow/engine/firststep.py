@@ -81,3 +81,9 @@ class FirstStep(Coroutine[Any, Any, None]):
 
     def __await__(self) -> Any:
         return self
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
