@@ -261,6 +261,16 @@ def test_an_invented_token_opens_nothing(served, token):
     assert answer.status_code == 401
 
 
+def test_signing_in_with_an_invented_token_ends_nobodys_session(in_memory):
+    other = signed_in(in_memory.app, "admin")
+    client = browser(in_memory.app)
+    client.cookies.set("tf_session", "invented")
+
+    answer = sign_in(client, "viewer")
+
+    assert (answer.status_code, other.get("/tasks/metrics").status_code) == (303, 200)
+
+
 def test_signing_in_again_ends_the_browsers_old_session(served):
     client = signed_in(served.app, "viewer")
     old = client.cookies["tf_session"]

@@ -303,6 +303,15 @@ def test_a_check_of_sessions_counts_however_the_backend_got_it():
     assert (session, script) == (401, 401)
 
 
+def test_a_session_never_becomes_that_of_another_user():
+    check = Check(yes)
+    check.current_user = lambda user: AuthUser("root", "admin")
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(), auth=check)
+    with TestClient(app):
+        assert signed_in_as(app, "ada").get("/tasks").status_code == 401
+
+
 def signed_in_as(app: FastAPI, name: str) -> TestClient:
     client = browser(app)
     assert sign_in(client, name, RIGHT).status_code == 303
