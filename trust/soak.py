@@ -84,7 +84,7 @@ class Load:
         elif kind < 0.12:
             await manager.enqueue(self.work, number, "keyed", idempotency_key=f"key {number}")
         elif kind < 0.13:
-            enqueued = await manager.enqueue(self.work, number, "cancelled", delay=60.0)
+            enqueued = await manager.enqueue(self.work, number, "cancelled", delay=5.0)
             await manager.cancel(enqueued.task_id)
         else:
             await manager.enqueue(self.work, number, f"text {number}")
