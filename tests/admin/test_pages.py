@@ -56,7 +56,11 @@ def test_data_stays_data_wherever_it_is_shown(open_desk, polyglot):
     desk = open_desk(
         display_func_args=True, title=polyglot, queues={polyglot: QueueConfig(concurrency=1)}
     )
-    named = desk.manager.task(name=polyglot, persist=True, retries=1)(desk.tell)
+
+    async def tell(text, **kwargs):
+        await desk.tell(text, **kwargs)
+
+    named = desk.manager.task(name=polyglot, persist=True, retries=1)(tell)
     task_id = desk.ended(
         named, polyglot, queue=polyglot, tags={polyglot: polyglot}, **{polyglot: polyglot}
     ).task_id
