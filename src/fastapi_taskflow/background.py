@@ -128,8 +128,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
             known = runtime.find_duplicate(registered, call, idempotency_key)
             if known is not None:
                 return known
-        durable = runtime.durable(registered)
-        task = unit.engine.prepare(registered, call.args, call.kwargs, options, durable=durable)
+        task = runtime.prepare(registered, call, options)
         lane = (
             queue is None and priority is None and config.queue is None and config.priority is None
         )

@@ -38,22 +38,27 @@ class _Known:
     installed: TaskManager | None = None
 
 
-def _known(app: FastAPI) -> _Known:
+def _found(app: FastAPI) -> _Known | None:
     known = getattr(app.state, "fastapi_taskflow", None)
-    if not isinstance(known, _Known):
+    return known if isinstance(known, _Known) else None
+
+
+def _known(app: FastAPI) -> _Known:
+    known = _found(app)
+    if known is None:
         known = app.state.fastapi_taskflow = _Known()
     return known
 
 
 def managers(app: FastAPI) -> tuple[TaskManager, ...]:
     """The managers that start and stop with the app, in the order of their `init_app`."""
-    known = getattr(app.state, "fastapi_taskflow", None)
-    return tuple(known.managers) if isinstance(known, _Known) else ()
+    known = _found(app)
+    return () if known is None else tuple(known.managers)
 
 
 def _is_installed(app: FastAPI) -> bool:
-    known = getattr(app.state, "fastapi_taskflow", None)
-    return isinstance(known, _Known) and known.installed is not None
+    known = _found(app)
+    return known is not None and known.installed is not None
 
 
 def init_app(task_manager: TaskManager, app: FastAPI) -> None:

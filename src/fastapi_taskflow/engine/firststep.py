@@ -13,12 +13,11 @@ import contextvars
 # For makers of tasks: "Extending" in asyncio's documentation.
 from asyncio import _enter_task, _leave_task
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 __all__ = ["FirstStep"]
 
 _NOTHING = object()
-_RETURNED = StopIteration()
 
 
 class FirstStep(Coroutine[Any, Any, None]):
@@ -36,7 +35,7 @@ class FirstStep(Coroutine[Any, Any, None]):
         self._awaited: Any = _NOTHING
         # How the coroutine ended, if it has. Not the StopIteration that was caught: its
         # traceback holds all frames up to the server, and they hold this object.
-        self._ended: BaseException | None = None
+        self._ended: BaseException | type[StopIteration] | None = None
 
     def take(self, task: asyncio.Task[None], context: contextvars.Context) -> None:
         """Run the step, in the task's context. What it raises is the task's, not the caller's."""
@@ -48,7 +47,7 @@ class FirstStep(Coroutine[Any, Any, None]):
         try:
             self._awaited = context.run(self._coroutine.send, None)
         except StopIteration:
-            self._ended = _RETURNED
+            self._ended = StopIteration
         except BaseException as exc:
             self._ended = exc
         finally:
@@ -58,23 +57,18 @@ class FirstStep(Coroutine[Any, Any, None]):
 
     def send(self, value: Any) -> Any:
         if self._ended is not None:
-            self._end()
+            raise self._ended
         awaited, self._awaited = self._awaited, _NOTHING
         return self._coroutine.send(value) if awaited is _NOTHING else awaited
 
     def throw(self, *exception: Any) -> Any:
         if self._ended is not None:
-            self._end()
+            raise self._ended
         awaited, self._awaited = self._awaited, _NOTHING
         # Cancelled before the task's first turn: as a task does, cancel what it waits for.
         if isinstance(awaited, asyncio.Future) and awaited.cancel():
             return awaited
         return self._coroutine.throw(*exception)
-
-    def _end(self) -> NoReturn:
-        """Say once how it ended: what is raised again would grow a traceback of its own."""
-        ended, self._ended = self._ended, _RETURNED
-        raise StopIteration if ended is _RETURNED or ended is None else ended
 
     def close(self) -> None:
         self._coroutine.close()

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import FailedFilters
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import encodable
+from fastapi_taskflow.http.schemas import Model, encodable
 from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry, Operations
 
@@ -21,31 +21,27 @@ __all__ = ["BulkApi", "BulkRetryInfo", "TaskIds"]
 _Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TaskIds(_Model):
+class TaskIds(Model):
     """Tasks to retry. One that is named twice counts once."""
 
     task_ids: list[_Id] = Field(max_length=BULK_LIMIT)
 
 
-class RetriedTask(_Model):
+class RetriedTask(Model):
     """A task and its retry."""
 
     original_task_id: str
     new_task_id: str
 
 
-class SkippedTask(_Model):
+class SkippedTask(Model):
     """A task that was not retried."""
 
     task_id: str
     reason: str
 
 
-class BulkRetryInfo(_Model):
+class BulkRetryInfo(Model):
     """What became of the tasks. Those that were skipped are as they were."""
 
     dispatched: int

@@ -7,22 +7,18 @@ from functools import partial
 from typing import Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import FunctionInfo, Moment, encodable
+from fastapi_taskflow.http.schemas import FunctionInfo, Model, Moment, encodable
 from fastapi_taskflow.operations import Function, Instance, Operations
 from fastapi_taskflow.registry import Registered
 
 __all__ = ["FleetApi", "FunctionDetail", "InstanceDetail"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class InstanceDetail(_Model):
+class InstanceDetail(Model):
     """A process that works on the store. One that died stays until another has recovered it."""
 
     instance_id: str
@@ -51,7 +47,7 @@ class InstanceDetail(_Model):
         )
 
 
-class FunctionSettings(_Model):
+class FunctionSettings(Model):
     """How a function's tasks run. Spans are in seconds."""
 
     executor: str

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Literal, Self
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fastapi_taskflow.backends.base import Grade
 from fastapi_taskflow.errors import EngineNotRunning
 from fastapi_taskflow.http.documenting import RETRY_AFTER, add_route
 from fastapi_taskflow.http.routing import AdminRoute
+from fastapi_taskflow.http.schemas import Model
 from fastapi_taskflow.operations import Health, Operations
 
 __all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
@@ -23,17 +24,13 @@ __all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
 _RETRY_SECONDS = 2
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LiveInfo(_Model):
+class LiveInfo(Model):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
 
 
-class HealthInfo(_Model):
+class HealthInfo(Model):
     """Whether this instance is ready, and what it knows of itself.
 
     Everything but `status`, `reasons`, `draining` and `store` is null where no engine runs.

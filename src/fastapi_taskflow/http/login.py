@@ -21,7 +21,7 @@ from fastapi_taskflow.http.problems import Problem, problem
 from fastapi_taskflow.http.redirects import safe_next
 from fastapi_taskflow.http.refusals import NotSignedIn, Throttled
 from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import Moment
+from fastapi_taskflow.http.schemas import Model, Moment
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.operations.logins import Begun
@@ -54,10 +54,8 @@ class SignInForm(BaseModel):
     )
 
 
-class SessionInfo(BaseModel):
+class SessionInfo(Model):
     """A session has begun; its cookie is in the headers."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user: str
     role: str

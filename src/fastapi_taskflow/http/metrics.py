@@ -7,14 +7,14 @@ from functools import partial
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import MetricsFilters
 from fastapi_taskflow.http.problems import bad_query
 from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import FunctionInfo, Moment, Percentile
+from fastapi_taskflow.http.schemas import FunctionInfo, Model, Moment, Percentile
 from fastapi_taskflow.operations import Operations, Series, Step
 
 __all__ = ["MetricsApi", "MetricsInfo"]
@@ -22,11 +22,7 @@ __all__ = ["MetricsApi", "MetricsInfo"]
 _STEPS = {step.label: step for step in Step}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class BucketInfo(_Model):
+class BucketInfo(Model):
     """Tasks that ended within one span of time."""
 
     start: Moment
@@ -40,7 +36,7 @@ class BucketInfo(_Model):
     p95: Percentile
 
 
-class SeriesInfo(_Model):
+class SeriesInfo(Model):
     """Buckets without gaps, the oldest first."""
 
     bucket: str
@@ -61,7 +57,7 @@ class SeriesInfo(_Model):
         )
 
 
-class MetricsInfo(_Model):
+class MetricsInfo(Model):
     """Totals over all time, deleted tasks included."""
 
     total: int

@@ -18,6 +18,7 @@ __all__ = [
     "AttemptInfo",
     "AuditInfo",
     "FunctionInfo",
+    "Model",
     "Moment",
     "Percentile",
     "ProblemInfo",
@@ -58,11 +59,13 @@ Percentile = Annotated[
 ]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """What a route takes or answers: these fields and no others."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class TaskInfo(_Model):
+class TaskInfo(Model):
     """One task. Lists leave out `logs` and `stacktrace`: ask for the task itself."""
 
     task_id: str
@@ -102,7 +105,7 @@ class TaskInfo(_Model):
         return cls.model_validate(_encodable(fields))
 
 
-class AttemptInfo(_Model):
+class AttemptInfo(Model):
     """An attempt that has ended, beside the one that the task's own fields show."""
 
     number: int = Field(description="Attempts that had failed before it")
@@ -164,14 +167,14 @@ class TaskDetail(TaskInfo):
         return self.model_copy(update=hidden)
 
 
-class TaskAction(_Model):
+class TaskAction(Model):
     """The task that an operation made or changed, and its id."""
 
     task_id: str
     task: TaskInfo
 
 
-class QueueInfo(_Model):
+class QueueInfo(Model):
     """One queue: its limits, and its tasks on all instances. A null limit is none."""
 
     name: str
@@ -184,14 +187,14 @@ class QueueInfo(_Model):
     rejected: int
 
 
-class QueueChanges(_Model):
+class QueueChanges(Model):
     """New limits of a queue. A field left out stays as it is, null takes the limit away."""
 
     concurrency: Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)] | None = None
     max_size: Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_number)] | None = None
 
 
-class FunctionInfo(_Model):
+class FunctionInfo(Model):
     """Totals of one function."""
 
     func_name: str
@@ -206,7 +209,7 @@ class FunctionInfo(_Model):
     p95: Percentile
 
 
-class AuditInfo(_Model):
+class AuditInfo(Model):
     """One act of an operator. `task_id` is a queue's name where a queue was acted on, and
     `history`, `bulk-retry` or `retry-failed` where many tasks were, and `session` where
     somebody signed in or out.
@@ -231,7 +234,7 @@ class AuditInfo(_Model):
         )
 
 
-class PurgeInfo(_Model):
+class PurgeInfo(Model):
     """How many records of ended tasks were deleted."""
 
     deleted: int = Field(description="Tasks in all, each counted once")
@@ -239,7 +242,7 @@ class PurgeInfo(_Model):
     backend: int
 
 
-class ProblemInfo(_Model):
+class ProblemInfo(Model):
     """Why a request was refused."""
 
     detail: str

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi_taskflow.backends.sqlite.faults import is_outage
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["Answer", "Job", "resolve", "run_apart", "run_jobs"]
+__all__ = ["Answer", "Job", "answer", "resolve", "run_apart", "run_jobs"]
 
 Answer = tuple[Any, Exception | None]
 """A result, or what went wrong."""
@@ -107,17 +107,17 @@ def run_apart(connection: sqlite3.Connection, tx: Transaction, jobs: Sequence[Jo
 
 def resolve(answers: Sequence[tuple[Job, Answer]], loop: asyncio.AbstractEventLoop) -> None:
     """Give each job's future its answer. Called on ``loop``, which is that of nearly all."""
-    for job, answer in answers:
+    for job, (result, error) in answers:
         elsewhere = job.future.get_loop()
         if elsewhere is loop:
-            _set(job.future, answer)
+            answer(job.future, result, error)
             continue
         with suppress(RuntimeError):  # that loop was closed; nobody waits any more
-            elsewhere.call_soon_threadsafe(_set, job.future, answer)
+            elsewhere.call_soon_threadsafe(answer, job.future, result, error)
 
 
-def _set(future: asyncio.Future[Any], answer: Answer) -> None:
-    result, error = answer
+def answer(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """Give one future its answer; on its event loop."""
     if future.done():  # the caller was cancelled
         return
     if error is None:

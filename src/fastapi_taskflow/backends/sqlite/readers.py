@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, public
 from fastapi_taskflow.backends.sqlite.identity import Identity
+from fastapi_taskflow.backends.sqlite.jobs import answer
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
 
@@ -83,11 +84,11 @@ class Reader:
                     connection.close()
                     connection = None
             with suppress(RuntimeError):  # the loop was closed
-                future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
+                future.get_loop().call_soon_threadsafe(answer, future, result, error)
         if connection is not None:
             connection.close()
         with suppress(RuntimeError):  # the loop was closed
-            self._stopped.get_loop().call_soon_threadsafe(_resolve, self._stopped, None, None)
+            self._stopped.get_loop().call_soon_threadsafe(answer, self._stopped, None, None)
 
     def _call(
         self,
@@ -101,12 +102,3 @@ class Reader:
         finally:
             if connection.in_transaction:
                 connection.execute("COMMIT")
-
-
-def _resolve(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.done():  # the caller was cancelled
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

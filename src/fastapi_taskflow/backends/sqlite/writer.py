@@ -25,7 +25,7 @@ from fastapi_taskflow.backends.sqlite.faults import (
 )
 from fastapi_taskflow.backends.sqlite.handover import Handover
 from fastapi_taskflow.backends.sqlite.identity import Identity
-from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, run_apart, run_jobs
+from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, answer, run_apart, run_jobs
 from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -279,12 +279,5 @@ class Writer:
         self._disk.release_reserve()
 
     def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
-        def tell() -> None:
-            if not future.done():
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-
         with suppress(RuntimeError):  # the loop was closed
-            self._loop.call_soon_threadsafe(tell)
+            self._loop.call_soon_threadsafe(answer, future, None, error)
