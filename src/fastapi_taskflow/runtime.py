@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +74,30 @@ class Runtime:
         """Add an observer, heard from the next start on."""
         first = self._observer
         self._observer = observer if first is None else LoggerChain([first, observer])
+
+    @contextmanager
+    def storing_in(self, backend: Backend) -> Iterator[None]:
+        """Use another backend meanwhile, from the next start on; it counts as the own one does.
+
+        Raises:
+            RuntimeError: at the beginning or the end, an engine runs.
+        """
+        former = self.backend, self.store
+        self._refuse_while_running()
+        self.backend, self.store = backend, TaskStore(self.settings.keep_finished)
+        try:
+            yield
+        finally:
+            self.backend, self.store = former
+        self._refuse_while_running()
+
+    def _refuse_while_running(self) -> None:
+        if self.running_engine() is not None:
+            raise RuntimeError(
+                "The TaskManager is started, so its store cannot be exchanged: enter "
+                "isolated(task_manager) before the app's lifespan begins, and leave it after "
+                "the end, as in `with isolated(task_manager), TestClient(app) as client:`."
+            )
 
     # Life
 

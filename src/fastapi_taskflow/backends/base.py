@@ -40,6 +40,7 @@ from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
 from fastapi_taskflow.states import Move
 
 __all__ = [
+    "ENDING_LENGTH",
     "Admission",
     "Attempt",
     "Backend",
@@ -347,6 +348,10 @@ class LogChunk(NamedTuple):
 # Reading
 
 
+ENDING_LENGTH = 8
+"""Characters at the end of an id by which people tell tasks apart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Filters of `search` and `count`; those given must all hold.
@@ -354,8 +359,10 @@ class Query:
     Args:
         statuses: Any of these; empty means all.
         tag: An exact (key, value) pair.
-        text: Matches the start of the id or of the function name, an exact tag value, or a
-            part of the error text within the newest 10,000 tasks.
+        text: Matches the start of the id or of the function name, an exact tag value, an
+            ``ending``, or a part of the error text within the newest 10,000 tasks.
+        ending: The last `ENDING_LENGTH` characters of the id or of an alias's, within the
+            newest 100,000 of each.
         since: ``created_at`` at or after.
         until: ``created_at`` before.
     """
@@ -365,6 +372,7 @@ class Query:
     queue: str | None = None
     tag: tuple[str, str] | None = None
     text: str | None = None
+    ending: str | None = None
     source: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from fastapi_taskflow import codec
-from fastapi_taskflow.backends.base import Page, StoredTask
+from fastapi_taskflow.backends.base import Page, Query, StoredTask
 from fastapi_taskflow.backends.sealed.values import Opener
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.cli.output import age, facts, plain, show, status, table, took
@@ -16,6 +16,7 @@ from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.http.schemas import AttemptInfo, TaskInfo, shown_arguments
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
+from fastapi_taskflow.operations.shortids import is_short, only_one
 from fastapi_taskflow.texts import clean
 
 __all__ = ["Found", "Listed", "inspect", "read_arguments", "show_page", "show_task"]
@@ -50,7 +51,14 @@ class Found(NamedTuple):
 
 
 def inspect(look: Look, task_id: str) -> Found | None:
-    """One task with its history; None if there is none."""
+    """One task with its history, by its id or a short one; None if there is none.
+
+    Raises:
+        TaskStateError: several tasks have that short id.
+    """
+    if is_short(task_id):
+        page = look.search(Query(ending=task_id), limit=2)
+        task_id = only_one(task_id, [each.record.task_id for each in page.tasks])
     (stored,) = look.get([task_id])
     if stored is None:
         return None

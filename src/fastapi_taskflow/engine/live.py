@@ -187,6 +187,10 @@ class TaskStore:
     def find(self, task_id: str) -> LiveTask | None:
         return self._live.get(task_id) or self._recent.get(task_id)
 
+    def ending(self, text: str) -> Iterable[str]:
+        """The ids that end so."""
+        return [each for each in (*self._recent, *self._live) if each.endswith(text)]
+
     def held(self) -> Iterable[LiveTask]:
         """The live tasks, in no order; safe against changes while iterating."""
         return list(self._live.values())

@@ -138,8 +138,8 @@ class TaskFilters(_Page):
     )
     q: Text | None = Field(
         None,
-        description="Start of the id or of the function's name, an exact tag value, or part of "
-        "the error text of one of the newest 10,000 tasks",
+        description="Start of the id or of the function's name, the last 8 characters of the id, "
+        "an exact tag value, or part of the error text of one of the newest 10,000 tasks",
     )
     source: Text | None = None
     since: Moment | None = Field(None, description="Made at or after")

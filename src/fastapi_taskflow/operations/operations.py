@@ -23,6 +23,7 @@ from fastapi_taskflow.operations import (
     retrying,
     series,
 )
+from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
 
@@ -140,6 +141,7 @@ class Operations:
         """
         engine = self._engine
         await reading.catch_up(engine)
+        task_id = await whole(engine, task_id)
         live = engine.store.find(task_id)
         if live is not None and live.held and not live.durable:
             engine.interventions.ask_cancel(live)
@@ -166,13 +168,13 @@ class Operations:
         """Run a task that ended without success once more, as a new task; its id.
 
         Raises:
-            TaskNotFound: no such task.
-            TaskStateError: it did not end without success.
+            TaskNotFound, TaskStateError: no such task, or it did not end without success.
             TaskArgumentError, PayloadUnreadable: its arguments are not stored, or cannot be
                 read back.
             AlreadyRetried: it was retried before.
             UnknownTaskFunction: its function is not registered in this process.
         """
+        task_id = await whole(self._engine, task_id)
         new = await retrying.retry(self._runtime, task_id)
         await self._note("retry", task_id, actor, {"new_task_id": new})
         return new

@@ -12,6 +12,7 @@ from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.queues import QueueState
 from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.operations.shortids import whole
 
 __all__ = [
     "Count",
@@ -50,13 +51,15 @@ class Inspection(NamedTuple):
 
 
 async def find(engine: Engine, task_id: str) -> TaskRecord | None:
-    """One task, complete; None if there is none."""
+    """One task, complete, by its id or a short one; None if there is none."""
+    task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
     return _merged(engine, task_id, stored)
 
 
 async def inspect(engine: Engine, task_id: str) -> Inspection | None:
-    """One task with its history; None if there is none."""
+    """One task with its history, by its id or a short one; None if there is none."""
+    task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
     record = _merged(engine, task_id, stored)
     if record is None:

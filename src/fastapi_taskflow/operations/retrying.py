@@ -27,6 +27,7 @@ from fastapi_taskflow.errors import (
 )
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import RETRYABLE
 
@@ -93,9 +94,15 @@ async def retry_many(runtime: Runtime, task_ids: Sequence[str]) -> BulkRetry:
     engine = runtime.engine()
     await reading.catch_up(engine)
     done = BulkRetry()
-    chosen = list(dict.fromkeys(task_ids))
-    for begin in range(0, len(chosen), _BATCH):
-        batch = chosen[begin : begin + _BATCH]
+    chosen: dict[str, None] = {}
+    for task_id in task_ids:
+        try:
+            chosen[await whole(engine, task_id)] = None
+        except TaskStateError as exc:
+            done.skip(task_id, str(exc))
+    ids = list(chosen)
+    for begin in range(0, len(ids), _BATCH):
+        batch = ids[begin : begin + _BATCH]
         found = []
         for task_id, stored in zip(batch, await engine.backend.get(batch), strict=True):
             if stored is None:

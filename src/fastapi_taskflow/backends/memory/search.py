@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastapi_taskflow.backends.base import Page, Query, StoredTask
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Page, Query, StoredTask
 from fastapi_taskflow.backends.memory.rows import Row
 
 __all__ = ["count", "parse_cursor", "search", "shown"]
@@ -13,6 +13,8 @@ __all__ = ["count", "parse_cursor", "search", "shown"]
 _LONGEST_CURSOR = 19
 # Error texts are searched in so many of the newest tasks only.
 _ERRORS_WITHIN = 10_000
+# And ends of ids.
+_ENDINGS_WITHIN = 100_000
 
 
 def shown(row: Row | None, task_id: str) -> StoredTask | None:
@@ -63,11 +65,13 @@ def parse_cursor(cursor: str) -> int:
 
 def _matching(rows: dict[str, Row], query: Query) -> Iterator[Row]:
     for rank, row in enumerate(reversed(rows.values())):
-        if _matches(row, query, with_error=rank < _ERRORS_WITHIN):
+        if rank == _ENDINGS_WITHIN and query.ending is not None:
+            return
+        if _matches(row, query, rank):
             yield row
 
 
-def _matches(row: Row, query: Query, *, with_error: bool) -> bool:
+def _matches(row: Row, query: Query, rank: int) -> bool:
     task = row.task
     return (
         (not query.statuses or row.status in query.statuses)
@@ -77,15 +81,22 @@ def _matches(row: Row, query: Query, *, with_error: bool) -> bool:
         and (query.since is None or task.created_at >= query.since)
         and (query.until is None or task.created_at < query.until)
         and (query.tag is None or task.tags.get(query.tag[0]) == query.tag[1])
-        and (query.text is None or _speaks_of(row, query.text, with_error=with_error))
+        and (query.text is None or _speaks_of(row, query.text, rank))
+        and (query.ending is None or _ends_in(row, query.ending))
     )
 
 
-def _speaks_of(row: Row, text: str, *, with_error: bool) -> bool:
+def _speaks_of(row: Row, text: str, rank: int) -> bool:
     task = row.task
     return (
         task.task_id.startswith(text)
         or task.func_name.startswith(text)
         or text in task.tags.values()
-        or (with_error and row.error is not None and text in row.error)
+        or (rank < _ERRORS_WITHIN and row.error is not None and text in row.error)
+        or (rank < _ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))
     )
+
+
+def _ends_in(row: Row, ending: str) -> bool:
+    ids = (row.task.task_id, *(row.aliases or ()))
+    return any(task_id[-ENDING_LENGTH:] == ending for task_id in ids)

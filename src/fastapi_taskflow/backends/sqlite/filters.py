@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.clock import to_micros
 from fastapi_taskflow.models import TaskStatus
@@ -27,6 +27,8 @@ _DEFAULT_SOURCE = "manual"
 _LAST_CHARACTER = "\U0010ffff"
 # Error texts are searched in so many of the newest tasks only.
 _ERRORS_WITHIN = 10_000
+# And ends of ids.
+_ENDINGS_WITHIN = 100_000
 
 _TEXT = (
     "t.seq IN (SELECT seq FROM @tasks WHERE id >= ? AND id <= ?"
@@ -34,6 +36,15 @@ _TEXT = (
     " UNION ALL SELECT task FROM @tags WHERE value = ?"
     " UNION ALL SELECT seq FROM (SELECT seq, error FROM @tasks ORDER BY seq DESC"
     f" LIMIT {_ERRORS_WITHIN}) WHERE instr(error, ?) > 0)"
+)
+
+# The index of ids, which are ordered by time, has all that this reads.
+_ENDING = (
+    "t.seq IN (SELECT seq FROM (SELECT seq, id FROM @tasks ORDER BY id DESC"
+    f" LIMIT {_ENDINGS_WITHIN}) WHERE substr(id, -8) = ?"
+    " UNION ALL SELECT o.seq FROM (SELECT id, task_id FROM @aliases ORDER BY id DESC"
+    f" LIMIT {_ENDINGS_WITHIN}) AS a JOIN @tasks AS o ON o.id = a.task_id"
+    " WHERE substr(a.id, -8) = ?)"
 )
 
 
@@ -95,7 +106,13 @@ class Filter:
             self._where("t.created_at < ?", to_micros(query.until))
         if query.text:
             text, last = query.text, query.text + _LAST_CHARACTER
-            self._where(_TEXT, text, last, text, last, text, text)
+            matching: list[Any] = [text, last, text, last, text, text]
+            if len(text) == ENDING_LENGTH:
+                self._where(f"({_TEXT} OR {_ENDING})", *matching, text, text)
+            else:
+                self._where(_TEXT, *matching)
+        if query.ending is not None:
+            self._where(_ENDING, query.ending, query.ending)
 
 
 def _index(query: Query, state: int | None) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     accept,
     end,
     fresh_id,
+    keyed,
     running,
     task,
 )
@@ -96,6 +97,21 @@ class Filtering(Conformance):
         found = await matches(backend, Query(text="abc"))
 
         assert found == [one.task_id for one in (by_error, by_tag, by_name, by_id)]
+
+    async def test_the_end_of_an_id_finds_its_task(self, backend: Backend) -> None:
+        first, second, other = task("a-12345678"), task("b-12345678"), task("12345678-c")
+        await accept(backend, first, second, other)
+        await accept(backend, keyed("k", task_id="keyed"))
+        await accept(backend, keyed("k", task_id="alias-87654321", alias=True))
+
+        assert await matches(backend, Query(ending="12345678")) == [second.task_id, first.task_id]
+        assert await matches(backend, Query(text="12345678")) == [
+            other.task_id,
+            second.task_id,
+            first.task_id,
+        ]
+        assert await matches(backend, Query(ending="87654321")) == ["keyed"]
+        assert await matches(backend, Query(ending="2345678")) == []
 
     @pytest.mark.parametrize("text", ["%", "_", "\\", "'", '"', "*", "?", "[", "é", "\x00", ";--"])
     async def test_text_is_taken_literally(self, backend: Backend, text: str) -> None:

@@ -1,0 +1,44 @@
+"""The short ids that logs and pages show, and the tasks that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.errors import TaskStateError
+
+__all__ = ["is_short", "only_one", "whole"]
+
+
+def is_short(task_id: str) -> bool:
+    """It may be the end of an id; whole ones are longer."""
+    return len(task_id) == ENDING_LENGTH
+
+
+async def whole(engine: Engine, task_id: str) -> str:
+    """The id of the task that a short id means; another id as it is, also of no task.
+
+    Raises:
+        TaskStateError: several tasks end like this.
+    """
+    if not is_short(task_id):
+        return task_id
+    await engine.mirror.flush()
+    page = await engine.backend.search(Query(ending=task_id), limit=2)
+    stored = [each.record.task_id for each in page.tasks]
+    return only_one(task_id, [*engine.store.ending(task_id), *stored])
+
+
+def only_one(task_id: str, found: Iterable[str]) -> str:
+    """The only id among those found; the short one if there is none.
+
+    Raises:
+        TaskNotFound: there are several.
+    """
+    ids = sorted(set(found))
+    if len(ids) > 1:
+        raise TaskStateError(
+            f"Several tasks end in {task_id}: {', '.join(ids)}. Give the whole id of one."
+        )
+    return ids[0] if ids else task_id
