@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
 from fastapi_taskflow.auth.known import KnownUsers
@@ -20,6 +20,7 @@ from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_ro
 from fastapi_taskflow.http.filters import single_values
 from fastapi_taskflow.http.login import LoginApi
 from fastapi_taskflow.http.pages import Pages
+from fastapi_taskflow.http.routing import AdminRouter
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.verifying import Verifier
@@ -124,8 +125,9 @@ class TaskAdmin:
             )
         operations = task_manager.operations
         # Invariant: every route is included here, behind these dependencies, in this order.
-        router = APIRouter(
-            dependencies=[Depends(access), *guards, Depends(authority), Depends(single_values)]
+        router = AdminRouter(
+            under=prefix,
+            dependencies=[Depends(access), *guards, Depends(authority), Depends(single_values)],
         )
         if signing is not None:
             router.include_router(LoginApi(signing, site).router(), prefix=prefix)

@@ -8,7 +8,7 @@ time, so a small ASGI layer looks before each request whether there are new ones
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -188,6 +188,7 @@ class _Watch:
         self._app = app
         self._walk = walk
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Not a coroutine of its own: every request of the app would pay for it.
         self._walk()
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)

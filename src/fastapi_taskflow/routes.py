@@ -32,13 +32,6 @@ class _Place:
     app: FastAPI
     included: bool
 
-    @property
-    def version(self) -> int:
-        """Grows when a route is added."""
-        # FastAPI rebuilds the routes of included routers when this number of its own moves.
-        changes: int = getattr(self.holder, "_routes_version", 0)
-        return changes + len(self.holder.routes)
-
 
 class Walker:
     """Has the ``BackgroundTasks`` of every route of an app managed.
@@ -58,15 +51,19 @@ class Walker:
         self._app = app
         self._depends = depends
         self._bind = bind
-        self._places: list[_Place] = []
-        self._seen: tuple[object, ...] = ()
+        # What may change, looked at before each request.
+        self._holders: list[APIRouter | Mount | Host] = []
+        self._apps: list[FastAPI] = []
+        self._seen: tuple[int, list[object]] = (-1, [])
 
     def walk(self) -> None:
         """Do what is missing."""
         if self._state() == self._seen:
             return
-        self._places = list(self._find(self._app.router, self._app, included=False))
-        for place in self._places:
+        places = list(self._find(self._app.router, self._app, included=False))
+        self._holders = [place.holder for place in places if not _is_final(place.holder)]
+        self._apps = list(dict.fromkeys(place.app for place in places))
+        for place in places:
             if place.included:
                 continue
             for context in iter_route_contexts(place.holder.routes):
@@ -75,14 +72,16 @@ class Walker:
                     self._manage(dependant, context.path_format or "", place.app)
         self._seen = self._state()
 
-    def _state(self) -> tuple[object, ...]:
+    def _state(self) -> tuple[int, list[object]]:
         version = 0
+        for holder in self._holders:
+            # FastAPI rebuilds the routes of included routers when this number of its own moves.
+            version += len(holder.routes) + getattr(holder, "_routes_version", 0)
         overrides: list[object] = []
-        for place in self._places:
-            version += place.version
-            if place.app.dependency_overrides:
-                overrides += place.app.dependency_overrides.items()
-        return (version, *overrides)
+        for app in self._apps:
+            if app.dependency_overrides:
+                overrides += app.dependency_overrides.items()
+        return version, overrides
 
     def _find(
         self, holder: APIRouter | Mount | Host, app: FastAPI, *, included: bool
@@ -110,6 +109,11 @@ class Walker:
             dependant.dependencies.insert(
                 0, get_parameterless_sub_dependant(depends=self._depends, path=path)
             )
+
+
+def _is_final(holder: APIRouter | Mount | Host) -> bool:
+    """Its routes never change."""
+    return bool(getattr(holder, "is_final", False))
 
 
 def _some_take_background_tasks(dependants: list[Dependant], overrides: Overrides) -> bool:
