@@ -3,15 +3,31 @@
 Pure: what happened (`Ended`), what is known of the task (`Facts`) and its settings go in,
 a `Verdict` comes out. The order of precedence is: a value returned is SUCCESS whatever
 was asked; then a wish to cancel; then what the function said; then the settings.
+
+Of an exception group the leaves decide. One `Cancel` among them ends the task; one error
+that may not be retried fails it; what is left is a failed attempt, and a snooze only if
+nothing else happened. The longest of the waits that they ask for counts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fastapi_taskflow.ends import (
+    CancelAsked,
+    Ended,
+    Lost,
+    Raised,
+    Returned,
+    Stopped,
+    TimedOut,
+    Unstarted,
+    failure,
+)
 from fastapi_taskflow.errors import Cancel, Retry, Snooze
+from fastapi_taskflow.exceptiongroups import leaves
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.texts import error_text, format_exception
@@ -32,6 +48,7 @@ __all__ = [
     "Verdict",
     "decide",
     "error_text",
+    "failure",
     "format_exception",
     "rescue_delay",
     "retry_delay",
@@ -70,62 +87,6 @@ class Facts(NamedTuple):
     requeue: bool
     cancel_asked: bool
     started: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The function returned."""
-
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The function raised. ``stacktrace`` is `format_exception`'s.
-
-    ``text`` is `error_text`'s without the task's secrets; None if it has none to hide.
-    """
-
-    error: BaseException
-    stacktrace: str
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """The attempt took longer than its timeout.
-
-    Args:
-        seconds: The timeout.
-        left_running: It could not be stopped (a thread): running it again would run it
-            twice at a time, so only ``retry_on=TimeoutError`` does that.
-    """
-
-    seconds: float
-    left_running: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The drain deadline passed and the function was interrupted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The owner died."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unstarted:
-    """Claimed, and the function was never called."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
-    """The engine stopped the function because somebody asked to cancel it."""
-
-
-Ended = Returned | Raised | TimedOut | Stopped | Lost | Unstarted | CancelAsked
 
 
 class Verdict(NamedTuple):
@@ -190,20 +151,29 @@ def _after_error(config: TaskConfig, facts: Facts, ended: Raised, random: Random
     text = error_text(error) if ended.text is None else ended.text
     if facts.cancel_asked:
         return Verdict(Move.CANCEL, error=text, stacktrace=ended.stacktrace)
-    if isinstance(error, Cancel):
-        return Verdict(Move.CANCEL, error=text)
-    if isinstance(error, Snooze):
-        return Verdict(Move.SNOOZE, delay=min(error.seconds, LONGEST_DELAY_SECONDS))
-    if isinstance(error, Retry):
-        return _failed(config, facts, random, text, ended.stacktrace, after=error.after)
-    if not _retryable(config, type(error)):
+    said = leaves(error)
+    if any(isinstance(one, Cancel) for one in said):
+        # Alone it is no failure, and needs no trace.
+        trace = None if len(said) == 1 else ended.stacktrace
+        return Verdict(Move.CANCEL, error=text, stacktrace=trace)
+    if all(isinstance(one, Snooze) for one in said):
+        return Verdict(Move.SNOOZE, delay=_longest_wait(said) or 0.0)
+    if not _retryable(config, error, said):
         return Verdict(Move.FAIL, error=text, stacktrace=ended.stacktrace)
-    return _failed(config, facts, random, text, ended.stacktrace)
+    return _failed(config, facts, random, text, ended.stacktrace, after=_longest_wait(said))
+
+
+def _longest_wait(said: Sequence[BaseException]) -> float | None:
+    """Seconds that `Snooze` and `Retry` ask for; None if none does."""
+    waits = [one.seconds for one in said if isinstance(one, Snooze)]
+    waits += [one.after for one in said if isinstance(one, Retry) and one.after is not None]
+    return min(max(waits), LONGEST_DELAY_SECONDS) if waits else None
 
 
 def _after_timeout(config: TaskConfig, facts: Facts, ended: TimedOut, random: Random) -> Verdict:
     text = f"Timed out: the attempt took longer than its timeout of {ended.seconds:g} s"
-    again = _retryable(config, TimeoutError)
+    timeout = TimeoutError()
+    again = _retryable(config, timeout, (timeout,))
     if ended.left_running:
         text += "; its thread was left running"
         # Named itself, not through a base class: who lists OSError does not think of this.
@@ -227,14 +197,20 @@ def _failed(
     n = facts.failures + 1
     if n > config.retries:
         return Verdict(Move.FAIL, error=text, stacktrace=stacktrace)
-    delay = retry_delay(config, n, random) if after is None else min(after, LONGEST_DELAY_SECONDS)
+    delay = retry_delay(config, n, random) if after is None else after
     return Verdict(Move.RETRY, delay, text, stacktrace)
 
 
-def _retryable(config: TaskConfig, error: type[BaseException]) -> bool:
-    if issubclass(error, config.no_retry_on):
+def _retryable(config: TaskConfig, error: BaseException, said: Sequence[BaseException]) -> bool:
+    """The settings allow another attempt after ``error``, whose leaves are ``said``."""
+    kinds = [type(one) for one in said if not isinstance(one, Retry | Snooze)]
+    if not kinds:
+        return True
+    if any(issubclass(kind, config.no_retry_on) for kind in (type(error), *kinds)):
         return False
-    return not config.retry_on or issubclass(error, config.retry_on)
+    if not config.retry_on or issubclass(type(error), config.retry_on):
+        return True
+    return all(issubclass(kind, config.retry_on) for kind in kinds)
 
 
 def _cancelled(facts: Facts) -> Verdict:

@@ -193,6 +193,64 @@ def test_a_snooze_waits_without_spending_a_retry():
     assert MOVES[Move.SNOOZE].failures == 0
 
 
+def group(*errors: BaseException) -> BaseException:
+    return BaseExceptionGroup("several failed", errors)
+
+
+class Renamed(ExceptionGroup):
+    """Shows other parts than it has."""
+
+    exceptions = property(lambda self: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "no_retry_on", "error", "move"),
+    [
+        ((OSError,), (), group(ConnectionError()), Move.RETRY),
+        ((OSError,), (), group(OSError(), group(ConnectionError())), Move.RETRY),
+        ((OSError,), (), group(OSError(), group(ConnectionError(), KeyError())), Move.FAIL),
+        ((), (KeyError,), group(OSError(), group(KeyError())), Move.FAIL),
+        ((), (KeyError,), group(OSError(), group(ValueError())), Move.RETRY),
+        ((ExceptionGroup,), (), group(ValueError()), Move.RETRY),
+        ((ExceptionGroup,), (KeyError,), group(KeyError()), Move.FAIL),
+        ((OSError,), (), Renamed("one", [OSError()]), Move.RETRY),
+        # Words in company: the end beats all, an error beats waiting.
+        ((), (), group(Cancel()), Move.CANCEL),
+        ((), (KeyError,), group(KeyError(), Retry(), Snooze(1), Cancel()), Move.CANCEL),
+        ((), (KeyError,), group(KeyError(), Retry(), Snooze(1)), Move.FAIL),
+        ((OSError,), (), group(OSError(), Snooze(1)), Move.RETRY),
+        ((OSError,), (Exception,), group(Retry(), Snooze(1)), Move.RETRY),
+        ((OSError,), (Exception,), group(Snooze(1), group(Snooze(2))), Move.SNOOZE),
+    ],
+)
+def test_the_leaves_of_a_group_decide(retry_on, no_retry_on, error, move):
+    config = TaskConfig(retries=1, retry_on=retry_on, no_retry_on=no_retry_on)
+
+    assert verdict(failure(error), config).move is move
+
+
+def test_a_group_waits_as_long_as_its_most_patient_leaf():
+    config = TaskConfig(retries=1, delay=9.0)
+
+    assert verdict(failure(group(Retry(after=1), Retry(after=4))), config).delay == 4.0
+    assert verdict(failure(group(OSError(), Snooze(60))), config).delay == 60.0
+    assert verdict(failure(group(OSError(), Retry())), config).delay == 9.0
+    assert verdict(failure(group(Snooze(1), Snooze(3)))).delay == 3.0
+
+
+def test_a_cancel_beside_an_error_keeps_its_trace():
+    assert verdict(failure(group(Cancel()))).stacktrace is None
+    assert verdict(failure(group(Cancel(), KeyError()))).stacktrace == "the stack trace"
+
+
+def test_a_group_of_shared_groups_is_looked_at_in_bounded_time():
+    shared = group(KeyError())
+    for _ in range(40):
+        shared = group(shared, shared)
+
+    assert verdict(failure(shared), TaskConfig(retries=1)).move is Move.RETRY
+
+
 def test_a_timeout_is_retried_like_an_error():
     config = TaskConfig(retries=1, delay=2.0)
 
@@ -299,7 +357,10 @@ def test_the_quarantine_takes_the_second_half_of_the_deaths():
 # Whatever happens
 
 errors = st.sampled_from(
-    [ValueError("x"), KeyError(), SystemExit(), Retry(), Retry(after=3), Snooze(2), Cancel()]
+    [
+        *(ValueError("x"), KeyError(), SystemExit(), Retry(), Retry(after=3), Snooze(2), Cancel()),
+        *(group(ValueError(), Retry()), group(Snooze(1), group(Cancel())), group(Snooze(1))),
+    ]
 )
 ends = st.one_of(
     st.builds(Returned, st.none()),

@@ -6,11 +6,12 @@ import asyncio
 import contextvars
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.context import activate, log_line
+from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.executors.base import ThreadRunner
@@ -20,12 +21,10 @@ from fastapi_taskflow.retry import (
     CancelAsked,
     Ended,
     Lost,
-    Raised,
     Returned,
     Stopped,
     TimedOut,
-    error_text,
-    format_exception,
+    failure,
 )
 
 __all__ = ["Attempt", "Attempts"]
@@ -144,7 +143,7 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
         # Attempts whose function is being run, on the loop or on a thread.
         self.running: set[Attempt] = set()
-        self._returned: deque[tuple[Attempt, Ended]] = deque()
+        self._returned: deque[tuple[Attempt, Ended | Unfinished, contextvars.Context]] = deque()
         self.draining = False
 
     def run(self, task: LiveTask, *, at_once: bool = False) -> None:
@@ -201,12 +200,18 @@ class Attempts:
         first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
         self._on_log(attempt, message, level, extra, first=first)
 
-    async def _drive(self, attempt: Attempt) -> None:
+    async def _drive(self, attempt: Attempt, begun: Awaitable[Any] | None = None) -> None:
+        """Run a function on the loop, or what it has ``begun`` on a thread."""
         activate(attempt)
         task = attempt.task
         ended: Ended
         try:
-            ended = Returned(await task.registered.func(*task.args, **task.kwargs))
+            if begun is None:
+                begun = task.registered.func(*task.args, **task.kwargs)
+            answer = await begun
+            while answer is not None and is_unfinished(answer):
+                answer = await answer
+            ended = Returned(answer)
         except asyncio.CancelledError as exc:
             if attempt.stop_reason is not None:
                 ended = self._stopped(attempt)
@@ -215,30 +220,41 @@ class Attempts:
                 self._collect_one(attempt, Stopped())
                 raise
             else:
-                ended = _failure(attempt, exc)
+                ended = failure(exc, attempt.mask)
         except BaseException as exc:  # whatever a task raises is its failure, not the server's
             ended = self._raised(attempt, exc)
         self._collect_one(attempt, ended)
 
     def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
         ended = context.run(self._call, attempt)
-        self._returned.append((attempt, ended))
+        self._returned.append((attempt, ended, context))
         try:
             self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
             logger.warning("Task %s ended after its event loop", attempt.task.record.task_id)
 
-    def _call(self, attempt: Attempt) -> Ended:
+    def _call(self, attempt: Attempt) -> Ended | Unfinished:
         activate(attempt)
         task = attempt.task
         try:
-            return Returned(task.registered.func(*task.args, **task.kwargs))
+            answer = task.registered.func(*task.args, **task.kwargs)
+            if answer is not None and is_unfinished(answer):
+                return Unfinished(answer)
+            return Returned(answer)
         except BaseException as exc:  # as in _drive
             return self._raised(attempt, exc)
 
     def _collect(self) -> None:
         while self._returned:
-            self._collect_one(*self._returned.popleft())
+            attempt, ended, context = self._returned.popleft()
+            if not isinstance(ended, Unfinished):
+                self._collect_one(attempt, ended)
+            elif attempt.stop_reason is not None:
+                discard(ended.answer)
+                self._collect_one(attempt, self._stopped(attempt))
+            else:
+                rest = self._drive(attempt, ended.answer)
+                attempt.runner = self._loop.create_task(rest, context=context)
 
     def _collect_one(self, attempt: Attempt, ended: Ended) -> None:
         """The function is not running any more."""
@@ -257,7 +273,7 @@ class Attempts:
 
     def _raised(self, attempt: Attempt, exc: BaseException) -> Ended:
         if attempt.stop_reason in (None, "cancel"):
-            return _failure(attempt, exc)
+            return failure(exc, attempt.mask)
         # The engine ended it; what its clean-up raised is not why.
         return self._stopped(attempt)
 
@@ -272,11 +288,3 @@ class Attempts:
                 return Lost()
             case _:
                 return Stopped()
-
-
-def _failure(attempt: Attempt, exc: BaseException) -> Raised:
-    mask = attempt.mask
-    if not mask:
-        return Raised(exc, format_exception(exc))
-    # Before the text is cut: half a secret would not be recognised.
-    return Raised(exc, format_exception(exc, mask), error_text(exc, mask))
