@@ -76,6 +76,7 @@ class TaskAdmin:
         viewers_read_contents: Viewers see arguments (with ``display_func_args``) and logs.
         title: Of the pages.
         retention_days: As of ``TaskManager``, where that has none.
+        include_in_schema: Show the JSON routes in the app's OpenAPI document.
 
     Raises:
         ConfigurationError: a setting that cannot work.
@@ -99,6 +100,7 @@ class TaskAdmin:
         viewers_read_contents: bool = False,
         title: str = "fastapi-taskflow",
         retention_days: float | None = None,
+        include_in_schema: bool = True,
     ) -> None:
         prefix = _checked_path(path)
         guards = _checked_dependencies(dependencies)
@@ -128,6 +130,7 @@ class TaskAdmin:
         router = AdminRouter(
             under=prefix,
             dependencies=[Depends(access), *guards, Depends(authority), Depends(single_values)],
+            include_in_schema=include_in_schema,
         )
         if signing is not None:
             router.include_router(LoginApi(signing, site).router(), prefix=prefix)

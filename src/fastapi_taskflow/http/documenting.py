@@ -64,7 +64,6 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         methods=[method],
         status_code=success,
         responses=documented,
-        tags=["tasks"],
         openapi_extra=body,
     )
 

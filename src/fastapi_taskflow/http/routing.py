@@ -8,8 +8,9 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 from fastapi.params import Depends
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute, APIRouter
+from fastapi.utils import generate_unique_id
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
@@ -40,13 +41,24 @@ class AdminRouter(APIRouter):
 
     Args:
         under: The path before all of its routes.
+        include_in_schema: The JSON routes stand in the app's OpenAPI document.
     """
 
     #: Nobody adds a route to it, so nobody has to look whether there are new ones.
     is_final = True
 
-    def __init__(self, *, under: str, dependencies: Sequence[Depends]) -> None:
-        super().__init__(dependencies=dependencies)
+    def __init__(
+        self, *, under: str, dependencies: Sequence[Depends], include_in_schema: bool
+    ) -> None:
+        # What an app may set for all of its routes is set here again: its own way to name
+        # operations or to write answers knows nothing of these.
+        super().__init__(
+            dependencies=dependencies,
+            include_in_schema=include_in_schema,
+            tags=["tasks"],
+            default_response_class=JSONResponse,
+            generate_unique_id_function=generate_unique_id,
+        )
         # Anywhere in the path: routers may include the app's own under a prefix of theirs.
         self._reaches = re.compile(rf"{re.escape(under)}(?:/|$)").search
 
