@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -116,6 +117,13 @@ class Worker:
         return self.process.wait(within)
 
 
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # EIO: nobody holds the other side any more
+        return b""
+
+
 class Place:
     """A folder with an app and its store."""
 
@@ -138,6 +146,29 @@ class Place:
                 check=False,
             )
         )
+
+    def on_terminal(self, *arguments: str, prompt: str, answer: str) -> str:
+        """What a terminal shows of a command that asks something."""
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env={**environment(), "TASKFLOW_STORE": STORE, "TERM": "dumb"},
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+        )
+        os.close(follower)
+        shown = b""
+        answered = False
+        with process:
+            while piece := _read(leader):
+                shown += piece
+                if not answered and prompt.encode() in shown:
+                    answered = True
+                    os.write(leader, f"{answer}\n".encode())
+        os.close(leader)
+        return shown.decode()
 
     def worker(self, *arguments: str) -> Worker:
         """A worker that is ready."""

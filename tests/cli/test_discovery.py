@@ -60,6 +60,17 @@ def test_the_entry_point_of_the_project_comes_first(folder):
     assert load_app(None)[0] == "backend.web:site"
 
 
+@pytest.mark.parametrize("target", ["shop:create_app", "shop:create_app()", "shop:Made.app"])
+def test_an_app_that_a_function_makes_or_a_class_holds_is_found(folder, target):
+    (folder / "shop.py").write_text(
+        "from fastapi import FastAPI\n"
+        "def create_app(title='made'): return FastAPI(title=title)\n"
+        "class Made: app = create_app()\n"
+    )
+
+    assert load_app(target)[1].title == "made"
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [
@@ -67,10 +78,22 @@ def test_the_entry_point_of_the_project_comes_first(folder):
         ("main:FastAPI", "is a type, not a FastAPI app"),
         ("absent:app", "There is no module 'absent'"),
         ("absent.py", "is not an app"),
+        (".", "is not an app"),
+        (":app", "is not an app"),
+        ("main:", "is not an app"),
+        ("..main:app", "is not an app"),
+        ("main.inner:app", "There is no module 'main.inner'"),
+        ("main:app:app", "is not an app"),
+        ("main:app\0", "is not an app"),
+        ("x" * 5000, "is not an app"),
+        ("main:make_nothing", "makes nothing, not a FastAPI app"),
+        ("main:needs_more", "missing a required argument: 'more'"),
     ],
 )
 def test_what_is_no_app_is_refused(folder, target, words):
     write(folder, "main.py")
+    with (folder / "main.py").open("a") as file:
+        file.write("def make_nothing(): ...\ndef needs_more(more): ...\n")
 
     with pytest.raises(ConfigurationError, match=words):
         load_app(target)

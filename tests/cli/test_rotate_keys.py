@@ -42,8 +42,8 @@ async def _fill(place, key, count):
         await asyncio.gather(*(task_manager.enqueue(add, n, n) for n in range(count)))
 
 
-def answer(replaced, unopened=0):
-    return {"replaced": replaced, "overtaken": 0, "unopened": unopened}
+def answer(replaced, unopened=0, clear=0):
+    return {"replaced": replaced, "overtaken": 0, "unopened": unopened, "clear": clear}
 
 
 def test_afterwards_the_new_key_alone_opens_everything(place, keys):
@@ -69,6 +69,33 @@ def test_what_no_key_opens_ends_with_1_and_stays(place, keys):
     assert (lacking.code, lacking.json) == (1, answer(0, unopened=2))
     assert (told.code, "2 values could not be opened" in told.out) == (1, True)
     assert place.run("rotate-keys", "--json").json == answer(2)
+
+
+def test_what_was_never_encrypted_is_sealed_only_if_told(place, keys):
+    fill(place, None, 2)
+    fill(place, OLD, 1)
+    keys(NEW, OLD)
+
+    left = place.run("rotate-keys")
+    refused = place.run("rotate-keys", "--leave-clear", "--json")
+    sealed = place.run("rotate-keys", "--seal-clear", "--json")
+
+    assert (left.code, "--seal-clear" in left.out) == (0, True)
+    assert refused.json == answer(0, clear=2)
+    assert sealed.json == answer(2)
+
+
+@pytest.mark.parametrize(("said", "replaced"), [("n", 0), ("y", 2)])
+def test_on_a_terminal_it_is_asked_once(place, keys, said, replaced):
+    fill(place, None, 2)
+    keys(NEW)
+
+    told = place.on_terminal("rotate-keys", answer=said, prompt="Seal it too?")
+    keys(NEW)
+    left = place.run("rotate-keys", "--json").json
+
+    assert told.count("Seal it too?") == 1
+    assert left == answer(0, clear=2 - replaced)
 
 
 def test_keys_come_from_a_file(place, keys):

@@ -6,12 +6,38 @@ import pytest
 
 from fastapi_taskflow import __version__
 
-LOOKS = [("tasks", "list"), ("tasks", "show", "some-id"), ("queues", "list"), ("doctor",)]
+LOOKS = [
+    ("tasks", "list"),
+    ("tasks", "show", "some-id"),
+    ("queues", "list"),
+    ("functions",),
+    ("instances",),
+    ("doctor",),
+]
 ACTS = [("tasks", "cancel", "some-id"), ("queues", "pause", "default")]
 
 
 def test_it_says_its_version(place):
     assert place.run("--version").out == f"fastapi-taskflow {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("tasks",), ("tasks", "list")], ids=" ".join)
+def test_it_helps_with_a_short_option(place, command):
+    helped = place.run(*command, "-h")
+
+    assert (helped.code, helped.out.count("Usage:")) == (0, 1)
+
+
+def test_a_path_that_is_no_file_of_a_store_is_one_line(place):
+    (place.folder / "folder").mkdir()
+    (place.folder / "text.db").write_text("this is no database, however long it is " * 99)
+
+    for path in ("folder", "text.db", "main.py/tasks.db", "\N{SNOWMAN}" * 300):
+        for command in (("tasks", "list"), ("queues", "pause", "default")):
+            ended = place.run(*command, store=f"sqlite:///{path}")
+
+            assert ended.code in (1, 2), (path, command)
+            assert "Traceback" not in ended.err, (path, command, ended.err)
 
 
 @pytest.mark.parametrize("command", [*LOOKS, *ACTS], ids=" ".join)
@@ -39,7 +65,9 @@ def test_a_database_of_others_is_left_alone(place, command):
     connection.close()
 
 
-@pytest.mark.parametrize("command", [("tasks", "list"), ("queues", "list"), ("doctor",)])
+@pytest.mark.parametrize(
+    "command", [("tasks", "list"), ("queues", "list"), ("functions",), ("doctor",)]
+)
 def test_looking_changes_nothing_and_needs_no_app(place, command):
     place.enqueue("add", 1, 2)
     (place.folder / "main.py").unlink()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import sys
 import tomllib
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,22 +21,24 @@ __all__ = ["load_app", "managers_of"]
 
 _PLACES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _NAMES = ("app", "api")
+# As for uvicorn, with the parentheses that it takes for a factory in its `fastapi` command.
+_TARGET = re.compile(r"(?P<module>\w+(?:\.\w+)*):(?P<name>\w+(?:\.\w+)*)(?:\(\))?")
 
 
 def load_app(target: str | None) -> tuple[str, FastAPI]:
     """Import an app; how it was found, as ``module:app``, and the app.
 
     Args:
-        target: ``module:app`` or the path of a Python file. None: ``[tool.fastapi]
-        entrypoint`` in pyproject.toml, else the first of the usual files.
+        target: ``module:app`` or the path of a Python file. The app may be a function without
+        arguments that makes it. None: ``[tool.fastapi] entrypoint`` in pyproject.toml, else
+        the first of the usual files.
 
     Raises:
         ConfigurationError: there is none, or its import fails.
     """
     target = target or _entrypoint() or _usual_file()
-    if ":" in target and not Path(target).is_file():
-        module_name, _, name = target.partition(":")
-        return target, _app_in(_imported(module_name, Path.cwd()), name)
+    if not _is_file(target) and (match := _TARGET.fullmatch(target)):
+        return target, _app_in(_imported(match["module"], Path.cwd()), match["name"])
     module_name, root = _module_of(Path(target))
     module = _imported(module_name, root)
     name = _app_name(module)
@@ -89,11 +93,18 @@ def _usual_file() -> str:
     )
 
 
+def _is_file(target: str) -> bool:
+    try:
+        return Path(target).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
+
+
 def _module_of(path: Path) -> tuple[str, Path]:
     """The dotted name of a file's module, and the folder to import it from."""
-    if path.is_dir():
+    if _is_file(str(path / "__init__.py")):
         path /= "__init__.py"
-    if path.suffix != ".py" or not path.is_file():
+    if path.suffix != ".py" or not _is_file(str(path)):
         raise ConfigurationError(
             f"{str(path)!r} is not an app. Name one as 'module:app', or give the path of a "
             "Python file."
@@ -130,8 +141,25 @@ def _app_name(module: ModuleType) -> str:
 
 
 def _app_in(module: ModuleType, name: str) -> FastAPI:
-    found = getattr(module, name, None)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    made = " makes"
+    if isinstance(found, FunctionType):
+        found = _made_by(found, f"{module.__name__}:{name}")
+    else:
+        made = " is"
     if isinstance(found, FastAPI):
         return found
     what = "nothing" if found is None else f"a {type(found).__name__}"
-    raise ConfigurationError(f"'{module.__name__}:{name}' is {what}, not a FastAPI app.")
+    raise ConfigurationError(f"'{module.__name__}:{name}'{made} {what}, not a FastAPI app.")
+
+
+def _made_by(factory: FunctionType, name: str) -> Any:
+    try:
+        inspect.signature(factory).bind()
+    except TypeError as exc:
+        raise ConfigurationError(
+            f"{name!r} cannot make the app: it is called without arguments, and has a {exc}."
+        ) from exc
+    return factory()

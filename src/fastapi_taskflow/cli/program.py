@@ -14,6 +14,7 @@ from rich.console import Console
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.cli.demo import demo
 from fastapi_taskflow.cli.doctor import doctor
+from fastapi_taskflow.cli.fleet import functions, instances
 from fastapi_taskflow.cli.hashing import hash_password
 from fastapi_taskflow.cli.output import plain
 from fastapi_taskflow.cli.queues import app as queues
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="Background tasks for FastAPI: work on them, look at them, act on them.",
     epilog="Exit codes: 0, done; 1, refused, not found, or a problem was found; 2, wrong usage.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     # Paragraphs of docstrings are wrapped to the terminal.
     rich_markup_mode="markdown",
     add_completion=False,
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.command("worker")(worker)
 app.add_typer(tasks, name="tasks")
 app.add_typer(queues, name="queues")
+app.command("functions")(functions)
+app.command("instances")(instances)
 app.command("doctor")(doctor)
 app.command("rotate-keys")(rotate)
 app.command("hash-password")(hash_password)

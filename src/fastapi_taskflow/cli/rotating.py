@@ -49,10 +49,21 @@ def rotate(  # noqa: PLR0913  (options)
         str | None,
         typer.Option(help="Go on where a rotation to the same newest key was cut off."),
     ] = None,
+    seal_clear: Annotated[
+        bool | None,
+        typer.Option(
+            "--seal-clear/--leave-clear",
+            help="Whether to seal also what was never encrypted; on a terminal it is asked.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
     table_prefix: PrefixOption = "taskflow_",
 ) -> None:
     """Seal everything in a store under the newest key; the others only open.
+
+    What was never encrypted is sealed only if you say so: processes without the key cannot
+    read it any more then.
 
     Keys come from the variable TASKFLOW_KEYS (separated by commas, the newest first), from
     --key-file, or with --app from the app. The app may run meanwhile, if it has the newest
@@ -72,9 +83,9 @@ def rotate(  # noqa: PLR0913  (options)
                 param_hint="--app",
             )
         manager = _of_app(target)
-    rotated = asyncio.run(_rotate(manager, cursor))
+    rotated = asyncio.run(_rotate(manager, cursor, seal_clear))
     if json:
-        names = ("replaced", "overtaken", "unopened")
+        names = ("replaced", "overtaken", "unopened", "clear")
         write_json({name: getattr(rotated, name) for name in names})
     else:
         _report(rotated)
@@ -130,12 +141,21 @@ async def _of_app(target: str) -> AsyncIterator[TaskManager]:
         yield task_manager
 
 
-async def _rotate(manager: AbstractAsyncContextManager[TaskManager], cursor: str | None) -> Rotated:
+async def _rotate(
+    manager: AbstractAsyncContextManager[TaskManager], cursor: str | None, seal_clear: bool | None
+) -> Rotated:
+    def may_seal() -> bool:
+        return _asked() if seal_clear is None else seal_clear
+
     async with manager as task_manager:
         with _progress() as progress:
             try:
                 return await rotate_keys(
-                    task_manager.runtime, cursor=cursor, progress=progress, actor=actor()
+                    task_manager.runtime,
+                    cursor=cursor,
+                    progress=progress,
+                    seal_clear=may_seal,
+                    actor=actor(),
                 )
             except ConfigurationError:
                 raise
@@ -143,6 +163,17 @@ async def _rotate(manager: AbstractAsyncContextManager[TaskManager], cursor: str
                 if cursor is None:
                     raise
                 raise typer.BadParameter(str(exc), param_hint="--cursor") from exc
+
+
+def _asked() -> bool:
+    """Whether to seal what was never encrypted: no, where there is nobody to ask."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return typer.confirm(
+        "Some of this store was never encrypted. Seal it too? Processes without the key "
+        "cannot read it any more then.",
+        err=True,
+    )
 
 
 @contextmanager
@@ -180,6 +211,9 @@ def _report(rotated: Rotated) -> None:
     if rotated.overtaken:
         changed = plural(rotated.overtaken, "value")
         show(plain(f"{changed} changed meanwhile: run it again to be sure", "yellow"))
+    if rotated.clear:
+        clear = plural(rotated.clear, "value")
+        show(plain(f"{clear} never encrypted, and left so: --seal-clear seals them", "yellow"))
     if rotated.unopened:
         closed = plural(rotated.unopened, "value")
         show(plain(f"{closed} could not be opened: the key is missing here", "red"))

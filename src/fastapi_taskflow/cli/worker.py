@@ -47,10 +47,12 @@ def worker(
     ] = None,
     *,
     queues: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            "--queues",
+            "-q",
             metavar="NAME,...",
-            help="Take tasks from these queues only.",
+            help="Take tasks from these queues only; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -77,7 +79,7 @@ def worker(
     """
     name, app = load_app(target)
     found = managers_of(app, name)
-    claims = None if queues is None else _known(queues, found)
+    claims = _known(queues, found) if queues else None
     _log_to_stderr()
     for task_manager in found:
         runtime = task_manager.runtime
@@ -93,14 +95,14 @@ def worker(
     logger.info("Worker stopped")
 
 
-def _known(queues: str, managers: Sequence[TaskManager]) -> frozenset[str]:
-    """The queues of a list with commas.
+def _known(queues: Sequence[str], managers: Sequence[TaskManager]) -> frozenset[str]:
+    """The queues of lists with commas.
 
     Raises:
         BadParameter: one that no manager has, or none at all.
     """
     names = {DEFAULT_QUEUE, *(name for each in managers for name in each.runtime.settings.queues)}
-    chosen = [name.strip() for name in queues.split(",") if name.strip()]
+    chosen = [name.strip() for name in ",".join(queues).split(",") if name.strip()]
     told = f"The app's queues: {', '.join(sorted(names))}."
     if not chosen:
         raise typer.BadParameter(f"Name at least one queue. {told}", param_hint="--queues")

@@ -19,6 +19,7 @@ async def rotate_keys(
     *,
     cursor: str | None = None,
     progress: Callable[[Rotated], None] = lambda _: None,
+    seal_clear: Callable[[], bool] = lambda: True,
     actor: str = "anonymous",
 ) -> Rotated:
     """Seal everything in the store under the newest key; the engine runs.
@@ -28,6 +29,7 @@ async def rotate_keys(
     Args:
         cursor: `Rotated.cursor` of a rotation that was cut off, to pass what it did faster.
         progress: Told after each batch, when it is stored.
+        seal_clear: Asked at most once: whether to seal also what was never sealed.
 
     Raises:
         ConfigurationError: the manager has no ``encrypt_args_key``.
@@ -39,7 +41,9 @@ async def rotate_keys(
         )
     engine = runtime.engine()
     await reading.catch_up(engine)
-    rotated = await rotate(engine.backend, runtime.keyring, cursor=cursor, progress=progress)
+    rotated = await rotate(
+        engine.backend, runtime.keyring, cursor=cursor, progress=progress, seal_clear=seal_clear
+    )
     detail = {"replaced": rotated.replaced, "unopened": rotated.unopened}
     entry = AuditEntry(new_id(), "rotate_keys", "", actor, engine.clock.now(), detail)
     await engine.backend.append_audit([entry])

@@ -8,10 +8,11 @@ already is left alone, so a rotation that was cut off is simply begun again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Rewrite
-from fastapi_taskflow.backends.sealed.values import resealed
+from fastapi_taskflow.backends.sealed.values import is_clear, resealed
 from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.errors import SealUnopened
 
@@ -25,13 +26,14 @@ class Rotated(NamedTuple):
 
     ``replaced`` values are under the newest key now, that were not before. ``overtaken``
     ones changed meanwhile: run it again if older instances wrote them. ``unopened`` ones
-    have a key that is missing here; they are left as they are. ``cursor`` is where to go
-    on (None: at the end).
+    have a key that is missing here; they are left as they are, like ``clear`` ones, which
+    were never sealed and were not to be. ``cursor`` is where to go on (None: at the end).
     """
 
     replaced: int
     overtaken: int
     unopened: int
+    clear: int
     cursor: str | None
 
 
@@ -41,20 +43,26 @@ async def rotate(
     *,
     cursor: str | None = None,
     progress: Callable[[Rotated], None] = lambda _: None,
+    seal_clear: Callable[[], bool] = lambda: True,
 ) -> Rotated:
-    """Seal everything under the newest key, also what was never sealed.
+    """Seal everything under the newest key.
 
     Args:
         backend: Gives contents as they are stored.
         cursor: Where an earlier rotation has come to; what it did is quickly passed anyway.
         progress: Told after each batch is stored.
+        seal_clear: Asked at most once: whether to seal also what was never sealed.
     """
-    so_far = Rotated(0, 0, 0, cursor)
+    so_far = Rotated(0, 0, 0, 0, cursor)
+    may_seal = cache(seal_clear)
     while True:
         page = await backend.contents(limit=_BATCH, cursor=so_far.cursor)
         changes: list[Rewrite] = []
-        unopened = 0
+        unopened = clear = 0
         for content in page.found:
+            if is_clear(content) and not may_seal():
+                clear += 1
+                continue
             try:
                 new = resealed(keyring, content)
             except SealUnopened:
@@ -67,6 +75,7 @@ async def rotate(
             so_far.replaced + sum(done),
             so_far.overtaken + len(done) - sum(done),
             so_far.unopened + unopened,
+            so_far.clear + clear,
             page.cursor,
         )
         if page.cursor is None:

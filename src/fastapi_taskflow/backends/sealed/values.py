@@ -21,7 +21,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.crypto import Keyring, is_closed, is_sealed_text
 from fastapi_taskflow.errors import SealUnopened
 
-__all__ = ["Opener", "Sealer", "resealed"]
+__all__ = ["Opener", "Sealer", "is_clear", "resealed"]
 
 # Bound into what is sealed: another name would make all of it unreadable.
 PAYLOAD, ERROR, STACKTRACE, LOG = "arguments", "error", "stacktrace", "log"
@@ -135,6 +135,15 @@ class Opener:
             elif chunk := self.text(line, task_id, LOG):
                 opened.extend(json.loads(chunk))
         return opened
+
+
+def is_clear(content: Content) -> bool:
+    """It, or a part of it, was never sealed."""
+    value = content.value
+    if isinstance(value, bytes):
+        return not is_closed(value)
+    texts = (value,) if isinstance(value, str) else value
+    return not all(map(is_sealed_text, texts))
 
 
 def resealed(keyring: Keyring, content: Content) -> bytes | str | tuple[str, ...] | None:

@@ -53,7 +53,7 @@ class Look:
             StoreUnavailable: there is no such store, or it cannot be read.
             ConfigurationError: it is of another version.
         """
-        if not Path(self.path).is_file():
+        if not _is_file(self.path):
             raise StoreUnavailable(
                 f"There is no task store at {self.path!r}, and looking does not make one. "
                 "Check the path; an app makes its store when it starts."
@@ -148,6 +148,13 @@ class Look:
             return function(session, *args, **kwargs)
         except sqlite3.Error as exc:
             raise translated(exc, self.path) from exc
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
 
 
 def _version(session: Session, prefix: str) -> int | None:

@@ -1,0 +1,43 @@
+"""``functions`` and ``instances``: who works on a store, and on what."""
+
+import signal
+
+
+def test_functions_show_what_became_of_their_tasks_and_who_runs_them(place):
+    place.enqueue("gone", 1)
+    place.wait_for_state(_of_a_worker(place), "success")
+
+    found = {one["name"]: one for one in place.run("functions", "--json").json}
+    told = place.run("functions")
+
+    assert (found["add"]["success"], found["add"]["instances"]) == (1, 1)
+    assert (found["gone"]["pending"], found["gone"]["instances"]) == (1, 0)
+    line = next(line for line in told.out.splitlines() if line.startswith("gone"))
+    assert line.split()[-1] == "none"
+
+
+def _of_a_worker(place):
+    task_id = place.enqueue("add", 1, 2)
+    place.worker()
+    return task_id
+
+
+def test_instances_show_who_lives_and_who_died(place):
+    dead, alive = place.worker(), place.worker("--queues", "default")
+    dead.send(signal.SIGKILL)
+    dead.ended()
+
+    found = {one["pid"]: one for one in place.run("instances", "--json").json}
+    told = place.run("instances")
+
+    assert found[alive.process.pid]["alive"]
+    assert "add" in found[alive.process.pid]["functions"]
+    # It may have been recovered and struck off already.
+    assert not found.get(dead.process.pid, {"alive": False})["alive"]
+    assert str(alive.process.pid) in told.out
+
+
+def test_a_store_without_either_says_so(place):
+    place.enqueue("add", 1, 2)
+
+    assert place.run("instances").out == "No instances.\n"
