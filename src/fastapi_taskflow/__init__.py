@@ -3,7 +3,7 @@
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.admin import TaskAdmin
 from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
-from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.base import Backend, SnapshotBackend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.background import ManagedBackgroundTasks
@@ -11,6 +11,8 @@ from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.context import TaskExecutionContext, get_task_context, task_log
 from fastapi_taskflow.errors import (
     Cancel,
+    ConfigurationError,
+    EngineNotRunning,
     IdempotencyConflict,
     QueueFullError,
     Retry,
@@ -45,6 +47,8 @@ __all__ = [
     "AuthUser",
     "Backend",
     "Cancel",
+    "ConfigurationError",
+    "EngineNotRunning",
     "Enqueued",
     "FileLogger",
     "IdempotencyConflict",
@@ -58,6 +62,7 @@ __all__ = [
     "QueueFullError",
     "Retry",
     "Sensitive",
+    "SnapshotBackend",
     "Snooze",
     "SqliteBackend",
     "StdoutLogger",

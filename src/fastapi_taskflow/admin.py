@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
+from fastapi_taskflow.assembly import check_interval
 from fastapi_taskflow.auth.known import KnownUsers
 from fastapi_taskflow.auth.roles import ROLES, Role, is_role
 from fastapi_taskflow.auth.users import TaskAuthBackend
@@ -67,6 +68,7 @@ class TaskAdmin:
         token_expiry: Seconds after which a session ends, however busy; one that nobody uses
             ends after half an hour.
         secret_key: Accepted for compatibility and not used: sessions are kept in the store.
+        poll_interval: Seconds; accepted, and of no effect until the pages refresh themselves.
         dependencies: The app's own FastAPI dependencies, in front of every route, those to
             sign in included.
         role: What everybody may do where there is no ``auth``: ``"viewer"``, ``"operator"``
@@ -88,12 +90,13 @@ class TaskAdmin:
         app: FastAPI,
         task_manager: TaskManager,
         path: str = "/tasks",
+        display_func_args: bool = False,  # noqa: FBT002  (given by position too)
         *,
-        display_func_args: bool = False,
         auto_install: bool = False,
         auth: Auth = LOCAL_ONLY,
         token_expiry: float = 86_400.0,
         secret_key: str | bytes | None = None,
+        poll_interval: float = 30.0,
         dependencies: Sequence[DependsParameter] | None = None,
         role: Role | DependsParameter = "admin",
         read_only: bool = False,
@@ -104,6 +107,7 @@ class TaskAdmin:
     ) -> None:
         prefix = _checked_path(path)
         guards = _checked_dependencies(dependencies)
+        check_interval("poll_interval", poll_interval)
         if retention_days is not None:
             task_manager.runtime.retain(retention_days)
         open_to_all = auth is None and not guards
@@ -125,7 +129,6 @@ class TaskAdmin:
             raise ConfigurationError(
                 "role is for TaskAdmin without auth: its users have their own."
             )
-        operations = task_manager.operations
         # Invariant: every route is included here, behind these dependencies, in this order.
         router = AdminRouter(
             under=prefix,
@@ -136,7 +139,7 @@ class TaskAdmin:
             router.include_router(LoginApi(signing, site).router(), prefix=prefix)
         # The pages first: a task's id would match their first path.
         for routes in (Pages, TaskApi):
-            served = routes(operations, site, show_arguments=display_func_args)
+            served = routes(task_manager.operations, site, show_arguments=display_func_args)
             router.include_router(served.router(), prefix=prefix)
         check_routes(router)
         if auto_install:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
@@ -24,6 +24,7 @@ from fastapi_taskflow.taskconfig import NAME_LIMIT
 __all__ = [
     "check_interval",
     "check_limit",
+    "check_reserved",
     "check_retention",
     "checked_delay",
     "choose_backend",
@@ -55,7 +56,7 @@ def choose_backend(
     if snapshot_backend is not None:
         raise ConfigurationError(
             "snapshot_backend takes a Backend or a URL such as 'sqlite:///tasks.db', "
-            f"got {snapshot_backend!r}."
+            f"got {snapshot_backend!r}. {no_backend(type(snapshot_backend))}"
         )
     if snapshot_db is None:
         return None
@@ -155,6 +156,19 @@ def choose_settings(
         roles=chosen_roles,
         **others,
     )
+
+
+def check_reserved(
+    merged_list_ttl: float, max_process_workers: int | None, process_shutdown_timeout: float
+) -> None:
+    """Check settings whose features do not exist yet, so that they cannot fail later.
+
+    Raises:
+        ConfigurationError: one that could never work.
+    """
+    _check_seconds("merged_list_ttl", merged_list_ttl)
+    check_limit("max_process_workers", max_process_workers, least=1)
+    _check_seconds("process_shutdown_timeout", process_shutdown_timeout)
 
 
 def note_deprecated(**given: object) -> None:

@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Protocol
 
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskContext
 from fastapi_taskflow.texts import clean, clip
 
@@ -25,6 +23,7 @@ __all__ = [
     "activate",
     "deactivate",
     "get_task_context",
+    "known_level",
     "log_line",
     "retry_separator",
     "task_log",
@@ -83,27 +82,27 @@ def task_log(message: str, *, level: str = "info", **extra: Any) -> None:
 
     Args:
         message: The line. Anything that is not text is turned into text.
-        level: One of `LEVELS`.
+        level: One of `LEVELS`, in any case; anything else counts as ``"info"``, because a line
+            must not fail its task.
         extra: Values for structured observers.
-
-    Raises:
-        ConfigurationError: the level is unknown.
     """
-    number = LEVELS.get(level)
-    if number is None:
-        raise ConfigurationError(_unknown_level(level))
+    level = known_level(level)
     run = _current.get()
     if run is None:
         # Under a key of its own: `logging` refuses extra keys such as "name".
-        _outside.log(number, "%s", clean(str(message)), extra={"task_extra": extra})
+        _outside.log(LEVELS[level], "%s", clean(str(message)), extra={"task_extra": extra})
     else:
         run.log(message if isinstance(message, str) else str(message), level, extra)
 
 
-def _unknown_level(level: object) -> str:
-    close = get_close_matches(str(level).lower(), LEVELS, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"Unknown log level {level!r}; use one of {', '.join(LEVELS)}.{hint}"
+def known_level(level: object) -> str:
+    """The one of `LEVELS` that is meant; ``"info"`` for what is none of them."""
+    if isinstance(level, str):
+        if level in LEVELS:
+            return level
+        if level.lower() in LEVELS:
+            return level.lower()
+    return "info"
 
 
 def log_line(moment: datetime, message: str) -> str:

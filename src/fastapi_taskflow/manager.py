@@ -43,6 +43,8 @@ class TaskManager(Control):
         snapshot_backend: A backend or its URL (``sqlite:///tasks.db``); wins over the path.
         snapshot_interval: Seconds between two rounds of housekeeping (see ``retention_days``).
         requeue_pending: Make every registered task durable, as ``persist=True`` does.
+        merged_list_ttl, max_process_workers, process_shutdown_timeout: Accepted; of no effect
+            until there are a cached dashboard and processes for tasks.
         loggers: Observers of log lines and lifecycle events.
         log_file: Path of a log file; the next four settings go with it.
         encrypt_args_key: Encrypts arguments, errors, stack traces and log lines in the store:
@@ -80,6 +82,7 @@ class TaskManager(Control):
         snapshot_backend: Backend | str | None = None,
         snapshot_interval: float = 60.0,
         requeue_pending: bool = False,
+        merged_list_ttl: float = 5.0,
         loggers: Iterable[TaskObserver] | None = None,
         log_file: str | os.PathLike[str] | None = None,
         log_file_max_bytes: int = 10_485_760,
@@ -89,6 +92,8 @@ class TaskManager(Control):
         encrypt_args_key: Secret | Sequence[Secret] | None = None,
         max_concurrent_tasks: int | None = None,
         max_sync_threads: int | None = None,
+        max_process_workers: int | None = None,
+        process_shutdown_timeout: float = 30.0,
         retention_days: float | None = None,
         retry_replaces_original: bool = False,
         queues: Mapping[str, QueueConfig] | None = None,
@@ -113,6 +118,7 @@ class TaskManager(Control):
             registry_ttl=None if registry_ttl == 90 else registry_ttl,  # noqa: PLR2004
             registry_heartbeat=None if registry_heartbeat == 30 else registry_heartbeat,  # noqa: PLR2004
         )
+        assembly.check_reserved(merged_list_ttl, max_process_workers, process_shutdown_timeout)
         backend = assembly.choose_backend(snapshot_db, snapshot_backend, table_prefix)
         keyring = assembly.choose_keyring(encrypt_args_key)
         settings = assembly.choose_settings(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -36,25 +36,35 @@ class TaskStatus(str, Enum):  # noqa: UP042  (the specification names `str, Enum
     REJECTED = "rejected"
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _aware(moment: datetime) -> datetime:
+    """A time without an offset, as users write them in tests and tools, counts as UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+    return None if moment is None else _aware(moment).isoformat()
 
 
 @dataclass
 class TaskRecord:
     """Live and stored state of one task.
 
-    All times are aware UTC. ``start_time``, ``end_time`` and ``duration`` are those of
-    the last attempt. ``args`` and ``kwargs`` are empty where only ``encrypted_payload``
-    is stored, or where the arguments of a non-durable task could not be stored.
+    All times are aware UTC; one without an offset counts as UTC. ``start_time``,
+    ``end_time`` and ``duration`` are those of the last attempt. ``args`` and ``kwargs`` are
+    empty where only ``encrypted_payload`` is stored, or where the arguments of a non-durable
+    task could not be stored.
     """
 
     task_id: str
     func_name: str
     status: TaskStatus
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    created_at: datetime
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime = field(default_factory=_now)
     start_time: datetime | None = None
     end_time: datetime | None = None
     retries_used: int = 0
@@ -87,7 +97,7 @@ class TaskRecord:
             return None
         if self.elapsed is not None:
             return self.elapsed
-        return max(0.0, (self.end_time - self.start_time).total_seconds())
+        return max(0.0, (_aware(self.end_time) - _aware(self.start_time)).total_seconds())
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-serialisable values, without arguments or payload.
@@ -131,7 +141,7 @@ class TaskContext:
     task_id: str
     func_name: str
     attempt: int
-    tags: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
     # Beyond the specification
     fence: int = 0
     _asked: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
@@ -198,11 +208,22 @@ class QueueConfig:
 
 @dataclass
 class AuditEntry:
-    """One action of an operator. ``timestamp`` is aware UTC."""
+    """One action of an operator. ``timestamp`` is aware UTC; without an offset it counts as UTC."""
 
     entry_id: str
     action: str
     task_id: str
     actor: str
     timestamp: datetime
-    detail: dict[str, Any]
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as JSON-serialisable values; the time is ISO 8601 with an offset."""
+        return {
+            "entry_id": self.entry_id,
+            "action": self.action,
+            "task_id": self.task_id,
+            "actor": self.actor,
+            "timestamp": _iso(self.timestamp),
+            "detail": dict(self.detail),
+        }

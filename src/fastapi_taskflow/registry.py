@@ -75,7 +75,7 @@ class TaskRegistry:
         self._refuse_renamed(name, func)
         is_async = is_coroutine_callable(func)
         executor = config.executor or ("async" if is_async else "thread")
-        entry = Registered(name, func, config, executor, is_async)
+        entry = Registered(name, func, replace(config, name=name), executor, is_async)
         self._by_func[func] = self._by_name[name] = entry
         self._adopted.clear()
         # A new one: who is filling the old one must not spoil it.

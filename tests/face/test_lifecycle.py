@@ -447,3 +447,20 @@ async def test_enqueue_that_is_refused_tells_of_the_rejection_once(
             await tasks.enqueue(refused)
 
     assert [event.status for event in observer.lifecycle_events] == [TaskStatus.REJECTED]
+
+
+def test_a_success_after_a_failure_carries_no_error(
+    watched: TaskManager, observer: InMemoryLogger, persist: bool
+) -> None:
+    attempts: list[int] = []
+
+    async def flaky() -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise LookupError("broken")
+
+    request(watched, flaky, persist=persist, retries=1)
+
+    told = [(event.status, event.error is None) for event in observer.lifecycle_events[2:]]
+    assert told == [(PENDING, False), (RUNNING, True), (TaskStatus.SUCCESS, True)]
+    assert all(event.stacktrace is None for event in observer.lifecycle_events[3:])

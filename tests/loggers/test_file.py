@@ -105,6 +105,44 @@ async def test_only_the_owner_may_read_a_new_file(path, said):
 
 
 @posix_only
+async def test_a_new_file_has_the_rights_that_were_asked_for_whatever_the_umask(path, said):
+    logger = FileLogger(path, 200, 3, file_mode=0o640)
+    before = os.umask(0o077)
+    try:
+        for _ in range(9):
+            await logger.on_log(said())
+    finally:
+        os.umask(before)
+    await logger.close()
+
+    files = list(path.parent.iterdir())
+    assert len(files) > 1
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o640}
+
+
+@posix_only
+async def test_a_file_that_exists_keeps_its_rights(path, said):
+    path.touch(0o644)
+    path.chmod(0o644)
+    logger = FileLogger(path, file_mode=0o600)
+
+    await logger.on_log(said())
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    await logger.close()
+
+
+async def test_the_first_event_creates_the_file_also_one_that_is_left_out(path, became):
+    logger = FileLogger(path)
+    assert not path.exists()
+
+    await logger.on_lifecycle(became())
+
+    assert path.read_text() == ""
+    await logger.close()
+
+
+@posix_only
 async def test_a_planted_link_is_refused(tmp_path, path):
     target = tmp_path / "precious"
     target.write_text("data\n")
@@ -315,7 +353,8 @@ def test_a_write_that_never_ends_does_not_keep_the_process_from_ending():
         ({"mode": "rotating"}, "'rotate' or 'watched', got 'rotating'"),
         ({"max_bytes": -1}, "max_bytes is a number from 0 up"),
         ({"backup_count": -1}, "backup_count is a number from 0 up"),
-        ({"min_level": "warn"}, "Did you mean 'warning'"),
+        ({"file_mode": "640"}, "such as 0o640, got '640'"),
+        ({"file_mode": 0o440}, "its owner can write"),
     ],
 )
 def test_wrong_settings_are_refused_where_they_are_written(path, settings, message):

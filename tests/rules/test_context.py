@@ -18,7 +18,6 @@ from fastapi_taskflow.context import (
     retry_separator,
     task_log,
 )
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskContext
 
 NOON = datetime(2026, 4, 30, 12, 0, 0, 999_999, tzinfo=UTC)
@@ -113,17 +112,21 @@ def test_outside_a_task_a_line_goes_to_the_standard_logger(caplog, level, number
     assert record.task_extra == {"name": "x", "args": 1}
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_an_unknown_level_is_refused_at_the_call(inside, request):
-    if inside:
-        request.getfixturevalue("run")
+@pytest.mark.parametrize(
+    ("level", "meant"), [("notice", "info"), ("WARNING", "warning"), (10, "info"), ([], "info")]
+)
+def test_an_unknown_level_is_info_because_a_line_must_not_fail_its_task(run, level, meant):
+    task_log("x", level=level)
 
-    with pytest.raises(ConfigurationError, match="Did you mean 'warning'"):
-        task_log("x", level="warn")
-    with pytest.raises(ValueError, match="Unknown log level 10; use one of debug, info, "):
-        task_log("x", level=10)
-    with pytest.raises(ConfigurationError, match=r"'INFO'.*Did you mean 'info'"):
-        task_log("x", level="INFO")
+    assert run.lines == [("x", meant, {})]
+
+
+def test_outside_a_task_an_unknown_level_is_info_too(caplog):
+    caplog.set_level(logging.DEBUG, "fastapi_taskflow.task")
+
+    task_log("x", level="notice")
+
+    assert caplog.records[0].levelno == logging.INFO
 
 
 # Lines

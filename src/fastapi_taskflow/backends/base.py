@@ -33,9 +33,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from fastapi_taskflow.backends.logins import Logins
+from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
 from fastapi_taskflow.states import Move
 
@@ -73,9 +74,11 @@ __all__ = [
     "Settled",
     "Signals",
     "Snapshot",
+    "SnapshotBackend",
     "Stored",
     "StoredTask",
     "Tally",
+    "no_backend",
 ]
 
 
@@ -553,7 +556,15 @@ class Backend(Logins, ABC):
 
     Construction does no I/O. All verbs but `beat` are called from the event loop that
     called `open`; `beat` blocks and is called from one thread of the engine's own.
+
+    Raises:
+        ConfigurationError: at construction, a class that lacks verbs; the message names them.
     """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        if cls.__abstractmethods__:
+            raise no_backend(cls)
+        return super().__new__(cls)
 
     # Life
 
@@ -825,3 +836,29 @@ class Backend(Logins, ABC):
         Raises:
             ValueError: the cursor is not one of this backend's.
         """
+
+
+SnapshotBackend = Backend
+"""The name that the port had in the older package, for annotations and checks of type.
+
+Its verbs were others: they wrote all records now and then, which can neither commit a task
+before its response nor let two instances share one. A class with those is refused.
+"""
+
+_OLDER_VERBS = ("save", "load", "save_pending", "load_pending", "clear_pending")
+
+
+def no_backend(kind: type) -> ConfigurationError:
+    """Why objects of a class cannot store tasks: the verbs that it lacks, by name."""
+    mine: frozenset[str] = getattr(kind, "__abstractmethods__", frozenset())
+    names = Backend.__abstractmethods__
+    lacks = sorted(name for name in names if name in mine or not hasattr(kind, name))
+    text = f"{kind.__name__} cannot store tasks: it lacks {', '.join(lacks)}."
+    if all(hasattr(kind, verb) for verb in _OLDER_VERBS):
+        text += (
+            f" Its {', '.join(_OLDER_VERBS)} are those of the older package, which wrote all "
+            "records now and then; with them no task could be stored before its response. Use "
+            "snapshot_db='tasks.db', or implement fastapi_taskflow.Backend; the guide on "
+            "migrating says more."
+        )
+    return ConfigurationError(text)

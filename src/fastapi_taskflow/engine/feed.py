@@ -18,6 +18,7 @@ from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
+from fastapi_taskflow.models import TaskStatus
 
 __all__ = ["Feed"]
 
@@ -71,6 +72,8 @@ class Feed:
     def lifecycle(self, task: LiveTask, elapsed: float | None = None) -> None:
         """The task's state as it is now, and how long the attempt took that led to it."""
         record = task.record
+        # A new attempt still has the error of the one before in its record.
+        failed = record.status is not TaskStatus.RUNNING
         self._put(
             LifecycleEvent(
                 task_id=record.task_id,
@@ -81,8 +84,8 @@ class Feed:
                 attempt=record.retries_used,
                 retries_used=record.retries_used,
                 duration=record.duration if elapsed is None else elapsed,
-                error=record.error,
-                stacktrace=record.stacktrace,
+                error=record.error if failed else None,
+                stacktrace=record.stacktrace if failed else None,
                 tags=dict(record.tags),
             )
         )

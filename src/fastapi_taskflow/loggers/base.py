@@ -6,13 +6,13 @@ a bounded queue, after the fact, and whatever they raise ends with them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.context import LEVELS, known_level
 from fastapi_taskflow.models import TaskStatus
 
 __all__ = [
@@ -21,31 +21,35 @@ __all__ = [
     "LogEvent",
     "TaskEvent",
     "TaskObserver",
-    "check_level",
+    "checked_level",
     "is_at_least",
+    "rank",
 ]
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
+logger = logging.getLogger(__name__)
 
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
+_INFO = _RANKS["info"]
 
 
-def check_level(level: str) -> str:
-    """The level itself, if it is one of `LEVELS`.
-
-    Raises:
-        ConfigurationError: it is not; the message names the nearest.
-    """
-    if level in _RANKS:
-        return level
-    close = get_close_matches(str(level).lower(), LEVELS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ConfigurationError(f"A level is one of {', '.join(LEVELS)}, got {level!r}.{hint}")
+def checked_level(level: object) -> str:
+    """The level itself, if it is one of `LEVELS`; else ``"info"``, with a warning."""
+    known = known_level(level)
+    if known != level:
+        logger.warning(
+            "A level is one of %s, got %.40r: it counts as %r", ", ".join(LEVELS), level, known
+        )
+    return known
 
 
 def is_at_least(level: str, min_level: str) -> bool:
-    """Whether ``level`` is as grave as ``min_level``; an unknown one is never held back."""
-    return _RANKS.get(level, len(LEVELS)) >= _RANKS.get(min_level, 0)
+    """Whether ``level`` is as grave as ``min_level``; an unknown one counts as info."""
+    return rank(level) >= rank(min_level)
+
+
+def rank(level: str) -> int:
+    """The place of a level in `LEVELS`; that of info for an unknown one."""
+    return _RANKS.get(level, _INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +101,15 @@ class TaskObserver:
     events of its own and nothing else; both are logged once and then counted.
 
     Args:
-        min_level: Log events below it are not given to `on_log`. Lifecycle events have
-            no level and always come.
-
-    Raises:
-        ConfigurationError: ``min_level`` is not one of `LEVELS`.
+        min_level: Log events below it are not given to `on_log`; an unknown level counts as
+            info, with a warning. Lifecycle events have no level and always come.
     """
 
     # Also here, for subclasses that do not call this class's __init__.
     min_level: str = "info"
 
     def __init__(self, min_level: str = "info") -> None:
-        self.min_level = check_level(min_level)
+        self.min_level = checked_level(min_level)
 
     async def startup(self) -> None:
         """Called once before the first event of a run of the engine."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.base import (
-    LEVELS,
     LifecycleEvent,
     LogEvent,
     TaskEvent,
     TaskObserver,
+    rank,
 )
 from fastapi_taskflow.loggers.feed import Feed
 
@@ -27,7 +27,7 @@ class LoggerChain(TaskObserver):
     logged once, then counted.
 
     Args:
-        observers: Who listens. Each filters by its own ``min_level``.
+        loggers: Who listens. Each filters by its own ``min_level``.
         patience: Seconds that a call waits for an observer, and that each gets to start
             and to close.
 
@@ -35,17 +35,15 @@ class LoggerChain(TaskObserver):
         ConfigurationError: something among them is not a `TaskObserver`.
     """
 
-    def __init__(self, observers: Iterable[TaskObserver] = (), *, patience: float = 1.0) -> None:
-        self.observers = tuple(observers)
+    def __init__(self, loggers: Iterable[TaskObserver] = (), *, patience: float = 1.0) -> None:
+        self.observers = tuple(loggers)
         for observer in self.observers:
             if not isinstance(observer, TaskObserver):
                 raise ConfigurationError(
                     f"LoggerChain takes TaskObserver instances, got {observer!r}. "
                     "Derive its class from fastapi_taskflow.TaskObserver."
                 )
-        super().__init__(
-            min((each.min_level for each in self.observers), key=LEVELS.index, default="info")
-        )
+        super().__init__(min((each.min_level for each in self.observers), key=rank, default="info"))
         self._patience = patience
         self._feeds = [Feed(observer) for observer in self.observers]
 

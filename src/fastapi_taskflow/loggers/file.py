@@ -35,7 +35,7 @@ for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
 
 
 class FileLogger(LineObserver):
-    """Appends one line per event to a file, made readable by its owner only (0600).
+    """Appends one line per event to a file, which its first event creates if it is missing.
 
     Args:
         path: The file; its folder must exist. A symbolic link is refused.
@@ -45,13 +45,15 @@ class FileLogger(LineObserver):
         mode: ``"rotate"``, or ``"watched"`` for files that logrotate or the like moves away.
         log_lifecycle: Write a line for every change of a task's state as well.
         min_level: Log events below it are left out.
+        file_mode: Rights of a file that is made, whatever the umask: by default its owner only
+            may read it. Log shippers often need ``0o640``. An existing file keeps its own.
 
     Raises:
-        ConfigurationError: a size, count, mode or level cannot work; by `startup`: the
-            file cannot be opened.
+        ConfigurationError: a size, count or mode cannot work; by `startup`: the file cannot be
+            opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (settings)
         self,
         path: str | os.PathLike[str],
         max_bytes: int = 10_485_760,
@@ -59,8 +61,15 @@ class FileLogger(LineObserver):
         mode: Literal["rotate", "watched"] = "rotate",
         log_lifecycle: bool = False,  # noqa: FBT002
         min_level: str = "info",
+        *,
+        file_mode: int = 0o600,
     ) -> None:
         super().__init__(log_lifecycle=log_lifecycle, min_level=min_level)
+        if type(file_mode) is not int or file_mode & ~0o777 or not file_mode & stat.S_IWUSR:
+            raise ConfigurationError(
+                f"file_mode takes rights with which its owner can write, such as 0o640, got "
+                f"{file_mode!r}."
+            )
         if mode not in _MODES:
             raise ConfigurationError(f"mode is 'rotate' or 'watched', got {mode!r}.")
         for name, value in (("max_bytes", max_bytes), ("backup_count", backup_count)):
@@ -69,7 +78,7 @@ class FileLogger(LineObserver):
         # Absolute from the start: a program that changes its directory keeps its log.
         self.path = Path(path).absolute()
         rotates = mode == "rotate" and max_bytes > 0 and backup_count > 0
-        self._file = _AppendFile(self.path, max_bytes if rotates else 0, backup_count)
+        self._file = _AppendFile(self.path, max_bytes if rotates else 0, backup_count, file_mode)
 
     async def startup(self) -> None:
         try:
@@ -78,6 +87,7 @@ class FileLogger(LineObserver):
             raise ConfigurationError(f"Log file {str(self.path)!r}: {exc}") from exc
 
     def _write(self, lines: Sequence[str]) -> None:
+        self._file.open()
         for chunk in self._file.chunks(lines):
             self._file.append(chunk)
 
@@ -88,8 +98,9 @@ class FileLogger(LineObserver):
 class _AppendFile:
     """The file itself; used by one thread at a time."""
 
-    def __init__(self, path: Path, max_bytes: int, backup_count: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, backup_count: int, file_mode: int) -> None:
         self._path = path
+        self._file_mode = file_mode
         self._max_bytes = max_bytes
         self._backup_count = backup_count
         self._fd: int | None = None
@@ -127,11 +138,20 @@ class _AppendFile:
             if self._is_current(self._fd):
                 return self._fd
             self.close()
-        fd = os.open(self._path, _FLAGS, 0o600)
+        fd = self._create()
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "not a regular file", str(self._path))
         self._fd = fd
+        return fd
+
+    def _create(self) -> int:
+        try:
+            fd = os.open(self._path, _FLAGS | os.O_EXCL, self._file_mode)
+        except FileExistsError:
+            return os.open(self._path, _FLAGS, self._file_mode)
+        if hasattr(os, "fchmod"):
+            os.fchmod(fd, self._file_mode)  # what the umask took
         return fd
 
     def close(self) -> None:

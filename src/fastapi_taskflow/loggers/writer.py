@@ -101,7 +101,8 @@ class LineObserver(TaskObserver, ABC):
             OSError: it could not be written.
         """
         lines = [format_event(event) for event in events if self._wants(event)]
-        if lines:
+        # The first event opens what is written to, if it is itself left out or not.
+        if lines or self._writer is None:
             await self._in_thread(partial(self._write, lines))
 
     async def close(self) -> None:

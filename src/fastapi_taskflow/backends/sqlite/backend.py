@@ -62,6 +62,7 @@ class SqliteBackend(SqliteLogins, Backend):
             it survives a crash of the process (grade B), and commits are faster.
         clock: The store's clock.
         table_prefix: Starts the names of all tables and indexes.
+        max_workers: Accepted for compatibility and not used: one thread writes, two read.
 
     Raises:
         ConfigurationError: an argument cannot work. Places are checked by `open`.
@@ -74,6 +75,7 @@ class SqliteBackend(SqliteLogins, Backend):
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         clock: Clock = SYSTEM_CLOCK,
         table_prefix: str = "taskflow_",
+        max_workers: int | None = None,
     ) -> None:
         super().__init__(db_path, synchronous, clock, table_prefix)
         self._grade = Grade.A if synchronous == "FULL" else Grade.B
