@@ -3,6 +3,9 @@ import importlib
 import os
 import pkgutil
 import re
+import subprocess
+import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,6 +47,27 @@ def test_constraints_hold_names_and_versions_only(name):
 
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)] == []
     assert len(lines) > 20
+
+
+def test_the_extra_all_has_what_an_app_may_need():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    everything = set(extras.pop("all"))
+
+    assert everything == set().union(*extras.values()) - set(extras["conformance"])
+
+
+def test_the_proofs_of_a_backend_name_the_extra_that_they_need():
+    script = "import sys; sys.modules['hypothesis'] = None; import fastapi_taskflow.testing as t;"
+    ended = subprocess.run(
+        [sys.executable, "-c", script + "import fastapi_taskflow.testing.conformance"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "pip install 'fastapi-taskflow[conformance]'" in ended.stderr
 
 
 def test_ci_runs_the_test_command_of_the_readme():

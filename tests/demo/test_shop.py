@@ -91,9 +91,11 @@ def test_it_prints_its_urls_and_customers_come_pay_and_are_retried(tmp_path):
     with opened(tmp_path) as shop:
         assert {shop.client.get(url).status_code for url in shop.urls.values()} == {200}
         assert set(shop.urls) == {"app", "tasks", "dashboard"}
+        assert str(shop.client.get("/", follow_redirects=True).url) == shop.urls["dashboard"]
 
         eventually(lambda: len(shop.tasks(status="success")) > 5)
         eventually(lambda: any(one["retries_used"] for one in shop.tasks(queue="payments")))
+        eventually(lambda: shop.tasks(status="failed"))
 
         shop.process.send_signal(signal.SIGINT)
         assert shop.process.wait(DRAIN + REST) == 0

@@ -11,6 +11,7 @@ from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskAdmin
@@ -71,6 +72,12 @@ class Payment(BaseModel):
     status: str
     retries: int
     error: str | None
+
+
+@app.get("/", include_in_schema=False)
+async def front_door() -> RedirectResponse:
+    """Who comes in this way wants to see the shop at work."""
+    return RedirectResponse("/tasks/dashboard")
 
 
 @app.post("/customers", status_code=201)

@@ -34,7 +34,9 @@ task_manager = TaskManager(
 )
 
 
-@task_manager.task(persist=True, retries=4, delay=0.5, backoff=2.0)
+@task_manager.task(
+    persist=True, retries=4, delay=0.5, backoff=2.0, no_retry_on=outside.UnknownAddressError
+)
 async def send_welcome_mail(address: str) -> None:
     """Stored before the customer sees the answer: a crash loses no mail."""
     await outside.send_mail(address, "Welcome")
@@ -69,7 +71,9 @@ async def charge_card(order_id: str, amount: Decimal, address: str) -> None:
     task_log(f"charged, receipt {receipt}")
 
 
-@task_manager.task(persist=True, retries=4, delay=0.5, backoff=2.0)
+@task_manager.task(
+    persist=True, retries=4, delay=0.5, backoff=2.0, no_retry_on=outside.UnknownAddressError
+)
 async def send_order_confirmation(order_id: str, address: str, receipt: str) -> None:
     """Added by another task."""
     await outside.send_mail(address, f"Order {order_id}, receipt {receipt}")

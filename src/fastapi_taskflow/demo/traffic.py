@@ -70,7 +70,9 @@ class _Customers:
         self._post("/orders", self._order, {"Idempotency-Key": self._key})
 
     def _address(self) -> str:
-        return f"{random.choice(NAMES)}{random.randrange(1000)}@example.com"
+        mistyped = random.random() < 0.05
+        name = f"{random.choice(NAMES)}{random.randrange(1000)}"
+        return f"{name}@example.{'con' if mistyped else 'com'}"
 
     def _post(
         self, path: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None

@@ -3,7 +3,7 @@
 `drain` waits until an app's tasks are done, `async_drain` on an event loop; `isolated` gives
 a manager a store of its own for one test.
 `fastapi_taskflow.testing.conformance` and `fastapi_taskflow.testing.statemachine` prove a
-backend driver; they need pytest with anyio, and hypothesis, so they are imported by name.
+backend driver; they need the extra ``conformance``, so they are imported by name.
 """
 
 from fastapi_taskflow.testing.clock import ManualClock

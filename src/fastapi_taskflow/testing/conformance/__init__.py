@@ -12,6 +12,15 @@ in ``conftest.py`` first. `fastapi_taskflow.testing.statemachine` has the other 
 `fastapi_taskflow.testing.loginmachine` that of sign-in.
 """
 
+try:
+    import anyio  # noqa: F401  (asked for its being there)
+    import hypothesis  # noqa: F401
+    import pytest  # noqa: F401
+except ModuleNotFoundError as exc:
+    raise ImportError(
+        f"The proofs of a backend need {exc.name}: pip install 'fastapi-taskflow[conformance]'."
+    ) from exc
+
 from fastapi_taskflow.testing.conformance import (
     admission,
     cancelling,
