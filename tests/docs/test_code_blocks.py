@@ -1,28 +1,18 @@
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
-from types import CodeType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.support.pages import BLOCK, DOCS, PAGES, ROOT, blocks, paste
+
 FENCE = re.compile(r"^\s*```(\w+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]*)(#[^)]*)?\)")
 
 
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path) -> Iterator[CodeType]:
-    """The page's Python, with the page's line numbers."""
-    text = page.read_text()
-    for found in BLOCK.finditer(text):
-        lines_before = text.count("\n", 0, found.start(1))
-        yield compile("\n" * lines_before + found[1], str(page), "exec")
 
 
 def anchors(page: Path) -> set[str]:
@@ -34,15 +24,39 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=name)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "page"}
+    paste(page, tmp_path)
 
-    for block in blocks(page):
-        exec(block, namespace)  # noqa: S102  (our own pages)
+    files = [block.file for block in blocks(page) if block.file is not None]
+    modules = [file.removesuffix(".py").replace("/", ".") for file in files]
+    if files:
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", f"import {', '.join(modules)}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_tests_that_a_page_shows_pass(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paste(DOCS / "guides" / "testing.md", tmp_path)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "3 passed" in ended.stdout, ended.stdout
+    assert not (tmp_path / "tasks.db").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_no_python_of_a_page_escapes_the_test_above(page):
     assert set(FENCE.findall(page.read_text())) <= {"python"}
+    assert len(FENCE.findall(page.read_text())) == len(list(blocks(page)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

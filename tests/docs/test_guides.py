@@ -1,0 +1,120 @@
+"""What the guides' examples do: the checking that the pages leave out."""
+
+from types import SimpleNamespace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fastapi_taskflow.testing import drain
+from tests.support.pages import DOCS, paste
+
+
+@pytest.fixture
+def guide(tmp_path, monkeypatch):
+    """Gives what a page leaves behind, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda name: SimpleNamespace(**paste(DOCS / f"{name}.md", tmp_path))
+
+
+def test_getting_started(guide):
+    page = guide("getting-started")
+    with TestClient(page.app) as client:
+        task = client.post("/remind", params={"address": "ada@example.com"}).json()["task"]
+
+        assert client.get(f"/tasks/{task}").json()["tags"] == {"kind": "reminder"}
+
+
+def test_functions_run_where_the_guide_says(guide):
+    page = guide("guides/tasks")
+    with TestClient(page.app) as client:
+        ids = client.post("/customers/7").json()
+
+        executors = [client.get(f"/tasks/{task_id}").json()["executor"] for task_id in ids]
+    assert executors == ["async", "thread"]
+
+
+def test_a_task_logs_its_attempts(guide):
+    page = guide("guides/tasks")
+    with TestClient(page.app) as client:
+        task_id = client.post("/articles/1/publish").json()
+        drain(page.task_manager, delayed=True, timeout=10)
+        task = client.get(f"/tasks/{task_id}").json()
+
+    assert task["status"] == "success"
+    assert [line[20:] for line in task["logs"] if not line.startswith("---")] == [
+        "attempt 1 for ada",
+        "the first attempt fails",
+        "attempt 2 for ada",
+    ]
+    assert "--- Retry 1 ---" in task["logs"]
+
+
+def test_a_parameter_named_like_an_option_reaches_its_function(guide, capsys):
+    page = guide("guides/tasks")
+    with TestClient(page.app) as client:
+        client.post("/deliver")
+        drain(page.task_manager)
+
+    assert "7 goes express" in capsys.readouterr().out
+
+
+def test_each_promise_is_kept_by_whom_the_guide_says(guide):
+    page = guide("guides/durability")
+    with TestClient(page.app) as client:
+        ids = client.post("/order").json()
+
+        durable = [client.get(f"/tasks/{task_id}").json()["durable"] for task_id in ids]
+    assert durable == [False, True, True]
+
+
+def test_a_full_queue_is_429_and_the_urgent_goes_first(guide):
+    page = guide("guides/queues")
+    with TestClient(page.app) as client:
+        client.post("/tasks/queues/images/pause").raise_for_status()
+        client.post("/images/waiting")
+        client.post("/images/urgent", params={"front": True})
+        full = client.post("/images/too-many")
+        changed = client.patch("/tasks/queues/images", json={"concurrency": 1}).json()
+        client.post("/tasks/queues/images/resume")
+        drain(page.task_manager)
+        tasks = client.get("/tasks", params={"status": "success"}).json()
+
+    assert (full.status_code, full.headers["Retry-After"]) == (429, "1")
+    assert changed["concurrency"] == 1
+    first, second = sorted(tasks, key=lambda task: task["start_time"])
+    assert (first["priority"], second["priority"]) == (10, None)
+
+
+def test_a_thread_that_looks_can_be_cancelled(guide):
+    page = guide("guides/stopping")
+    with TestClient(page.app) as client:
+        task_id = client.post("/count").json()
+        answer = client.post(f"/tasks/{task_id}/cancel")
+        drain(page.task_manager)
+
+        assert answer.status_code in (200, 202)
+        assert client.get(f"/tasks/{task_id}").json()["status"] == "cancelled"
+
+
+def test_who_pays_twice_pays_once(guide, capsys):
+    page = guide("guides/idempotency")
+    with TestClient(page.app) as client:
+        key = {"Idempotency-Key": "b7e1"}
+        once, twice, other = (
+            client.post("/orders/1/pay", params={"cents": cents}, headers=key)
+            for cents in (500, 500, 900)
+        )
+        bills = [client.portal.call(page.bill, 2, 700) for _ in range(2)]
+        drain(page.task_manager)
+
+    assert once.json() == twice.json()
+    assert other.status_code == 409
+    assert bills[1] == "already billed"
+    assert capsys.readouterr().out.count("charging 500 for 1") == 1
+
+
+def test_a_dependency_of_the_app_guards_the_routes(guide):
+    page = guide("guides/http-api")
+    with TestClient(page.app) as client:
+        assert client.get("/admin/tasks").status_code == 403
+        assert client.get("/admin/tasks", headers={"X-Token": "let me in"}).status_code == 200
