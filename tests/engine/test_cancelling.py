@@ -122,10 +122,11 @@ async def test_cancel_works_from_another_instance(manager: Make, persist: bool) 
         task_id, _ = await owner.enqueue(wait_for_ever)
         await inside.wait()
 
-        async def known_elsewhere() -> bool:
-            return await other.get(task_id) is not None
+        async def runs_elsewhere() -> bool:
+            record = await other.get(task_id)
+            return record is not None and record.status is TaskStatus.RUNNING
 
-        await wait_until(known_elsewhere)
+        await wait_until(runs_elsewhere)
         record = await other.cancel(task_id)
         assert record.status is TaskStatus.RUNNING
         assert await ended(owner, task_id) is TaskStatus.CANCELLED

@@ -57,12 +57,21 @@ class Dispatcher:
     # Tasks held here
 
     def submit(self, task: LiveTask, *, at_once: bool = False) -> None:
-        """Start a held task, or let it stand in line; ``at_once`` as for `Attempts.run`."""
-        if self._queues.may_run(task) and not self._engine.settling.full:
+        """Let a held task stand in line, which moves at the end of this loop iteration.
+
+        So tasks that were accepted together start in their order.
+
+        Args:
+            at_once: Start it now if it can start; as for `Attempts.run`.
+        """
+        may_run = self._queues.may_run(task) and not self._engine.settling.full
+        if may_run and at_once:
             self._queues.take(task)
-            self._begin(task, at_once=at_once)
-        else:
-            self._queues.push(task)
+            self._begin(task, at_once=True)
+            return
+        self._queues.push(task)
+        if may_run:
+            self.pump()
 
     def released(self, task: LiveTask) -> None:
         """A task left its slots."""
@@ -213,6 +222,7 @@ class Dispatcher:
             more |= {name for name in slots if full or taken[name] >= slots[name]}
             for claim in claims:
                 self._take_on(claim)
+            self._fill()
         # Queues without a free slot stay hinted: the next release looks again.
         self._hinted |= more
         return found > 0 and bool(self._hinted)

@@ -125,6 +125,8 @@ class Flow:
         delay = task.delay
         if task.record.due_at is not None:
             delay = (task.record.due_at - self._engine.clock.now()).total_seconds()
+        if delay:
+            task.ready_at = self._engine.clock.monotonic() + delay
         if delay > 0:
             task.timer = self._loop.call_later(delay, self._due, task)
         else:
@@ -150,6 +152,7 @@ class Flow:
             # Another instance may have added some.
             task.record.logs[:], task.journal = stored.record.logs, None
         task.fence = claim.lease.fence
+        task.ready_at = engine.clock.monotonic()
         task.payload = stored.payload
         task.failures = stored.failures
         task.interruptions = stored.interruptions
@@ -245,6 +248,7 @@ class Flow:
         """PENDING again: a retry, a snooze, or given back."""
         engine, record = self._engine, task.record
         task.attempt = None
+        task.ready_at = engine.clock.monotonic() + delay
         if task.lane:
             if delay > 0:
                 engine.lanes.leave(record.task_id)

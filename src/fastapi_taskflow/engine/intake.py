@@ -109,6 +109,7 @@ class Intake:
             options.run_at if durable else options.due(now),
         )
         task = LiveTask(record, registered, args, kwargs, durable)
+        task.ready_at = self._clock.monotonic()
         task.delay = options.delay
         task.replace_original = options.replace_original
         task.alias = options.alias

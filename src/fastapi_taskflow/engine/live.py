@@ -61,6 +61,7 @@ class LiveTask:
         "lane",
         "launch_on_commit",
         "payload",
+        "ready_at",
         "record",
         "registered",
         "replace_original",
@@ -97,6 +98,8 @@ class LiveTask:
         self.failures = 0
         self.interruptions = 0
         self.arrival = next(_arrivals)
+        # When it became due, or arrived, by the monotonic clock: its place in line.
+        self.ready_at = 0.0
         # The task is in the store (inserted, or mirrored at least once).
         self.stored = False
         # This instance holds the lease, or owns the task's only copy.
@@ -119,11 +122,9 @@ class LiveTask:
     def lease(self) -> Lease:
         return Lease(self.record.task_id, self.fence)
 
-    def order(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, float, int]:
         """Sort key within a queue: highest priority, then due time, then arrival."""
-        record = self.record
-        due = record.due_at
-        return (-(record.priority or 0), 0 if due is None else int(due.timestamp()), self.arrival)
+        return (-(self.record.priority or 0), self.ready_at, self.arrival)
 
     def write_line(self, line: str, most_lines: int) -> bool:
         """Add to the log, from any thread; True if somebody has to be told of new lines."""

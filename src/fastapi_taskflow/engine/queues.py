@@ -67,7 +67,7 @@ class QueueState:
         self.rejected = 0
         # PENDING tasks that this instance accepted or holds and that never started.
         self.unstarted = 0
-        self.lines: dict[str, list[tuple[tuple[int, int, int], LiveTask]]] = {}
+        self.lines: dict[str, list[tuple[tuple[int, float, int], LiveTask]]] = {}
         self.concurrency = config.concurrency
         self.max_size = config.max_size
         self.paused = config.paused
@@ -203,10 +203,11 @@ class Queues:
         return any(other is task for other in self.get(task.record.queue).tasks())
 
     def may_run(self, task: LiveTask) -> bool:
-        """A slot is free for this task and nobody waits before it."""
+        """A slot is free for this task, beside those who stand in line before it."""
         state = self.get(task.record.queue)
         pool = task.registered.executor
-        return state.free > 0 and self.pools[pool].free > 0 and not state.lines.get(pool)
+        waiting = len(state.lines.get(pool, ()))
+        return state.free > waiting and self.pools[pool].free > waiting
 
     def take(self, task: LiveTask) -> None:
         self.get(task.record.queue).running += 1
