@@ -33,6 +33,10 @@ __all__ = ["LOCAL_ONLY", "TaskAdmin"]
 logger = logging.getLogger(__name__)
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_OPEN = (
+    "TaskAdmin at %s is open to everybody (auth=None): whoever reaches it can see, retry and "
+    "cancel tasks"
+)
 # As long as browsers keep any cookie.
 _LONGEST_SECONDS = 400 * 86_400.0
 
@@ -112,11 +116,7 @@ class TaskAdmin:
             task_manager.runtime.retain(retention_days)
         open_to_all = auth is None and not guards
         if open_to_all:
-            logger.warning(
-                "TaskAdmin at %s is open to everybody (auth=None): whoever reaches it can see, "
-                "retry and cancel tasks",
-                prefix,
-            )
+            logger.warning(_OPEN, prefix)
         site = Site(prefix=prefix, title=title, open_to_all=open_to_all)
         rules = Rules(read_only=read_only, viewers_read_contents=viewers_read_contents)
         access = Access(local_only=auth is LOCAL_ONLY and not guards)

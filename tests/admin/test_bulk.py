@@ -1,6 +1,6 @@
 """Routes that retry many tasks at once."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -30,7 +30,7 @@ def audit(desk):
     return desk.client.get("/tasks/audit").json()
 
 
-def failures(desk, number, *, name="succeed", queue="default"):
+def failures(desk, number, *, name="succeed", queue="default", age=timedelta(), move=Move.FAIL):
     """Failed tasks that another instance left in the store, oldest first."""
     other = InstanceInfo(
         instance_id=new_id(),
@@ -42,14 +42,14 @@ def failures(desk, number, *, name="succeed", queue="default"):
     )
     payload = codec.encode((), {}, desk.manager.registry.types)
     tasks = [
-        NewTask(new_id(), name, payload, queue, datetime.now(UTC), owner=other.instance_id)
+        NewTask(new_id(), name, payload, queue, datetime.now(UTC) - age, owner=other.instance_id)
         for _ in range(number)
     ]
     leases = [Lease(task.task_id, 1) for task in tasks]
     desk.call(desk.store.enlist, other)
     desk.call(desk.store.insert, [tasks])
     desk.call(desk.store.start, leases)
-    desk.call(desk.store.finish, [Outcome(lease, Move.FAIL, error="no") for lease in leases])
+    desk.call(desk.store.finish, [Outcome(lease, move, error="no") for lease in leases])
     return [task.task_id for task in tasks]
 
 
@@ -210,7 +210,7 @@ def test_one_function_only(desk):
     wanted = failures(desk, 2)
     failures(desk, 2, name="fail")
 
-    answer = retry_failed(desk, func_name="succeed")
+    answer = retry_failed(desk, func_name="succeed", since="all")
 
     assert sorted(originals(answer)) == sorted(wanted)
     assert audit(desk)[0]["task_id"] == "retry-failed"
@@ -247,7 +247,7 @@ def test_more_than_a_thousand_take_another_call(memory_desk):
 
 @pytest.mark.parametrize(
     "query",
-    ["since=yesterday", "func_name=", "status=running", "cursor=x", "since=6h&since=7h", "q=x"],
+    ["func_name=", "since=", "status=running", "cursor=x", "since=6h&since=7h", "q=x"],
 )
 def test_bad_queries_retry_nothing(desk, query):
     failures(desk, 1)
@@ -269,3 +269,29 @@ def test_a_read_only_admin_retries_nothing(open_desk):
 
     assert [one.status_code for one in answers] == [403, 403]
     assert desk.client.get(f"/tasks/{failed}").json()["retried_as"] is None
+
+
+@pytest.mark.parametrize("since", ["yesterday", "6", "6y", "ALL", "-1h", "99999-01-01"])
+def test_a_time_that_is_none_retries_nothing(desk, since):
+    failures(desk, 1)
+
+    response = desk.client.post("/tasks/retry-failed", params={"since": since})
+
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("since takes 'all' or a time. Expected an ISO")
+    assert audit(desk) == []
+
+
+def test_without_a_time_it_is_the_last_six_hours(desk):
+    old = failures(desk, 1, age=timedelta(hours=7))
+    new = failures(desk, 1, age=timedelta(hours=5))
+
+    assert originals(retry_failed(desk)) == new
+    assert originals(retry_failed(desk, since="all")) == old
+
+
+def test_interrupted_tasks_are_retried_too_and_cancelled_ones_not(desk):
+    interrupted = failures(desk, 1, move=Move.INTERRUPT)
+    desk.client.post(f"/tasks/{desk.add(desk.stand, delay=60.0)}/cancel")
+
+    assert originals(retry_failed(desk)) == interrupted

@@ -12,17 +12,20 @@ from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.testing.clock import ManualClock
 
-EVERYTHING = {"value": 0, "unit": "min"}
+OLD = {"value": 1, "unit": "min"}
+
+
+def purge(desk):
+    """Delete all that has ended, however lately."""
+    return desk.call(desk.manager.operations.purge_history, timedelta())
 
 
 def test_what_has_ended_is_deleted_and_what_lives_stays(desk):
     ended = [desk.ended(desk.succeed).task_id, desk.ended(desk.tell, "text").task_id]
     runs = desk.running(desk.stand)
 
-    response = desk.client.delete("/tasks/history", params=EVERYTHING)
+    assert purge(desk) == (2, 2, 2, False)
 
-    assert response.status_code == 200
-    assert response.json() == {"deleted": 2, "store": 2, "backend": 2}
     assert [task["task_id"] for task in desk.client.get("/tasks").json()] == [runs]
     assert [desk.client.get(f"/tasks/{one}").status_code for one in ended] == [404, 404]
     assert desk.client.get("/tasks/metrics").json()["success"] == 1
@@ -31,9 +34,7 @@ def test_what_has_ended_is_deleted_and_what_lives_stays(desk):
 def test_what_has_only_just_ended_is_written_first_and_then_deleted(desk):
     desk.ended(desk.succeed)
 
-    response = desk.client.delete("/tasks/history", params=EVERYTHING)
-
-    assert response.json() == {"deleted": 1, "store": 1, "backend": 1}
+    assert purge(desk) == (1, 1, 1, False)
     assert desk.client.get("/tasks").json() == []
 
 
@@ -49,7 +50,7 @@ def test_what_ended_later_is_kept(desk):
 def test_the_act_is_audited_and_the_audit_outlives_it(desk):
     failed = desk.ended(desk.fail).task_id
     desk.client.post(f"/tasks/{failed}/retry")
-    desk.client.delete("/tasks/history", params=EVERYTHING)
+    purge(desk)
 
     audit = desk.client.get("/tasks/audit").json()
 
@@ -86,7 +87,7 @@ def test_the_units(open_desk, value, unit, deleted):
         "value=99999999999999999999&unit=day",
         "value=36501&unit=day",
         "value=all&unit=day",
-        "value=1&unit=week",
+        "value=0&unit=day",
         "value=1&unit=day&queue=mail",
         "value=1&value=2&unit=day",
     ],
@@ -110,7 +111,7 @@ def test_a_read_only_admin_deletes_nothing(open_desk):
     desk = open_desk(read_only=True)
     task_id = desk.ended(desk.succeed).task_id
 
-    response = desk.client.delete("/tasks/history", params=EVERYTHING)
+    response = desk.client.delete("/tasks/history", params=OLD)
 
     assert response.status_code == 403
     assert desk.client.get(f"/tasks/{task_id}").status_code == 200
@@ -118,14 +119,14 @@ def test_a_read_only_admin_deletes_nothing(open_desk):
 
 def test_another_site_deletes_nothing(memory_desk):
     response = memory_desk.client.delete(
-        "/tasks/history", params=EVERYTHING, headers={"Sec-Fetch-Site": "cross-site"}
+        "/tasks/history", params=OLD, headers={"Sec-Fetch-Site": "cross-site"}
     )
 
     assert response.status_code == 403
 
 
 def test_one_request_deletes_a_bounded_number_and_says_that_there_is_more():
-    store = MemoryBackend()
+    store = MemoryBackend(clock=ManualClock(datetime.now(UTC) - timedelta(minutes=2)))
     manager = TaskManager(snapshot_backend=store)
     manager.runtime.settings = replace(manager.runtime.settings, purge_limit=200)
     app = FastAPI()
@@ -136,7 +137,17 @@ def test_one_request_deletes_a_bounded_number_and_says_that_there_is_more():
         assert client.portal is not None
         client.portal.call(store.insert, [tasks])
         client.portal.call(store.cancel, [one.task_id for one in tasks])
-        answers = [client.delete("/tasks/history", params=EVERYTHING) for _ in range(3)]
+        answers = [client.delete("/tasks/history", params=OLD) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [202, 200, 200]
     assert [answer.json()["deleted"] for answer in answers] == [200, 50, 0]
+
+
+def test_a_unit_that_is_none_is_told_apart_from_a_missing_one(memory_desk):
+    task_id = memory_desk.ended(memory_desk.succeed).task_id
+
+    response = memory_desk.client.delete("/tasks/history?value=1&unit=week")
+
+    assert response.status_code == 400
+    assert response.json() == {"detail": "unit takes one of min, hour, day, got 'week'."}
+    assert memory_desk.client.get(f"/tasks/{task_id}").status_code == 200

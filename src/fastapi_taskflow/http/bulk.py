@@ -85,7 +85,7 @@ class BulkApi:
         router = APIRouter(route_class=_BulkRoute)
         add = partial(add_route, router)
         add("POST", "/bulk-retry", self.retry_many, answers=(400, 413))
-        add("POST", "/retry-failed", self.retry_failed)
+        add("POST", "/retry-failed", self.retry_failed, answers=(400,))
         return router
 
     async def retry_many(self, request: Request, chosen: TaskIds) -> BulkRetryInfo:
@@ -100,10 +100,10 @@ class BulkApi:
     async def retry_failed(
         self, request: Request, filters: Annotated[FailedFilters, Query()]
     ) -> BulkRetryInfo:
-        """Run FAILED tasks once more, newest first, up to 1,000 in one call."""
+        """Run FAILED and INTERRUPTED tasks once more, newest first, up to 1,000 in one call."""
         done = await with_cursor(
             self._operations.retry_failed(
-                since=filters.since,
+                since=filters.moment(),
                 func_name=filters.func_name,
                 cursor=filters.cursor,
                 actor=actor(request),

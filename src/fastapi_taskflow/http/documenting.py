@@ -12,7 +12,7 @@ from fastapi_taskflow.http.schemas import ProblemInfo
 __all__ = ["RETRY_AFTER", "add_route"]
 
 _WORDS = {
-    400: "The task's state does not allow it, or the body cannot be read",
+    400: "The task's state does not allow it, or a value cannot be read",
     401: "Nobody is signed in",
     403: "Not for this client, or not for their role",
     404: "There is no such task or queue",

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.http.problems import bad_query
+from fastapi_taskflow.http.refusals import BadValue
 from fastapi_taskflow.models import TaskStatus
 
 __all__ = [
@@ -59,15 +60,17 @@ def parse_moment(text: Any) -> datetime:
         ) from None
 
 
+_MOMENTS = [
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$"},
+]
+
 Moment = Annotated[
     datetime,
     BeforeValidator(parse_moment),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "format": "date-time"},
-                {"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$"},
-            ],
+            "anyOf": _MOMENTS,
             "description": "ISO 8601, UTC where it has no offset; or a span back from now: "
             "90s, 15m, 6h, 7d, 2w",
             "examples": ["2026-11-01T12:00:00Z", "6h"],
@@ -92,11 +95,17 @@ class HistorySpan(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    value: int = Field(ge=0, le=36_500)
-    unit: Literal["min", "hour", "day"]
+    value: int = Field(ge=1, le=36_500)
+    unit: Text = Field(json_schema_extra={"enum": list(_SPANS)})
 
     def span(self) -> timedelta:
-        """The same as a span."""
+        """The same as a span.
+
+        Raises:
+            BadValue: there is no such unit.
+        """
+        if self.unit not in _SPANS:
+            raise BadValue(f"unit takes one of {', '.join(_SPANS)}, got {self.unit!r}.")
         return self.value * _SPANS[self.unit]
 
 
@@ -118,13 +127,28 @@ class MetricsFilters(BaseModel):
 
 
 class FailedFilters(BaseModel):
-    """Which failed tasks."""
+    """Which tasks that failed or were interrupted."""
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Moment | None = Field(None, description="Added at or after")
+    since: Annotated[Text, WithJsonSchema({"anyOf": [*_MOMENTS, {"const": "all"}]})] = Field(
+        "6h",
+        description="Added at or after: a span back from now (90s, 15m, 6h, 7d, 2w), ISO 8601, "
+        "or `all`",
+    )
     func_name: Text | None = None
     cursor: Text | None = Field(None, description="From an earlier answer, with equal filters")
+
+    def moment(self) -> datetime | None:
+        """Of ``since``; None: however old.
+
+        Raises:
+            BadValue: it is no point in time.
+        """
+        try:
+            return None if self.since == "all" else parse_moment(self.since)
+        except PydanticCustomError as exc:
+            raise BadValue(f"since takes 'all' or a time. {exc.message()}") from exc
 
 
 class TaskFilters(_Page):

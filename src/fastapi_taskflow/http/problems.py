@@ -22,7 +22,7 @@ from fastapi_taskflow.errors import (
     TaskStateError,
     UnknownTaskFunction,
 )
-from fastapi_taskflow.http.refusals import NotSignedIn, Refused, Throttled
+from fastapi_taskflow.http.refusals import BadValue, NotSignedIn, Refused, Throttled
 from fastapi_taskflow.http.schemas import encodable
 
 __all__ = ["HANDLED", "Problem", "bad_query", "problem", "with_cursor"]
@@ -42,6 +42,7 @@ _STATUS: dict[type, int] = {
 
 HANDLED: tuple[type[Exception], ...] = (
     RequestValidationError,
+    BadValue,
     Refused,
     NotSignedIn,
     Throttled,
@@ -72,7 +73,7 @@ def problem(error: Exception) -> Problem:
     match error:
         case RequestValidationError():
             return _invalid(error)
-        case Refused() | NotSignedIn() | Throttled():
+        case BadValue() | Refused() | NotSignedIn() | Throttled():
             return Problem(error.status_code, error.detail, error.headers or {})
         case TaskNotFound():
             return Problem(404, "Task not found")

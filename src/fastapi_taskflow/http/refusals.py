@@ -6,7 +6,7 @@ from math import ceil
 
 from fastapi import HTTPException
 
-__all__ = ["NotSignedIn", "Refused", "Throttled"]
+__all__ = ["BadValue", "NotSignedIn", "Refused", "Throttled"]
 
 
 class Refused(HTTPException):
@@ -14,6 +14,13 @@ class Refused(HTTPException):
 
     def __init__(self, detail: str) -> None:
         super().__init__(403, detail)
+
+
+class BadValue(HTTPException):
+    """400: a parameter has a value that means nothing."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, detail)
 
 
 class NotSignedIn(HTTPException):

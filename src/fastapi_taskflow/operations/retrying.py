@@ -38,6 +38,8 @@ BULK_LIMIT = 1_000
 
 # Read, checked and stored together; between two of these other requests have their turn.
 _BATCH = 100
+# Nobody asked for these ends, as for CANCELLED and REJECTED.
+_UNINTENDED = frozenset({TaskStatus.FAILED, TaskStatus.INTERRUPTED})
 # Failed tasks that one call looks at; most of them may have been retried before.
 _LOOKED_AT = 10_000
 
@@ -120,7 +122,7 @@ async def retry_failed(
     func_name: str | None = None,
     cursor: str | None = None,
 ) -> BulkRetry:
-    """Run FAILED tasks once more, newest first, up to `BULK_LIMIT` of them.
+    """Run FAILED and INTERRUPTED tasks once more, newest first, up to `BULK_LIMIT` of them.
 
     Args:
         since: Only those that were added at or after this instant.
@@ -133,7 +135,7 @@ async def retry_failed(
     engine = runtime.engine()
     await reading.catch_up(engine)
     done = BulkRetry(cursor=cursor)
-    query = Query(statuses=frozenset({TaskStatus.FAILED}), func_name=func_name, since=since)
+    query = Query(statuses=_UNINTENDED, func_name=func_name, since=since)
     looked_at = 0
     while len(done.retried) < BULK_LIMIT and looked_at < _LOOKED_AT:
         limit = min(_BATCH, BULK_LIMIT - len(done.retried))
