@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +15,16 @@ from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.limits import NAME_LIMIT
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig
-from fastapi_taskflow.taskconfig import NAME_LIMIT
 
 __all__ = [
     "check_interval",
     "check_limit",
     "check_reserved",
     "check_retention",
-    "checked_delay",
     "choose_backend",
     "choose_keyring",
     "choose_observer",
@@ -181,24 +179,6 @@ def note_deprecated(**given: object) -> None:
             DeprecationWarning,
             stacklevel=3,
         )
-
-
-def checked_delay(delay: float | None, run_at: datetime | None) -> float:
-    """The delay in seconds of an enqueue.
-
-    Raises:
-        ConfigurationError: both are given, or one that is no point in time.
-    """
-    if delay is not None and run_at is not None:
-        raise ConfigurationError("Give delay or run_at, not both.")
-    if run_at is not None and run_at.tzinfo is None:
-        raise ConfigurationError(
-            f"run_at takes an aware datetime, got {run_at!r}. Add tzinfo=UTC, for example."
-        )
-    if delay is None:
-        return 0.0
-    _check_seconds("delay", delay)
-    return float(delay)
 
 
 def choose_queues(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import BackgroundTasks
 from starlette.background import BackgroundTask
 
-from fastapi_taskflow.calls import TaskCall, bound
+from fastapi_taskflow.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.chain import Bond, Chain
-from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.unit import Unit
 
@@ -71,38 +72,46 @@ class ManagedBackgroundTasks(BackgroundTasks):
         """The manager that the tasks belong to."""
         return self._manager
 
-    def add_task(  # type: ignore[override]  # stock returns None
+    def add_task(  # type: ignore[override]  # noqa: PLR0913  # stock returns None
         self,
         func: Callable[..., Any] | TaskCall,
         *args: Any,
-        idempotency_key: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        eager: bool | None = None,
-        priority: int | None = None,
-        queue: str | None = None,
+        idempotency_key: str | None = UNSET,
+        tags: Tags | None = UNSET,
+        eager: bool | None = UNSET,
+        priority: int | None = UNSET,
+        queue: str | None = UNSET,
+        delay: float | None = UNSET,
+        run_at: datetime | None = UNSET,
         **kwargs: Any,
     ) -> str:
         """Add a task to run after the response; may be called from any thread.
 
         A durable task (``persist=True``) is stored before the response is sent. A function
-        that was not registered runs tracked, without retries. If a parameter of the
-        function is named like an option here, give ``task_manager.call(func, ...)``.
+        that was not registered runs tracked, without retries.
 
         Args:
-            func: The function, or a `TaskCall`.
+            func: The function, or a `TaskCall`. A keyword that is a parameter of the function
+                is the function's, also if it has the name of an option; beside a
+                `TaskCall` all are options.
             idempotency_key: While a task with this key is live or recently succeeded, no
                 second one is made; its id is returned.
-            tags: Labels, text to text.
+            tags: Labels: names to text, numbers, dates and the like, which become text.
             eager: Start now, without waiting for the response; wins over the next two.
             priority: Higher runs first. With it the task runs from its queue, beside the
                 response's chain.
             queue: A configured queue; an unknown one means ``default``.
+            delay: Seconds before it may start, at most ten years. It waits beside the
+                response's chain; an eager one is accepted at once and waits as well.
+            run_at: When it may start, of the years 1970 to 9998 (a naive one is in UTC); not
+                together with ``delay``.
 
         Returns:
             The task's id, 36 characters.
 
         Raises:
-            TaskArgumentError: arguments of a durable task cannot be stored.
+            TaskArgumentError: an option that cannot be, arguments that do not fit a
+                registered function, or those of a durable task that cannot be stored.
             QueueFullError: the queue is full.
             IdempotencyConflict: the key is held by other work.
             EngineNotRunning: a durable task while no engine runs.
@@ -111,29 +120,44 @@ class ManagedBackgroundTasks(BackgroundTasks):
             RequestClosed: a durable task on the event loop after the request.
             StoreUnavailable: from a thread after the request, the store did not take it.
         """
-        call = bound(func, args, kwargs)
+        given = None
+        # Nearly always nothing is.
+        if not (idempotency_key is tags is eager is priority is queue is delay is run_at is UNSET):  # type: ignore[comparison-overlap]
+            given = said(
+                idempotency_key=idempotency_key,
+                tags=tags,
+                eager=eager,
+                priority=priority,
+                queue=queue,
+                delay=delay,
+                run_at=run_at,
+            )
         runtime = self._manager.runtime
-        registered = runtime.registry.find(call.func) or runtime.registry.adopt(call.func)
+        registered, call, options = asked(runtime.registry, func, args, kwargs, given)
         unit = self._unit
         if unit is None or unit.engine is not runtime.running_engine():
             unit = self._find_unit()
         if unit is None:
-            runtime.require_engine_for(registered)
+            runtime.require_engine_for(registered, options)
             self.tasks.append(BackgroundTask(call.func, *call.args, **call.kwargs))
             return new_id()
         config = registered.config
-        eager = config.eager if eager is None else eager
-        options = Options(idempotency_key, tags, priority, queue)
-        if idempotency_key is not None:
-            known = runtime.find_duplicate(registered, call, idempotency_key)
+        if options.idempotency_key is not None:
+            known = runtime.find_duplicate(registered, call, options.idempotency_key)
             if known is not None:
                 return known
         task = runtime.prepare(registered, call, options)
-        lane = (
-            queue is None and priority is None and config.queue is None and config.priority is None
+        in_queue = (
+            (config.queue if options.queue is None else options.queue) is not None
+            or (config.priority if options.priority is None else options.priority) is not None
+            or options.is_later
         )
-        committed = self._chain.bond is not Bond.NONE
-        item = unit.add(task, eager=eager, lane=lane, committed=committed)
+        item = unit.add(
+            task,
+            eager=config.eager if options.eager is None else options.eager,
+            lane=not in_queue,
+            committed=self._chain.bond is not Bond.NONE,
+        )
         if item is not None:
             self.tasks.append(item)
         return task.record.task_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "AlreadyRetried",
+    "ArgumentsMismatch",
     "Cancel",
     "ConfigurationError",
     "EngineNotRunning",
@@ -61,7 +62,11 @@ class RequestClosed(TaskflowError, RuntimeError):
 
 
 class TaskArgumentError(TaskflowError, ValueError):
-    """Arguments of a durable task cannot be stored (type or size)."""
+    """A task's arguments or options cannot be: they do not fit, or cannot be stored."""
+
+
+class ArgumentsMismatch(TaskArgumentError, TypeError):
+    """A registered function cannot be called with these arguments."""
 
 
 class QueueFullError(TaskflowError, RuntimeError):

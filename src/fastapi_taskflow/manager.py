@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import HTTPConnection
@@ -18,21 +18,19 @@ from starlette.requests import HTTPConnection
 from fastapi_taskflow import assembly, integration
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.calls import Enqueued, TaskCall, bound
-from fastapi_taskflow.control import Control
+from fastapi_taskflow.calls import UNSET, Enqueued, Tags, TaskCall, said
 from fastapi_taskflow.crypto import Secret
-from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.declarations import Declarations
+from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.models import QueueConfig, TaskConfig
+from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.redaction import Redactor
 from fastapi_taskflow.runtime import Runtime
 
 __all__ = ["TaskManager"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-class TaskManager(Control):
+class TaskManager(Declarations):
     """Registers tasks and runs them in the app's own process.
 
     Construction does no I/O. The engine starts with the app's lifespan after `init_app`,
@@ -153,109 +151,39 @@ class TaskManager(Control):
         #: Encrypts and decrypts with the keys of ``encrypt_args_key``; None without one.
         self.fernet = None if keyring is None else keyring.fernet
 
-    # Declaring
-
-    def task(  # noqa: PLR0913
-        self,
-        *,
-        executor: str | None = None,
-        retries: int = 0,
-        delay: float = 0.0,
-        backoff: float = 1.0,
-        persist: bool = False,
-        name: str | None = None,
-        requeue_on_interrupt: bool = False,
-        eager: bool = False,
-        priority: int | None = None,
-        queue: str | None = None,
-        max_delay: float | None = None,
-        jitter: float = 0.0,
-        retry_on: type[BaseException] | Sequence[type[BaseException]] = (),
-        no_retry_on: type[BaseException] | Sequence[type[BaseException]] = (),
-        timeout: float | None = None,
-    ) -> Callable[[F], F]:
-        """Register a function as a task; gives it back unchanged.
-
-        Args:
-            executor: ``"async"`` or ``"thread"``; None: by the kind of function.
-            retries: Attempts after the first one.
-            delay: Seconds before the first retry.
-            backoff: Factor on the delay for each further retry.
-            persist: Durable: stored before the response is sent, survives a crash.
-            name: The task's name everywhere; default ``func.__name__``.
-            requeue_on_interrupt: Run again if its process dies while it runs; only for
-                functions that may run twice. With a backend it makes the task durable.
-            eager: Start when it is added, without waiting for the response.
-            priority: Higher runs first; with it, the task runs from its queue.
-            queue: Name of a configured queue.
-            max_delay: Longest delay in seconds.
-            jitter: Part of each delay, 0 to 1, that is random.
-            retry_on: Only these exceptions are retried.
-            no_retry_on: These are not.
-            timeout: Seconds that one attempt may take.
-
-        Raises:
-            ConfigurationError: settings that cannot work together.
-        """
-        config = TaskConfig(
-            retries,
-            delay,
-            backoff,
-            persist,
-            name,
-            requeue_on_interrupt,
-            eager,
-            priority,
-            executor,
-            queue,
-            max_delay,
-            jitter,
-            (retry_on,) if isinstance(retry_on, type) else tuple(retry_on),
-            (no_retry_on,) if isinstance(no_retry_on, type) else tuple(no_retry_on),
-            timeout,
-        )
-
-        def register(func: F) -> F:
-            self.registry.register(func, config)
-            return func
-
-        return register
-
-    @staticmethod
-    def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskCall:
-        """Bind arguments apart from options, for ``add_task`` and `enqueue`."""
-        return bound(func, args, kwargs)
-
     # Adding
 
     async def enqueue(  # noqa: PLR0913
         self,
         func_or_call: Callable[..., Any] | TaskCall,
         *args: Any,
-        idempotency_key: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        priority: int | None = None,
-        queue: str | None = None,
-        delay: float | None = None,
-        run_at: datetime | None = None,
+        idempotency_key: str | None = UNSET,
+        tags: Tags | None = UNSET,
+        priority: int | None = UNSET,
+        queue: str | None = UNSET,
+        delay: float | None = UNSET,
+        run_at: datetime | None = UNSET,
         **kwargs: Any,
     ) -> Enqueued:
         """Add a task from anywhere on the app's event loop; accepted when this returns.
 
-        Args:
-            delay: Seconds to wait before it may start.
-            run_at: When it may start (aware); not together with ``delay``.
+        The options are those of ``add_task``; ``eager`` is none, since nothing is waited for.
 
         Raises:
             TaskArgumentError, QueueFullError, IdempotencyConflict, EngineNotRunning: as
                 ``add_task``.
             StoreUnavailable: the store did not take it; it was not accepted.
         """
-        call = bound(func_or_call, args, kwargs)
-        registered = self.registry.find(call.func) or self.registry.adopt(call.func)
-        seconds = assembly.checked_delay(delay, run_at)
-        options = Options(idempotency_key, tags, priority, queue, seconds, run_at, alias=False)
-        return await self.runtime.enqueue(registered, call, options)
+        given = said(
+            idempotency_key=idempotency_key,
+            tags=tags,
+            priority=priority,
+            queue=queue,
+            delay=delay,
+            run_at=run_at,
+        )
+        registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
+        return await self.runtime.enqueue(registered, call, options._replace(alias=False))
 
     async def get_tasks(
         self, conn: HTTPConnection, background_tasks: BackgroundTasks

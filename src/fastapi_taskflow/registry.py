@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from fastapi_taskflow import codec
 from fastapi_taskflow.codec import TypeTable
 from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.taskconfig import NAME_LIMIT, checked_config, is_coroutine_callable
+from fastapi_taskflow.shapes import Shape, own_options, shape_of
+from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
 
 __all__ = ["Registered", "TaskRegistry"]
 
@@ -33,13 +35,26 @@ _ADOPTED_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registered:
-    """A callable as the engine needs it. ``executor`` is ``"async"`` or ``"thread"``."""
+    """A callable as the engine needs it.
+
+    Attributes:
+        executor: ``"async"`` or ``"thread"``.
+        shape: What arguments it takes; None where that is not checked.
+        declared: See `own_options`; None where nobody has looked yet.
+    """
 
     name: str
     func: Func
     config: TaskConfig
     executor: str
     is_async: bool
+    shape: Shape | None = None
+    declared: frozenset[str] | None = None
+
+    @property
+    def own_options(self) -> frozenset[str]:
+        """Its parameters with names of options: as keywords these are the function's."""
+        return own_options(self.func) if self.declared is None else self.declared
 
 
 class TaskRegistry:
@@ -57,6 +72,8 @@ class TaskRegistry:
         self._by_name: dict[str, Registered] = {}
         # Only functions that live as long as their module, so that no object is kept.
         self._adopted: dict[Func, Registered] = {}
+        # Tasks of which it was said that they have parameters with names of options.
+        self._warned: set[str] = set()
         # Task names by executor; None is all of them.
         self._names: dict[str | None, frozenset[str]] = {}
 
@@ -70,17 +87,39 @@ class TaskRegistry:
                 that has another name.
         """
         config = checked_config(func, config)
-        name = config.name or func.__name__
+        name = printable("name", config.name or func.__name__)
         self._refuse_taken(name, func)
         self._refuse_renamed(name, func)
         is_async = is_coroutine_callable(func)
         executor = config.executor or ("async" if is_async else "thread")
-        entry = Registered(name, func, replace(config, name=name), executor, is_async)
+        entry = Registered(
+            name,
+            func,
+            replace(config, name=name),
+            executor,
+            is_async,
+            shape_of(func),
+            own_options(func),
+        )
+        self._warn_of_options(entry)
         self._by_func[func] = self._by_name[name] = entry
         self._adopted.clear()
         # A new one: who is filling the old one must not spoil it.
         self._names = {}
         self.types.note(func)
+
+    def _warn_of_options(self, entry: Registered) -> None:
+        own = sorted(entry.own_options)
+        if own and entry.name not in self._warned:
+            self._warned.add(entry.name)
+            logger.warning(
+                "Task %r has parameters with names of options (%s): as keywords of add_task and "
+                "enqueue they are the function's. For the options write "
+                "add_task(task_manager.call(func, ...), %s=...)",
+                entry.name,
+                ", ".join(own),
+                own[0],
+            )
 
     def _refuse_taken(self, name: str, func: Func) -> None:
         other = self._by_name.get(name)

@@ -28,12 +28,12 @@ from fastapi_taskflow.ends import (
 )
 from fastapi_taskflow.errors import Cancel, Retry, Snooze
 from fastapi_taskflow.exceptiongroups import leaves
+from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.texts import error_text, format_exception
 
 __all__ = [
-    "LONGEST_DELAY_SECONDS",
     "POISON_CAP",
     "QUARANTINE_FROM",
     "CancelAsked",
@@ -59,9 +59,6 @@ QUARANTINE_FROM = 2
 
 POISON_CAP = 4
 """Owners that may die of one task in all; the last of them ends it."""
-
-LONGEST_DELAY_SECONDS = 10 * 365 * 86_400.0
-"""Ten years: no delay is longer, so that no due time leaves the calendar."""
 
 _RESCUE_BASE_SECONDS = 5.0
 _RESCUE_LONGEST_SECONDS = 300.0

@@ -192,13 +192,13 @@ class Runtime:
             registered, call.args, call.kwargs, options, durable=self.durable(registered)
         )
 
-    def require_engine_for(self, registered: Registered) -> None:
-        """No engine runs: refuse a durable task, warn once about the others.
+    def require_engine_for(self, registered: Registered, options: Options) -> None:
+        """No engine runs: refuse what stock FastAPI cannot do, warn once about the others.
 
         Raises:
-            EngineNotRunning: the task is durable.
+            EngineNotRunning: the task is durable, or may not start at once.
         """
-        if self.durable(registered):
+        if options.is_later or self.durable(registered):
             self.engine()
         self._tell(
             "",

@@ -59,7 +59,7 @@ async def test_what_runs_past_the_deadline_ends_by_the_drain_rule(
         release.wait()
 
     func = stuck_async if is_async else stuck
-    tasks.task(**settings)(func)  # type: ignore[arg-type]
+    tasks.task(**settings)(func)  # type: ignore[call-overload]
     async with tasks:
         task_id, _ = await tasks.enqueue(func)
         await wait_until(inside.is_set)

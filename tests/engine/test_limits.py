@@ -41,11 +41,11 @@ def messages(record: TaskRecord) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "limit"),
     [
-        ({"tags": {f"tag{n}": "x" for n in range(17)}}, "at most 16 tags fit, got 17"),
-        ({"tags": {"n" * 129: "x"}}, "at most 128 characters, got 129"),
-        ({"tags": {"name": "x" * 129}}, "at most 128 characters, got 129"),
+        ({"tags": {f"tag{n}": "x" for n in range(17)}}, "tags takes at most 16"),
+        ({"tags": {"n" * 129: "x"}}, "1 to 128 characters, got 129"),
+        ({"tags": {"name": "x" * 129}}, "1 to 128 characters, got 129"),
         ({"tags": {"name": "\ud800"}}, "not valid Unicode"),
-        ({"tags": {"name": 7}}, "text to text"),
+        ({"tags": {"name": None}}, "text, a number, a date"),
         ({"idempotency_key": "k" * 256}, "1 to 255 characters, got 256 characters"),
         ({"idempotency_key": ""}, "1 to 255 characters"),
     ],

@@ -41,7 +41,7 @@ class Lane:
 
     def add(self, function: Callable[..., object], **settings: object) -> None:
         """Add a function to all requests, as a task."""
-        register = self.tasks.task(persist=self._persist, **settings)  # type: ignore[arg-type]
+        register = self.tasks.task(persist=self._persist, **settings)  # type: ignore[call-overload]
         self._functions.append(register(function))
 
     def add_note(self, word: str) -> None:

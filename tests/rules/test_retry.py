@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_taskflow.errors import Cancel, Retry, Snooze
+from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
 from fastapi_taskflow.models import TaskConfig, TaskStatus
 from fastapi_taskflow.retry import (
-    LONGEST_DELAY_SECONDS,
     POISON_CAP,
     QUARANTINE_FROM,
     CancelAsked,

@@ -23,7 +23,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.options import Options, checked_key, checked_tags
+from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.errors import (
@@ -74,11 +74,10 @@ class Intake:
         """A task with an id, checked and encoded; nothing is written.
 
         Raises:
-            TaskArgumentError: arguments of a durable task cannot be stored, or a tag or key
-                is not text.
+            TaskArgumentError: arguments of a durable task cannot be stored.
         """
         config = registered.config
-        key = checked_key(registered.name, options.idempotency_key)
+        key = options.idempotency_key
         queue = options.queue if options.queue is not None else config.queue
         now = self._clock.now()
         record = TaskRecord(
@@ -176,11 +175,10 @@ class Intake:
         kwargs: dict[str, Any],
         given: Mapping[str, str] | None,
     ) -> dict[str, str]:
-        tags = checked_tags(registered.name, given)
-        if not tags:
-            return tags
+        if not given:
+            return {}
         redactor = self._settings.redactor
-        return redactor.labels(tags, redactor.mask_of(registered.func, args, kwargs))
+        return redactor.labels(given, redactor.mask_of(registered.func, args, kwargs))
 
     def _encode(
         self,

@@ -1,25 +1,41 @@
-"""What a caller may say of one task beside its arguments, and whether it can be said."""
+"""What a caller may say of one task beside its arguments, and whether it can be said.
+
+This is the one door: whatever passes it can be kept by every store and sorted by every queue,
+so one caller's mistake is that caller's error, and nobody else's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
 
+from fastapi_taskflow import limits
+from fastapi_taskflow.calls import TaskCall, bound, parted
 from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.registry import Registered, TaskRegistry
 
-__all__ = ["Options", "checked_key", "checked_tags"]
+__all__ = ["NO_OPTIONS", "Asked", "Options", "asked"]
 
 # What MySQL can index as text.
 _KEY_LIMIT = 255
 # SECURITY, exhaustion.
 _MOST_TAGS = 16
 _TAG_LIMIT = 128
-_SHOWN = 40
 
 
 class Options(NamedTuple):
-    """What a caller may say of one task beside its arguments. ``delay`` is in seconds."""
+    """What a caller may say of one task beside its arguments.
+
+    ``delay`` is in seconds, ``run_at`` in UTC. All values are plain and within their limits;
+    see `asked`.
+    """
 
     idempotency_key: str | None = None
     tags: Mapping[str, str] | None = None
@@ -27,73 +43,139 @@ class Options(NamedTuple):
     queue: str | None = None
     delay: float = 0.0
     run_at: datetime | None = None
+    eager: bool | None = None
     source: str = "manual"
     retry_of: str | None = None
     replace_original: bool = False
     alias: bool = True
+
+    @property
+    def is_later(self) -> bool:
+        """The task has a time before which it may not start."""
+        return self.delay > 0 or self.run_at is not None
 
     def due(self, now: datetime) -> datetime | None:
         """When the task may start; None: at once."""
         return now + timedelta(seconds=self.delay) if self.delay else self.run_at
 
 
-def checked_key(task: str, key: str | None) -> str | None:
-    """The idempotency key of one ``task``, which errors name.
+NO_OPTIONS = Options()
+
+
+class Asked(NamedTuple):
+    """A task that somebody asks for, checked."""
+
+    registered: Registered
+    call: TaskCall
+    options: Options
+
+
+def asked(
+    registry: TaskRegistry,
+    func: Callable[..., Any] | TaskCall,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: Mapping[str, Any] | None,
+) -> Asked:
+    """What ``add_task(func, *args, **kwargs)`` with some options asks for.
+
+    Args:
+        given: The keyword arguments with names of options. Those that the function has as
+            parameters are the function's, unless ``func`` is a `TaskCall`.
 
     Raises:
-        TaskArgumentError: not text, empty, or too long.
+        TaskArgumentError: no function, arguments that do not fit its parameters, or an option
+            that cannot be.
     """
-    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT):
-        found = f"{len(key)} characters" if isinstance(key, str) else repr(key)
-        raise TaskArgumentError(
-            f"Task {task!r}: idempotency_key takes 1 to {_KEY_LIMIT} characters, got {found}. Use "
-            "a digest of what makes the request unique."
-        )
-    if key is not None:
-        _check_text(task, key)
-    return key
+    call = bound(func, args, kwargs, registry.names)
+    registered = registry.find(call.func) or registry.adopt(call.func)
+    options = NO_OPTIONS
+    if given:
+        if call is not func:
+            call, given = parted(registered.own_options, call, given)
+        options = _checked(registered.name, given)
+    if registered.shape is not None:
+        registered.shape.check(registered.name, call.args, call.kwargs)
+    return Asked(registered, call, options)
 
 
-def checked_tags(task: str, tags: Mapping[str, str] | None) -> dict[str, str]:
-    """The tags of one ``task``, in a dictionary of their own.
+def _checked(task: str, given: Mapping[str, Any]) -> Options:
+    """The options as plain values; None says that there is none."""
+    found = {
+        option: _CHECKS[option](f"Task {task!r}: {option}", value)
+        for option, value in given.items()
+        if value is not None
+    }
+    if "delay" in found and "run_at" in found:
+        raise TaskArgumentError(f"Task {task!r}: give delay or run_at, not both.")
+    return Options(**found)
 
-    Raises:
-        TaskArgumentError: more than 16 tags, a name or value that is not text, or one of more
-            than 128 characters.
-    """
-    if not tags:
-        return {}
+
+def _tags(what: str, tags: object) -> dict[str, str]:
+    """The tags in a dictionary of their own, scalar values as text."""
     if not isinstance(tags, Mapping):
-        raise TaskArgumentError(
-            f"Task {task!r}: tags take a mapping of text to text, got {tags!r}."
-        )
-    if len(tags) > _MOST_TAGS:
-        raise TaskArgumentError(
-            f"Task {task!r}: at most {_MOST_TAGS} tags fit, got {len(tags)}. Give what is more as "
-            "arguments."
-        )
-    for name, value in tags.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TaskArgumentError(
-                f"Task {task!r}: tags take text to text, got {name!r}: {value!r}. Convert it with "
-                "str()."
-            )
-        for text in (name, value):
-            if len(text) > _TAG_LIMIT:
-                raise TaskArgumentError(
-                    f"Task {task!r}: names and values of tags take at most {_TAG_LIMIT} "
-                    f"characters, got {len(text)}: {text[:_SHOWN]!r}... Give long values as "
-                    "arguments."
-                )
-            _check_text(task, text)
-    return dict(tags)
-
-
-def _check_text(task: str, text: str) -> None:
-    """Half a surrogate pair is text to Python and to no store."""
+        raise limits.wrong(what, "a mapping of names to values", tags, TaskArgumentError)
     try:
-        text.encode()
-    except UnicodeEncodeError as exc:
+        items = list(islice(tags.items(), _MOST_TAGS + 1))
+    # Code of the mapping's own.
+    except Exception as exc:
+        raise TaskArgumentError(f"{what} cannot be read ({type(exc).__name__}).") from exc
+    if len(items) > _MOST_TAGS:
         raise TaskArgumentError(
-            f"Task {task!r}: {text[:_SHOWN]!r} is not valid Unicode text and cannot be stored."
-        ) from exc
+            f"{what} takes at most {_MOST_TAGS} of them. Give what is more as arguments."
+        )
+    found: dict[str, str] = {}
+    for name, value in items:
+        kept = _tag_text(f"{what}: a name", name)
+        found[kept] = _tag_text(f"{what}: {quoted(kept)}", _as_text(what, kept, value))
+    return found
+
+
+def _tag_text(what: str, value: object) -> str:
+    # An empty one says "none".
+    if type(value) is str and not value:
+        return ""
+    return limits.text(what, value, most=_TAG_LIMIT, error=TaskArgumentError)
+
+
+def _as_text(what: str, name: str, value: object) -> str:
+    """A tag's value as text: of an Enum its value, of a date its ISO form."""
+    kind = type(value)
+    if issubclass(kind, Enum):
+        value = vars(value).get("_value_")
+        kind = type(value)
+    for scalar, form in _FORMS.items():
+        if issubclass(kind, scalar):
+            try:
+                return form(value)
+            # An integer of thousands of digits, or a time zone's own code.
+            except Exception as exc:
+                raise TaskArgumentError(
+                    f"{what}: {quoted(name)} cannot be written as text ({type(exc).__name__})."
+                ) from exc
+    expected = "text, a number, a date, a UUID or an Enum of these"
+    raise limits.wrong(f"{what}: {quoted(name)}", expected, value, TaskArgumentError)
+
+
+# The forms of these classes themselves, so that no code of a subclass runs.
+_FORMS: dict[type, Callable[[Any], str]] = {
+    str: str.__str__,
+    bool: bool.__repr__,
+    int: int.__repr__,
+    float: float.__repr__,
+    UUID: UUID.__str__,
+    Decimal: Decimal.__str__,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+}
+
+_CHECKS: dict[str, Callable[[str, object], Any]] = {
+    "idempotency_key": partial(limits.text, most=_KEY_LIMIT, error=TaskArgumentError),
+    "tags": _tags,
+    "priority": partial(limits.whole, error=TaskArgumentError),
+    "queue": partial(limits.printable, error=TaskArgumentError),
+    "delay": partial(limits.seconds, most=limits.LONGEST_DELAY_SECONDS, error=TaskArgumentError),
+    "run_at": partial(limits.moment, error=TaskArgumentError),
+    "eager": partial(limits.switch, error=TaskArgumentError),
+}

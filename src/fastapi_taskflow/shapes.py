@@ -1,0 +1,151 @@
+"""What a function takes: which arguments fit, and which of its parameters have what names.
+
+A task's arguments are checked when it is added, which is on everybody's way: so what can be
+known of a function is worked out once, and the check is a few set operations.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from inspect import Parameter
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from fastapi_taskflow.errors import ArgumentsMismatch
+from fastapi_taskflow.limits import near
+
+__all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
+
+OPTION_NAMES = frozenset({
+    "idempotency_key", "tags", "eager", "priority", "queue", "delay", "run_at",
+})  # fmt: skip
+"""Keyword arguments that ``add_task`` and ``enqueue`` read themselves."""
+
+_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class _Rest(NamedTuple):
+    """What keywords may and must say after some positional arguments."""
+
+    required: frozenset[str]
+    allowed: frozenset[str]
+    # Those that the positional arguments have filled.
+    taken: frozenset[str]
+
+
+class Shape:
+    """The parameters of one function.
+
+    Invariant: ``_rests[n]`` is what ``n`` positional arguments leave to the keywords; None where
+    they cannot be enough. With ``*args`` the last one stands for all further ones.
+    """
+
+    __slots__ = ("_many", "_open", "_rests", "_signature")
+
+    def __init__(self, signature: inspect.Signature) -> None:
+        self._signature = signature
+        parameters = list(signature.parameters.values())
+        kinds = {parameter.kind for parameter in parameters}
+        self._many = Parameter.VAR_POSITIONAL in kinds
+        self._open = Parameter.VAR_KEYWORD in kinds
+        positional = [p for p in parameters if p.kind in _POSITIONAL]
+        named = [p for p in parameters if p.kind in _NAMED]
+        self._rests = [_rest(positional, named, n) for n in range(len(positional) + 1)]
+
+    def check(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse arguments with which the function cannot be called.
+
+        Raises:
+            ArgumentsMismatch: they do not fit; the message names the parameter.
+        """
+        if not self._fit(args, kwargs):
+            self._refuse(task, args, kwargs)
+
+    def _fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        count = len(args)
+        if count < len(self._rests):
+            rest = self._rests[count]
+        elif self._many:
+            rest = self._rests[-1]
+        else:
+            return False
+        if rest is None:
+            return False
+        if not kwargs:
+            return not rest.required
+        names = kwargs.keys()
+        if not rest.required <= names:
+            return False
+        return names.isdisjoint(rest.taken) if self._open else names <= rest.allowed
+
+    def _refuse(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            takes = self._signature.replace(
+                parameters=[
+                    p.replace(
+                        annotation=Parameter.empty,
+                        default=p.default if p.default is Parameter.empty else _DOTS,
+                    )
+                    for p in self._signature.parameters.values()
+                ],
+                return_annotation=inspect.Signature.empty,
+            )
+            unknown = kwargs.keys() - self._signature.parameters.keys()
+            names = {*self._signature.parameters, *OPTION_NAMES} - kwargs.keys()
+            hint = near(min(unknown), names) if unknown else ""
+            raise ArgumentsMismatch(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
+
+
+class _Dots:
+    def __repr__(self) -> str:
+        return "..."
+
+
+_DOTS = _Dots()
+
+
+def _rest(positional: list[Parameter], named: list[Parameter], count: int) -> _Rest | None:
+    left = positional[count:]
+    if any(p.kind is Parameter.POSITIONAL_ONLY and p.default is p.empty for p in left):
+        return None
+    filled = {p.name for p in positional[:count]}
+    open_ = [p for p in named if p.name not in filled]
+    return _Rest(
+        frozenset(p.name for p in open_ if p.default is p.empty),
+        frozenset(p.name for p in open_),
+        frozenset(p.name for p in named if p.name in filled),
+    )
+
+
+def shape_of(func: Callable[..., Any]) -> Shape | None:
+    """The parameters that a call of ``func`` itself meets; None if they are not to be known.
+
+    Not those of a function that it wraps: a decorator may add arguments of its own.
+    """
+    try:
+        return Shape(inspect.signature(func, follow_wrapped=False))
+    # Functions written in C have none, and a callable object may raise anything.
+    except Exception:
+        return None
+
+
+def own_options(func: Callable[..., Any]) -> frozenset[str]:
+    """The names of options that are parameters of the function, or of one that it wraps."""
+    if type(func) is FunctionType and not hasattr(func, "__wrapped__"):
+        code = func.__code__
+        count = code.co_argcount + code.co_kwonlyargcount
+        return OPTION_NAMES.intersection(code.co_varnames[code.co_posonlyargcount : count])
+    return OPTION_NAMES & (_names(func, follow=False) | _names(func, follow=True))
+
+
+def _names(func: Callable[..., Any], *, follow: bool) -> set[str]:
+    try:
+        parameters = inspect.signature(func, follow_wrapped=follow).parameters.values()
+    # As in `shape_of`.
+    except Exception:
+        return set()
+    return {parameter.name for parameter in parameters if parameter.kind in _NAMED}
