@@ -118,3 +118,30 @@ def test_a_dependency_of_the_app_guards_the_routes(guide):
     with TestClient(page.app) as client:
         assert client.get("/admin/tasks").status_code == 403
         assert client.get("/admin/tasks", headers={"X-Token": "let me in"}).status_code == 200
+
+
+def test_an_order_is_committed_before_its_task_runs(guide, capsys):
+    page = guide("guides/database-sessions")
+    with TestClient(page.app) as client:
+        order_id = client.post("/orders", params={"email": "ada@example.com"}).json()
+        drain(page.task_manager)
+
+    with page.Session(page.engine) as session:
+        assert session.get_one(page.Order, order_id).confirmed
+    page.engine.dispose()
+    assert capsys.readouterr().out == "mail to ada@example.com\n"
+
+
+def test_a_readiness_route_asks_the_manager(guide):
+    page = guide("guides/docker")
+    with TestClient(page.app) as client:
+        assert client.get("/ready").json() == {"ready": True}
+
+
+def test_stock_endpoints_are_managed(guide):
+    page = guide("guides/from-background-tasks")
+    with TestClient(page.app) as client:
+        client.post("/signup", params={"address": "ada@example.com"})
+
+        (task,) = client.get("/tasks").json()
+    assert (task["func_name"], task["status"]) == ("send_email", "success")
