@@ -145,6 +145,28 @@ class TestWriteLock:
         # About as many each. Without taking turns one of them gets next to nothing.
         assert min(turns) > max(turns) / 4
 
+    def test_whoever_keeps_the_turn_keeps_nobody_from_writing(self, tmp_path: Path):
+        stopped = LockFile(tmp_path / "turn.lock")
+        assert stopped.try_lock()
+        lock, other = WriteLock(tmp_path), WriteLock(tmp_path)
+
+        # Many in a row, which asks for a turn again and again; and after one another.
+        for _ in range(50):
+            for one in (lock, other):
+                with one.held(0.5):
+                    pass
+        for one in (lock, other, stopped):
+            one.close()
+
+    def test_a_turn_that_cannot_be_had_at_all_is_done_without(self, tmp_path: Path):
+        (tmp_path / "turn.lock").mkdir()
+        lock = WriteLock(tmp_path)
+
+        for _ in range(20):
+            with lock.held(0.5):
+                pass
+        lock.close()
+
     def test_a_lock_file_that_was_deleted_is_made_anew(self, tmp_path: Path):
         lock = WriteLock(tmp_path)
         with lock.held(1.0):

@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.backends.sqlite.filesystems import check_place, filesystem_of
+from fastapi_taskflow.backends.sqlite.filesystems import check_place, mount_of
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, task
 from tests.sqlite.conftest import Opener
@@ -43,7 +43,9 @@ MOUNTS = r"""
     ],
 )
 def test_the_file_system_is_that_of_the_innermost_mount(path: str, kind: str):
-    assert filesystem_of(path, MOUNTS) == kind
+    mount = mount_of(path, MOUNTS)
+    assert mount is not None
+    assert mount.kind == kind
 
 
 @pytest.mark.parametrize("place", ["/srv/data", "/mnt/with space", "/mnt/c", "/mnt/share", "/over"])
@@ -60,6 +62,55 @@ def test_network_file_systems_are_refused_with_advice(
 
 def test_local_file_systems_are_taken(tmp_path: Path):
     check_place(str(tmp_path / "tasks.db"))
+
+
+async def test_a_file_with_a_second_hard_link_is_refused_with_advice(tmp_path: Path):
+    path, other = tmp_path / "tasks.db", tmp_path / "other.db"
+    path.touch()
+    other.hardlink_to(path)
+
+    for name in (path, other):
+        with pytest.raises(ConfigurationError, match="2 hard links.*Leave one name"):
+            await SqliteBackend(str(name)).open(lambda: None)
+    # Nothing was written beside either.
+    assert sorted(tmp_path.iterdir()) == [other, path]
+    other.unlink()
+    backend = SqliteBackend(str(path))
+    await backend.open(lambda: None)
+    await backend.close()
+
+
+async def test_a_file_that_is_a_mount_point_is_refused_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "tasks.db"
+    path.touch()
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"{MOUNTS}50 26 253:0 /x.db {path} rw - ext4 /dev/vda rw\n")
+    monkeypatch.setattr("fastapi_taskflow.backends.sqlite.filesystems._MOUNTS", mounts)
+
+    with pytest.raises(ConfigurationError, match=f"single file.*-v tasks:{tmp_path}"):
+        await SqliteBackend(str(path)).open(lambda: None)
+    beside = SqliteBackend(str(tmp_path / "beside.db"))
+    await beside.open(lambda: None)
+    await beside.close()
+
+
+async def test_a_symbolic_link_is_the_file_that_it_leads_to(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "tasks.db"
+    link.symlink_to(tmp_path / "real" / "store.db")
+    one, two = SqliteBackend(str(link)), SqliteBackend(str(tmp_path / "real" / "store.db"))
+
+    await one.open(lambda: None)
+    await two.open(lambda: None)
+    await accept(one, task())
+
+    assert sum(cell.rows for cell in await two.tally()) == 1
+    await one.close()
+    await two.close()
+    assert list((tmp_path / "links").iterdir()) == [link]
 
 
 async def test_a_missing_directory_is_named(tmp_path: Path):

@@ -1,17 +1,20 @@
-"""Where a database may lie: on a file system of this kernel.
+"""Where a database may lie: on a file system of this kernel, under one name.
 
 SQLite's locks, its shared memory and our own file locks work between processes on one
-kernel only. On a network file system they fail silently, and the database breaks.
+kernel only. On a network file system they fail silently, and the database breaks. So it
+does where one file has two names: its log is found by its name, and each name would have
+a log of its own. A symbolic link is no second name, because it is resolved first.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi_taskflow.errors import ConfigurationError
 
-__all__ = ["check_place", "filesystem_of"]
+__all__ = ["Mount", "check_place", "mount_of"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _SHARED = frozenset(
@@ -43,14 +46,21 @@ _SHARED = frozenset(
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def filesystem_of(path: str, mounts: str) -> str | None:
-    """The type of the file system that holds ``path``.
+class Mount(NamedTuple):
+    """A mount point, and the type of the file system there."""
+
+    point: str
+    kind: str
+
+
+def mount_of(path: str, mounts: str) -> Mount | None:
+    """The mount that holds ``path``.
 
     Args:
         path: Absolute, without symbolic links.
         mounts: Text in the form of ``/proc/self/mountinfo``.
     """
-    best, kind = -1, None
+    best: Mount | None = None
     for line in mounts.splitlines():
         fields, _, rest = line.partition(" - ")
         columns = fields.split(" ")
@@ -59,9 +69,9 @@ def filesystem_of(path: str, mounts: str) -> str | None:
         point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), columns[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # Of mounts on one point the last one is on top.
-        if inside and len(point) >= best:
-            best, kind = len(point), rest.split(" ", 1)[0]
-    return kind
+        if inside and (best is None or len(point) >= len(best.point)):
+            best = Mount(point, rest.split(" ", 1)[0])
+    return best
 
 
 def _is_shared(kind: str) -> bool:
@@ -76,8 +86,8 @@ def check_place(path: str) -> None:
         path: Absolute, without symbolic links.
 
     Raises:
-        ConfigurationError: its directory is missing, it is a directory, or it lies on a
-            network or FUSE file system.
+        ConfigurationError: its directory is missing, it is a directory, it has more than one
+            name, or it lies on a network or FUSE file system.
     """
     place = Path(path)
     if place.is_dir():
@@ -90,14 +100,40 @@ def check_place(path: str) -> None:
             f"The task store {path!r} cannot be made: the directory {str(place.parent)!r} does "
             "not exist. Create it first."
         )
+    _check_names(place)
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:  # not Linux, or no /proc: nothing to tell by
         return
-    kind = filesystem_of(path, mounts)
-    if kind is not None and _is_shared(kind):
+    mount = mount_of(path, mounts)
+    if mount is not None:
+        _check_mount(path, mount)
+
+
+def _check_names(place: Path) -> None:
+    try:
+        names = place.stat().st_nlink
+    except OSError:  # there is none yet
+        return
+    if names > 1:
         raise ConfigurationError(
-            f"The task store {path!r} is on a {kind} file system, where SQLite's locks do not "
-            "work and data would be lost. Put it on a local disk (or a container volume), or use "
-            "PostgreSQL, MySQL or Redis to share tasks between machines."
+            f"The task store {str(place)!r} is one of {names} hard links to one file. SQLite "
+            "keeps a log beside each name, so processes under different names would destroy "
+            "each other's tasks. Leave one name: make a copy with `sqlite3 FILE \".backup "
+            f'COPY"`, or find the others with `find -samefile {place}` and remove them.'
+        )
+
+
+def _check_mount(path: str, mount: Mount) -> None:
+    if mount.point == path:
+        raise ConfigurationError(
+            f"The task store {path!r} is mounted as a single file. SQLite's log beside it would "
+            "not be shared, and its tasks would be lost with the container. Mount the directory "
+            f"that holds it instead, such as `-v tasks:{Path(path).parent}`."
+        )
+    if _is_shared(mount.kind):
+        raise ConfigurationError(
+            f"The task store {path!r} is on a {mount.kind} file system, where SQLite's locks do "
+            "not work and data would be lost. Put it on a local disk (or a container volume), or "
+            "use PostgreSQL, MySQL or Redis to share tasks between machines."
         )

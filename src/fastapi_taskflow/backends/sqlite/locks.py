@@ -35,6 +35,9 @@ _FIRST_PAUSE_SECONDS = 0.00005
 _LONGEST_PAUSE_SECONDS = 0.001
 # After so many turns in a row a busy process lets those that wait go first.
 _TURNS_IN_A_ROW = 8
+# Whoever has a turn needs it for as long as one write takes. One that is longer in the same
+# hands is in those of a stopped process.
+_TURN_SECONDS = 0.2
 # Whoever was away longer than this has left the others time enough.
 _AWAY_SECONDS = 0.005
 # Somebody may delete our files; then two processes would lock different ones.
@@ -139,9 +142,11 @@ class WriteLock:
     def __init__(self, directory: Path) -> None:
         self._lock = LockFile(directory / "write.lock")
         # Whoever waits for the lock holds the turn: so two that write without a pause
-        # cannot keep out a third.
+        # cannot keep out a third. It is an aid: nobody who may write waits long for it.
         self._turn = LockFile(directory / "turn.lock")
         self._turns = 0
+        # Since it was waited for in vain nobody has seen the turn free.
+        self._turn_is_stuck = False
         self._released_at = self._checked_at = 0.0
 
     @contextmanager
@@ -173,14 +178,23 @@ class WriteLock:
 
     def _queue(self, deadline: float) -> None:
         self._turns = 0
-        if not self._turn.wait_lock(deadline):
-            self._turn.close()
-            raise _stuck()
+        has_turn = self._take_turn(deadline)
         try:
             if not self._lock.wait_lock(deadline):
                 raise _stuck()
         finally:
-            self._turn.unlock()
+            if has_turn:
+                self._turn.unlock()
+
+    def _take_turn(self, deadline: float) -> bool:
+        """False: somebody keeps it who may be stopped, and it counts for nothing."""
+        patience = 0.0 if self._turn_is_stuck else _TURN_SECONDS
+        try:
+            has_turn = self._turn.wait_lock(min(deadline, time.monotonic() + patience))
+        except OSError:  # something else has its name
+            has_turn = False
+        self._turn_is_stuck = not has_turn
+        return has_turn
 
     def close(self) -> None:
         """Close the files. Idempotent."""

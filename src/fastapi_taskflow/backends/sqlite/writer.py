@@ -269,12 +269,13 @@ class Writer:
 
     def _close(self) -> None:
         # The last connection to close writes the log back into the database file.
-        try:
-            with self._lock.held(_CLOSE_SECONDS):
+        if self._connection is not None:
+            try:
+                with self._lock.held(_CLOSE_SECONDS):
+                    self._disconnect()
+            except (StoreUnavailable, OSError):
+                # Whoever holds the lock has the file open: ours is not the last connection.
                 self._disconnect()
-        except (StoreUnavailable, OSError):
-            # Whoever holds the lock has the file open: ours is not the last connection.
-            self._disconnect()
         self._lock.close()
         self._disk.release_reserve()
 
