@@ -6,11 +6,12 @@ Stored instants are microseconds since the epoch in UTC; public ones are aware
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock", "from_micros", "to_micros"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "SteadyClock", "SystemClock", "from_micros", "to_micros"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +44,53 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+class SteadyClock:
+    """A store's clock: another clock that never runs backwards; for any thread.
+
+    Set forward, it goes forward: a machine that slept is right to. Set back, it goes on from
+    where it was as monotonic time does, until the other one has come by. So nothing that
+    waits for a time waits longer because somebody set the clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Protects all below.
+        self._lock = threading.Lock()
+        # What it showed last, and what monotonic time was then.
+        self._at = 0
+        self._since = 0.0
+        self._lead = 0
+
+    @property
+    def lead(self) -> timedelta:
+        """By how much it was ahead of the other clock when it was last asked."""
+        return timedelta(microseconds=self._lead)
+
+    def now(self) -> datetime:
+        return from_micros(self.micros())
+
+    def micros(self) -> int:
+        # In this order, or what passes between the two would be counted twice.
+        wall, monotonic = self._clock.micros(), self._clock.monotonic()
+        with self._lock:
+            now = wall
+            if wall < self._at:
+                now = self._at + max(0, round((monotonic - self._since) * 1_000_000))
+            self._at, self._since = now, max(self._since, monotonic)
+            self._lead = now - wall
+            return now
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def reach(self, micros: int) -> None:
+        """Show no earlier time than this, which the store knows of, from now on."""
+        monotonic = self._clock.monotonic()
+        with self._lock:
+            if micros > self._at:
+                self._at, self._since = micros, monotonic
 
 
 def to_micros(moment: datetime) -> int:

@@ -77,6 +77,11 @@ def waiting(queue: str = "default", func_name: str = "work") -> NewTask:
     return NewTask(new_id(), func_name, payload, queue, datetime.now(UTC))
 
 
+async def has_ended(manager: TaskManager, task_id: str) -> bool:
+    record = await manager.get(task_id)
+    return record is not None and record.status is TaskStatus.SUCCESS
+
+
 async def store_old(store: Backend, clock: ManualClock, number: int) -> list[str]:
     """Records that ended two days ago, when the clock is done."""
     made = [waiting() for _ in range(number)]
@@ -101,6 +106,27 @@ async def test_old_records_go_and_younger_ones_stay(aged: Watched, clock: Manual
         found = [await manager.get(task_id) for task_id in (*old, young)]
 
     assert [record and record.task_id for record in found] == [None, None, None, young]
+
+
+async def test_a_clock_that_jumps_forward_deletes_nothing(
+    aged: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = ManualClock(datetime.now(UTC))
+    monkeypatch.setattr("fastapi_taskflow.runtime.SYSTEM_CLOCK", machine)
+    manager = TaskManager(snapshot_backend=aged, retention_days=30, **ROUNDS)
+
+    @manager.task(persist=True)
+    async def work() -> None: ...
+
+    async with manager:
+        young = (await manager.enqueue(work)).task_id
+        await wait_until(lambda: has_ended(manager, young))
+        machine.set_by(400 * 86_400)
+        rounds = len(aged.purges)
+        await wait_until(lambda: len(aged.purges) >= rounds + 3)
+
+        assert await manager.get(young) is not None
+        assert not any(purged.task_ids for _, purged in aged.purges)
 
 
 async def test_a_backlog_goes_in_batches(aged: Watched, clock: ManualClock) -> None:

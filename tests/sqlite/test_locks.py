@@ -155,8 +155,8 @@ class TestWriteLock:
             for one in (lock, other):
                 with one.held(0.5):
                     pass
-        for one in (lock, other, stopped):
-            one.close()
+        for each in (lock, other, stopped):
+            each.close()
 
     def test_a_turn_that_cannot_be_had_at_all_is_done_without(self, tmp_path: Path):
         (tmp_path / "turn.lock").mkdir()

@@ -70,7 +70,7 @@ async def test_a_file_with_a_second_hard_link_is_refused_with_advice(tmp_path: P
     other.hardlink_to(path)
 
     for name in (path, other):
-        with pytest.raises(ConfigurationError, match="2 hard links.*Leave one name"):
+        with pytest.raises(ConfigurationError, match=r"2 hard links.*Leave one name"):
             await SqliteBackend(str(name)).open(lambda: None)
     # Nothing was written beside either.
     assert sorted(tmp_path.iterdir()) == [other, path]
@@ -89,7 +89,7 @@ async def test_a_file_that_is_a_mount_point_is_refused_with_advice(
     mounts.write_text(f"{MOUNTS}50 26 253:0 /x.db {path} rw - ext4 /dev/vda rw\n")
     monkeypatch.setattr("fastapi_taskflow.backends.sqlite.filesystems._MOUNTS", mounts)
 
-    with pytest.raises(ConfigurationError, match=f"single file.*-v tasks:{tmp_path}"):
+    with pytest.raises(ConfigurationError, match=rf"single file.*-v tasks:{tmp_path}"):
         await SqliteBackend(str(path)).open(lambda: None)
     beside = SqliteBackend(str(tmp_path / "beside.db"))
     await beside.open(lambda: None)

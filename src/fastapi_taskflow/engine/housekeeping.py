@@ -51,6 +51,7 @@ class Housekeeping:
         self._engine = engine
         self._supervisor = supervisor
         self._pause = min(_FIRST_ROUND_SECONDS, engine.settings.housekeeping_interval)
+        self._began, self._began_at = engine.clock.now(), engine.clock.monotonic()
 
     def start(self) -> None:
         """Begin the rounds that the instance's roles ask for."""
@@ -105,7 +106,7 @@ class Housekeeping:
         settings = self._engine.settings
         before = None
         if settings.retention_days is not None:
-            before = self._engine.clock.now() - timedelta(days=settings.retention_days)
+            before = self._trusted_now() - timedelta(days=settings.retention_days)
         swept = await self.sweep(before, most=settings.purge_limit)
         if swept.backend:
             logger.info(
@@ -115,6 +116,16 @@ class Housekeeping:
             )
         if swept.more:
             self._pause = _REST_SECONDS
+
+    def _trusted_now(self) -> datetime:
+        """Now, as far as this process has lived through it.
+
+        What is deleted stays so. A clock that jumps forward may be wrong, and only a later
+        start takes it at its word.
+        """
+        clock = self._engine.clock
+        lived = timedelta(seconds=clock.monotonic() - self._began_at)
+        return min(clock.now(), self._began + lived)
 
     async def _adopt_queues(self) -> None:
         """Serve due tasks of ours in queues that nobody configured here.

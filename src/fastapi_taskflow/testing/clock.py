@@ -28,12 +28,13 @@ class ManualClock:
 
     def __init__(self, start: datetime = _START) -> None:
         self._start = self._micros = to_micros(start)
+        self._set_by = 0
 
     def now(self) -> datetime:
-        return from_micros(self._micros)
+        return from_micros(self.micros())
 
     def micros(self) -> int:
-        return self._micros
+        return self._micros + self._set_by
 
     def monotonic(self) -> float:
         return (self._micros - self._start) / _MICROS_PER_SECOND
@@ -47,3 +48,7 @@ class ManualClock:
         if seconds < 0:
             raise ValueError(f"A clock is advanced by 0 s or more, got {seconds!r}.")
         self._micros += round(seconds * _MICROS_PER_SECOND)
+
+    def set_by(self, seconds: float) -> None:
+        """Set the wall clock forward, or back if negative; monotonic time does not notice."""
+        self._set_by += round(seconds * _MICROS_PER_SECOND)

@@ -6,7 +6,7 @@ Checking writes nothing, so a refused group needs no undoing.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 
 from fastapi_taskflow.backends.base import (
     Admission,
@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.rows import Row, in_utc
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.clock import SteadyClock
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import RETRYABLE
 
@@ -32,7 +33,7 @@ class Admissions:
 
     Args:
         alive: Ids of the instances that may own what they insert.
-        now: The one instant of this call.
+        clock: Gives the one instant of this call.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class Admissions:
         alive: Container[str],
         limits: Mapping[str, int],
         key_ttl: float,
-        now: datetime,
+        clock: SteadyClock,
     ) -> None:
         self._table = table
         self._alive = alive
         self._limits = limits
         self._key_ttl = key_ttl
-        self._now = now
+        self._now = clock.now()
+        self._lead = clock.lead
 
     def admit(self, group: Sequence[NewTask]) -> Admission:
         """Store a group, or the REJECTED record of its first task that does not fit."""
@@ -112,7 +114,8 @@ class Admissions:
 
     def _due(self, task: NewTask) -> datetime:
         if task.due_at is not None:
-            return in_utc(task.due_at)
+            due = in_utc(task.due_at)
+            return due + self._lead if due.year < MAXYEAR - 1000 else due
         return self._now + timedelta(seconds=task.delay) if task.delay else self._now
 
 

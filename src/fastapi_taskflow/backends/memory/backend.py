@@ -44,7 +44,7 @@ from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
 from fastapi_taskflow.backends.memory.search import count, parse_cursor, search, shown
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock
+from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, SteadyClock
 from fastapi_taskflow.models import AuditEntry, TaskStatus
 
 __all__ = ["MemoryBackend"]
@@ -64,8 +64,8 @@ class MemoryBackend(MemoryLogins, Backend):
     """
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK, keep: int = 10_000) -> None:
-        super().__init__(clock)
-        self._clock = clock
+        self._clock = SteadyClock(clock)
+        super().__init__(self._clock)
         # Held for one batch at most; makes a verb atomic across event loops and `beat`.
         self._lock = threading.Lock()
         self._table = Table(keep)
@@ -98,9 +98,7 @@ class MemoryBackend(MemoryLogins, Backend):
         if not groups:
             return []
         with self._lock:
-            admissions = Admissions(
-                self._table, self._fleet, limits or {}, key_ttl, self._clock.now()
-            )
+            admissions = Admissions(self._table, self._fleet, limits or {}, key_ttl, self._clock)
             answers = [admissions.admit(group) for group in groups]
             self._audience.tell()
         return answers
@@ -213,10 +211,14 @@ class MemoryBackend(MemoryLogins, Backend):
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         with self._lock:
-            gone = [] if before is None else self._table.oldest_ended(before, limit)
+            # Callers count from their own clock, which may have been set back.
+            now = self._clock.now()
+            gone = []
+            if before is not None:
+                gone = self._table.oldest_ended(before + self._clock.lead, limit)
             for row in gone:
                 self._table.delete(row)
-            keys = self._table.keys.purge(self._clock.now(), limit)
+            keys = self._table.keys.purge(now, limit)
             return Purged(tuple(row.task.task_id for row in gone), keys)
 
     # Fleet

@@ -179,9 +179,9 @@ def _write_rows(tx: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
     plain, others = [], []
     for number, entry in entries:
         if is_plain(entry):
-            plain.append(plain_row(number, entry, tx.now))
+            plain.append(plain_row(number, entry, tx.present))
         else:
-            others.append(new_row(number, entry, tx.now))
+            others.append(new_row(number, entry, tx.present))
     tx.write(INSERT_PLAIN, plain)
     tx.write(INSERT, others)
 

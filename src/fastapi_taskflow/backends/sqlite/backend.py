@@ -40,7 +40,7 @@ from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import fold, rollups
-from fastapi_taskflow.backends.sqlite.rows import span
+from fastapi_taskflow.backends.sqlite.rows import LONG_DUE, due_since, span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
 from fastapi_taskflow.models import AuditEntry, TaskStatus
@@ -168,10 +168,16 @@ class SqliteBackend(SqliteLogins, Backend):
         if not queues:
             return None
         due = await self._store.reader.read(reading.next_due, queues)
-        return None if due is None else (due - self._clock.micros()) / 1_000_000
+        if due is None:
+            return None
+        seconds = (due_since(due) - self._clock.micros()) / 1_000_000
+        return min(seconds, 0.0) if due < LONG_DUE else seconds
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
-        return await self._write(purge, None if before is None else to_micros(before), limit)
+        # Callers count from their own clock, which may have been set back.
+        self._clock.micros()
+        lead = self._clock.lead
+        return await self._write(purge, None if before is None else to_micros(before + lead), limit)
 
     # Fleet
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
-from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
+from fastapi_taskflow.backends.sqlite.rows import FULL, LONG_DUE, SEQ, claimed, due_since
 from fastapi_taskflow.backends.sqlite.schema import FREE
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -34,14 +34,16 @@ _FUNCTIONS = (
 )
 _FIRST_RANK = f"SELECT min(rank) FROM @tasks WHERE {FREE} AND queue = ? AND func = ?"
 _NEXT_RANK = f"{_FIRST_RANK} AND rank > ?"
-_DUE = (
+# Those that were due when they were stored, and those that have become due since.
+_DUE = tuple(
     f"SELECT due_at, seq, interruptions FROM @tasks INDEXED BY @tasks_free WHERE {FREE}"
-    " AND queue = ? AND func = ? AND rank = ? AND due_at <= ? ORDER BY due_at, seq"
+    f" AND queue = ?1 AND func = ?2 AND rank = ?3 AND {condition} ORDER BY due_at, seq"
+    for condition in (
+        f"due_at < {LONG_DUE} AND ?4",
+        f"due_at >= {LONG_DUE} AND due_at <= ?4",
+    )
 )
-_REPEATED = (
-    "SELECT seq FROM @tasks WHERE owner = ? AND claim_id = ? AND state = 0"
-    " ORDER BY rank, due_at, seq"
-)
+_REPEATED = "SELECT rank, due_at, seq FROM @tasks WHERE owner = ? AND claim_id = ? AND state = 0"
 _TAKE = Rows(
     "UPDATE @tasks SET owner = ?1, claim_id = ?2, fence = fence + 1 WHERE seq IN ({rows})", 1
 )
@@ -66,9 +68,10 @@ def claim(tx: Transaction, request: ClaimRequest) -> list[Claimed]:
     """Take tasks for one instance, see `Backend.claim`."""
     if request.instance not in tx.alive:
         return []
-    repeated = [row[0] for row in tx.run(_REPEATED, (request.instance, request.claim_id))]
+    repeated = tx.all(_REPEATED, (request.instance, request.claim_id))
     if repeated:
-        return _read(tx, repeated)
+        repeated.sort(key=lambda row: (row[0], due_since(row[1]), row[2]))
+        return _read(tx, [row[2] for row in repeated])
     chosen = _choose(tx, request)
     _hand_over(tx, chosen, request.instance, request.claim_id)
     claims = _read(tx, chosen)
@@ -133,7 +136,9 @@ def _candidates(
     """Due tasks of one function in one queue, in order, as long as the queue has slots."""
     (rank,) = tx.one(_FIRST_RANK, (queue, func))
     while rank is not None and slots[queue] > 0:
-        for due_at, seq, interruptions in tx.stream(_DUE, (queue, func, rank, tx.now)):
+        streams = [tx.stream(template, (queue, func, rank, tx.now)) for template in _DUE]
+        ordered = heapq.merge(*[((due_since(due), *rest) for due, *rest in s) for s in streams])
+        for due_at, seq, interruptions in ordered:
             yield _Candidate(rank, due_at, seq, interruptions, queue)
             if slots[queue] <= 0:
                 return

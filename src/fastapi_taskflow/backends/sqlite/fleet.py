@@ -16,10 +16,12 @@ from fastapi_taskflow.models import AuditEntry
 
 __all__ = [
     "BEAT",
+    "SHOWN",
     "append_audit",
     "audit_page",
     "enlist",
     "instance_ids",
+    "latest_shown",
     "retire",
     "set_queue",
     "signals",
@@ -27,6 +29,13 @@ __all__ = [
 
 BEAT = "UPDATE @instances SET counter = counter + 1, lag = ? WHERE id = ? AND dead = 0 RETURNING 1"
 
+SHOWN = (
+    "INSERT INTO @clock (id, at) VALUES (0, ?)"
+    " ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)"
+)
+"""Notes a time that the store's clock has shown."""
+
+_SHOWN = "SELECT at FROM @clock"
 _ENLIST = (
     "INSERT INTO @instances (id, info, counter, lag, dead) VALUES (?, ?, 0, 0, 0)"
     " ON CONFLICT (id) DO UPDATE SET info = excluded.info"
@@ -82,6 +91,12 @@ def retire(tx: Transaction, instance: str) -> bool:
 def instance_ids(session: Session) -> list[str]:
     """All that have a row."""
     return [row[0] for row in session.run(_IDS)]
+
+
+def latest_shown(session: Session) -> int:
+    """The latest time that is noted of the store's clock, in microseconds."""
+    row = session.one(_SHOWN)
+    return 0 if row is None else int(row[0])
 
 
 def signals(session: Session, instance: str) -> Signals:

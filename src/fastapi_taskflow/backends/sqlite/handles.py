@@ -11,7 +11,7 @@ from fastapi_taskflow.backends.sqlite.jobs import Job
 from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
 from fastapi_taskflow.backends.sqlite.stores import Store
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.clock import Clock, SteadyClock
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Handle"]
@@ -44,7 +44,7 @@ class Handle:
             )
         if synchronous not in ("FULL", "NORMAL"):
             raise ConfigurationError(f"synchronous takes 'FULL' or 'NORMAL', got {synchronous!r}.")
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._database = Database(
             path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
         )

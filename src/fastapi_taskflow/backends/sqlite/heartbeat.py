@@ -14,9 +14,10 @@ from contextlib import suppress
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
-from fastapi_taskflow.backends.sqlite.fleet import BEAT
+from fastapi_taskflow.backends.sqlite.fleet import BEAT, SHOWN
 from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.clock import SteadyClock
 from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 
 __all__ = ["Heartbeat"]
@@ -25,8 +26,9 @@ __all__ = ["Heartbeat"]
 class Heartbeat:
     """The connection that beats; callable from any thread, until it is closed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: SteadyClock) -> None:
         self._database = database
+        self._clock = clock
         self._disk = Disk(store_directory(database.path))
         self._lock = WriteLock(store_directory(database.path))
         self._identity = Identity(database.path)
@@ -65,8 +67,7 @@ class Heartbeat:
                     self._connection = self._database.writer(synchronous="NORMAL")
                     self._identity.remember()
                 self._identity.check()
-                found = self._connection.execute(self._database.texts[BEAT], (lag, instance))
-                return bool(found.fetchall())
+                return self._beat(self._connection, instance, lag)
         except StoreUnavailable:
             # The lock is not free, or the file is another: a connection is soon made anew.
             self._disconnect()
@@ -75,6 +76,20 @@ class Heartbeat:
             if loses_connection(exc):
                 self._disconnect()
             raise translated(exc, self._database.path) from exc
+
+    def _beat(self, connection: sqlite3.Connection, instance: str, lag: float) -> bool:
+        texts = self._database.texts
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            alive = bool(connection.execute(texts[BEAT], (lag, instance)).fetchall())
+            connection.execute(texts[SHOWN], (self._clock.micros(),))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+        return alive
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

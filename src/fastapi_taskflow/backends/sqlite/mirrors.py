@@ -9,7 +9,7 @@ from fastapi_taskflow.backends.base import MirrorAnswer, NewTask, Snapshot
 from fastapi_taskflow.backends.sqlite.admission import write_tags
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.outcomes import LiveRow, look, release_keys
-from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, new_row
+from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, Present, new_row
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -51,7 +51,7 @@ class _Mirroring:
         answers = [self._take(one) for one in snapshots]
         tx = self._tx
         new = [(seq, task, self._states.pop(seq)) for seq, task in self._new]
-        tx.write(INSERT_LATER, [_row(seq, task, tx.now, state) for seq, task, state in new])
+        tx.write(INSERT_LATER, [_row(seq, task, tx.present, state) for seq, task, state in new])
         write_tags(tx, self._new)
         tx.write(_STATE, list(self._states.values()))
         self._logs.write(tx)
@@ -107,14 +107,14 @@ class _Mirroring:
             )
 
 
-def _row(seq: int, task: NewTask, now: int, latest: tuple[Any, ...]) -> tuple[Any, ...]:
+def _row(seq: int, task: NewTask, present: Present, latest: tuple[Any, ...]) -> tuple[Any, ...]:
     """A new task's row for `INSERT_LATER`, in its latest state (a row for ``_STATE``)."""
     (
         _, state, owner, instance, start_at, end_at, due_at, retries_used, failures, elapsed,
         error, stacktrace,
     ) = latest  # fmt: skip
     entry = Entry(task, STATES[state], None, task.idempotency_key, task.fingerprint)
-    birth = new_row(seq, entry, now)
+    birth = new_row(seq, entry, present)
     return (
         seq, state, _BORN, owner, _BORN, due_at, end_at, *birth[7:],
         instance, start_at, retries_used, failures, elapsed, error, stacktrace,

@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import Lines
-from fastapi_taskflow.backends.sqlite.rows import due_time
+from fastapi_taskflow.backends.sqlite.rows import due_time, due_value
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -178,7 +178,7 @@ class _Settlement:
         row.owner = None
         if outcome.elapsed is not None:
             row.elapsed = outcome.elapsed
-        due = None if over else due_time(tx.now, outcome.delay)
+        due = None if over else due_value(due_time(tx.now, outcome.delay), tx.now)
         end = tx.now if over else None
         state = (row.seq, row.state, row.failures, row.interruptions, due, end)
         self.changed.append((*state, outcome.elapsed, outcome.error, outcome.stacktrace))

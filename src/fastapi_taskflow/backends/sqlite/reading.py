@@ -139,7 +139,7 @@ def tally(session: Session) -> list[Tally]:
 
 
 def next_due(session: Session, queues: Sequence[str]) -> int | None:
-    """When the earliest free task of these queues is due, in microseconds; None: never."""
+    """When the earliest free task of these queues is due, as it is stored; None: never."""
     paused = {row[0] for row in session.all(_PAUSED)}
     found = [session.one(_NEXT_DUE, (queue,))[0] for queue in queues if queue not in paused]
     return min((due for due in found if due is not None), default=None)

@@ -21,10 +21,14 @@ __all__ = [
     "INSERT",
     "INSERT_LATER",
     "INSERT_PLAIN",
+    "LONG_DUE",
     "SEQ",
     "Entry",
+    "Present",
     "claimed",
+    "due_since",
     "due_time",
+    "due_value",
     "is_plain",
     "moment",
     "new_row",
@@ -36,6 +40,11 @@ __all__ = [
 _MICROS_PER_SECOND = 1_000_000
 # The calendar's last day: a due time beyond it could not be read back.
 _LATEST = to_micros(datetime(9999, 12, 31, tzinfo=UTC))
+# Beyond any calendar.
+_PAST = 2**62
+
+LONG_DUE = -(2**61)
+"""What is stored of a due time is below this if it had come already, see `due_value`."""
 
 _BIRTH = (
     "seq, state, fence, owner, born, due_at, end_at, id, queue, func, rank, priority, persist,"
@@ -83,6 +92,10 @@ def moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
 
 
+def _due_moment(value: int | None) -> datetime | None:
+    return None if value is None else from_micros(due_since(value))
+
+
 class Entry(NamedTuple):
     """A task as it was admitted. The key and fingerprint of a retry are its original's."""
 
@@ -99,17 +112,37 @@ def due_time(now: int, seconds: float) -> int:
     return min(now + span(seconds), _LATEST)
 
 
-def new_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
+def due_value(due: int, now: int) -> int:
+    """What is stored of a due time. One that has come is below `LONG_DUE`: it is due whatever
+    a clock says later, and still in the order of due times among its like.
+    """
+    return due - _PAST if due <= now else due
+
+
+def due_since(value: int) -> int:
+    """The due time of which `due_value` made this."""
+    return value + _PAST if value < LONG_DUE else value
+
+
+class Present(NamedTuple):
+    """The store's now, and its lead over the clock by which callers name instants."""
+
+    now: int
+    lead: int = 0
+
+
+def new_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
     """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
     task, status, owner, key, fingerprint, retry_of = entry
     fence = 0 if owner is None else 1
+    now = present.now
     return (
         seq,
         CODES[status],
         fence,
         owner,
         fence,
-        _due_at(task, now),
+        _due_at(task, present),
         None if status is TaskStatus.PENDING else now,
         task.task_id,
         task.queue,
@@ -141,7 +174,7 @@ def is_plain(entry: Entry) -> bool:
     )
 
 
-def plain_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
+def plain_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
     """As `new_row`, for `INSERT_PLAIN`."""
     task, owner = entry.task, entry.owner
     fence = 0 if owner is None else 1
@@ -151,7 +184,7 @@ def plain_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
         fence,
         owner,
         fence,
-        _due_at(task, now),
+        _due_at(task, present),
         task.task_id,
         task.queue,
         task.func_name,
@@ -165,10 +198,11 @@ def plain_row(seq: int, entry: Entry, now: int) -> tuple[Any, ...]:
     )
 
 
-def _due_at(task: NewTask, now: int) -> int:
+def _due_at(task: NewTask, present: Present) -> int:
+    now = present.now
     if task.due_at is not None:
-        return to_micros(task.due_at)
-    return due_time(now, task.delay) if task.delay else now
+        return due_value(min(to_micros(task.due_at) + present.lead, _LATEST), now)
+    return due_value(due_time(now, task.delay) if task.delay else now, now)
 
 
 def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:
@@ -182,7 +216,7 @@ def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:
         task_id, func, STATES[state], (), {}, from_micros(created_at), moment(start_at),
         moment(end_at), retries_used, error, [] if logs is None else logs, stacktrace, key,
         json.loads(tags) if tags else {}, None, source, priority, executor, queue, retry_of,
-        retried_as, None, instance, moment(due_at), elapsed,
+        retried_as, None, instance, _due_moment(due_at), elapsed,
     )  # fmt: skip
     return StoredTask(
         record, payload, bool(persist), bool(requeue), failures, interruptions, fence, owner,

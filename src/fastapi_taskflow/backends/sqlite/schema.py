@@ -246,8 +246,11 @@ CREATE TABLE @rollups (
 
 _ROLLUPS = (_ENDS, _SUMS)
 
+# The latest time that the store's clock is known to have shown; it never runs backwards.
+_CLOCK = ("CREATE TABLE @clock (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL)",)
+
 # One entry per version: the statements that lead to it from the one before.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS, _ROLLUPS)
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS, _ROLLUPS, _CLOCK)
 
 VERSION = len(_MIGRATIONS)
 

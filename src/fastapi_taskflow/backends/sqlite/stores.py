@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.sqlite.schema import migrate
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.backends.sqlite.writer import Writer
-from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.clock import SteadyClock
 
 __all__ = ["Store", "quick_look"]
 
@@ -51,7 +51,9 @@ class Store:
         self.life.close()
 
     @classmethod
-    async def open(cls, database: Database, clock: Clock, on_change: Callable[[], None]) -> Store:
+    async def open(
+        cls, database: Database, clock: SteadyClock, on_change: Callable[[], None]
+    ) -> Store:
         """Connect, bring the schema up to date, remove what dead processes left.
 
         Raises:
@@ -63,6 +65,7 @@ class Store:
 
         def begin(tx: Transaction) -> None:
             migrate(tx, database.path)
+            clock.reach(fleet.latest_shown(tx))
             known = fleet.instance_ids(tx)
             tx.after.append(lambda: life.sweep(known))
 
@@ -72,7 +75,7 @@ class Store:
         except BaseException:
             await writer.stop()
             raise
-        return cls(writer, database, Heartbeat(database), life)
+        return cls(writer, database, Heartbeat(database, clock), life)
 
     async def close(self) -> None:
         """Finish what was handed in; the writer, which may be the last, disconnects last."""

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.backends.sqlite.counters import Counters
 from fastapi_taskflow.backends.sqlite.leases import Held, Leases
+from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 
@@ -37,7 +38,7 @@ class Transaction(Session):
     """One open write transaction.
 
     Attributes:
-        now: The store's time, the same for all that happens in it.
+        present: The store's time, the same for all that happens in it; ``now`` is its now.
         leases: What is known before a look.
         careful: Verbs must look before they write, and never raise `MustLook`.
         after: Called once it is committed.
@@ -47,7 +48,7 @@ class Transaction(Session):
         self,
         connection: sqlite3.Connection,
         texts: Texts,
-        now: int,
+        present: Present,
         leases: Leases,
         *,
         careful: bool = False,
@@ -55,7 +56,8 @@ class Transaction(Session):
         super().__init__(connection, texts)
         self._alive: frozenset[str] | None = None
         self._last_seq: int | None = None
-        self.now = now
+        self.present = present
+        self.now = present.now
         self.leases = leases
         self.careful = careful
         self.counters = Counters()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
@@ -23,13 +24,15 @@ from fastapi_taskflow.backends.sqlite.faults import (
     loses_connection,
     public,
 )
+from fastapi_taskflow.backends.sqlite.fleet import SHOWN
 from fastapi_taskflow.backends.sqlite.handover import Handover
 from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, answer, run_apart, run_jobs
 from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.clock import SteadyClock
 from fastapi_taskflow.errors import StoreUnavailable
 
 __all__ = ["Writer"]
@@ -52,7 +55,7 @@ class Writer:
     def __init__(
         self,
         database: Database,
-        clock: Clock,
+        clock: SteadyClock,
         *,
         begin: Callable[[Transaction], None],
         on_change: Callable[[], None],
@@ -227,8 +230,9 @@ class Writer:
         return tx, answers
 
     def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
-        texts, now = self._database.texts, self._clock.micros()
-        return Transaction(connection, texts, now, self._leases, careful=careful)
+        present = Present(self._clock.micros(), self._clock.lead // timedelta(microseconds=1))
+        texts = self._database.texts
+        return Transaction(connection, texts, present, self._leases, careful=careful)
 
     def _look_around(self) -> None:
         """Now and then: has anybody else written, is the file still ours."""
@@ -272,12 +276,18 @@ class Writer:
         if self._connection is not None:
             try:
                 with self._lock.held(_CLOSE_SECONDS):
+                    self._note_time(self._connection)
                     self._disconnect()
             except (StoreUnavailable, OSError):
                 # Whoever holds the lock has the file open: ours is not the last connection.
                 self._disconnect()
         self._lock.close()
         self._disk.release_reserve()
+
+    def _note_time(self, connection: sqlite3.Connection) -> None:
+        # Heartbeats do so too; without this note, the last seconds may be lived twice.
+        with suppress(sqlite3.Error):
+            connection.execute(self._database.texts[SHOWN], (self._clock.micros(),))
 
     def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
         with suppress(RuntimeError):  # the loop was closed
