@@ -121,4 +121,4 @@ class Declarations(Control):
         Raises:
             TaskArgumentError: they do not fit the registered function.
         """
-        return asked(self.registry, func, args, kwargs, None).call
+        return asked(self.registry, func, args, kwargs, None)[1]

@@ -18,6 +18,7 @@ from fastapi_taskflow.codec import TypeTable
 from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
 from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
+from fastapi_taskflow.origins import Kinship, Origin, innermost, kinship, origin_of
 from fastapi_taskflow.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
 
@@ -70,6 +71,8 @@ class TaskRegistry:
         # not: functions that were replaced by a reload stay, for who still holds them.
         self._by_func: dict[Func, Registered] = {}
         self._by_name: dict[str, Registered] = {}
+        # By task name, where its function came from when it was registered.
+        self._origins: dict[str, Origin] = {}
         # Only functions that live as long as their module, so that no object is kept.
         self._adopted: dict[Func, Registered] = {}
         # Tasks of which it was said that they have parameters with names of options.
@@ -103,6 +106,7 @@ class TaskRegistry:
         )
         self._warn_of_options(entry)
         self._by_func[func] = self._by_name[name] = entry
+        self._origins[name] = origin_of(func)
         self._adopted.clear()
         # A new one: who is filling the old one must not spoil it.
         self._names = {}
@@ -123,29 +127,29 @@ class TaskRegistry:
 
     def _refuse_taken(self, name: str, func: Func) -> None:
         other = self._by_name.get(name)
-        if other is None or other.func is func:
+        if other is None:
             return
-        if _place(other.func) != _place(func):
-            raise ConfigurationError(
-                f"Two functions with one task name: {name!r} is {_place(other.func)} already, "
-                f"and {_place(func)} asks for it. Give one of them another name=."
-            )
-        if _line(other.func) != _line(func):
-            # Most likely an edited module that was loaded again, but two functions of one
-            # name in one file look the same from here.
-            logger.warning(
-                "Task %r was registered again from another line of %s; the newer function "
-                "replaces the older. If they are two, give one of them another name=",
-                name,
-                func.__module__,
-            )
+        match kinship(other.func, self._origins[name], func):
+            case Kinship.SIBLING:
+                raise ConfigurationError(
+                    f"Two functions with one task name: {origin_of(func)} was made twice, with "
+                    f"other values inside, and both would be {name!r}. Give each a name= of its "
+                    "own, or register one and pass the values as arguments."
+                )
+            case Kinship.STRANGER:
+                raise ConfigurationError(
+                    f"Two functions with one task name: {name!r} is {self._origins[name]} already, "
+                    f"and {origin_of(func)} asks for it. Give one of them another name=."
+                )
+            case Kinship.REMADE:
+                pass
 
     def _refuse_renamed(self, name: str, func: Func) -> None:
         known = self._by_func.get(func)
         if known is not None and known.name != name:
             raise ConfigurationError(
-                f"One function with two task names: {_place(func)} is {known.name!r} already, and "
-                f"is asked to be {name!r} too. add_task() is given the function, which could "
+                f"One function with two task names: {origin_of(func)} is {known.name!r} already, "
+                f"and is asked to be {name!r} too. add_task() is given the function, which could "
                 f"then mean either. Write another function that calls it, and register that as "
                 f"{name!r}."
             )
@@ -249,7 +253,7 @@ class TaskRegistry:
         return entry
 
     def _inherited_config(self, func: Func) -> TaskConfig:
-        entry = self.find(_innermost(func))
+        entry = self.find(innermost(func))
         if entry is None:
             return TaskConfig()
         config = entry.config
@@ -273,21 +277,3 @@ class TaskRegistry:
             # Not to be taken for the registered task, which a retry by name would run.
             name = f"{inner.__module__}.{name}"
         return str(name)[:NAME_LIMIT]
-
-
-def _innermost(func: Func) -> Func:
-    """The function inside partials and bound methods."""
-    while isinstance(func, (partial, MethodType)):
-        func = func.func if isinstance(func, partial) else func.__func__
-    return func
-
-
-def _place(func: Func) -> str:
-    kind = type(func)
-    module = getattr(func, "__module__", kind.__module__)
-    return f"{module}.{getattr(func, '__qualname__', kind.__qualname__)}"
-
-
-def _line(func: Func) -> tuple[str, int] | None:
-    code = getattr(func, "__code__", None)
-    return None if code is None else (code.co_filename, code.co_firstlineno)

@@ -21,9 +21,10 @@ from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.engine.settings import Settings
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
 from fastapi_taskflow.executors.local import DaemonThreads
+from fastapi_taskflow.limits import near
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.models import TaskRecord, TaskStatus
@@ -105,13 +106,15 @@ class Runtime:
         """Start an engine on this event loop; a second call while one runs only counts.
 
         Raises:
-            ConfigurationError: a task is durable and no backend outlives the process.
+            ConfigurationError: a task is durable and no backend outlives the process, or names
+                a queue that is not configured.
             StoreUnavailable: the backend cannot be reached.
         """
         if self.running_engine() is not None:
             self._users += 1
             return
         self._check_durability()
+        self._check_queues()
         engine = Engine(
             # Without a keyring it still tells what others have sealed from plain arguments.
             SealedBackend(self.backend, self.keyring),
@@ -174,6 +177,8 @@ class Runtime:
                 raise ConfigurationError(_NO_BACKEND.format(registered.name))
             return True
         if not self.persistent:
+            if config.requeue_on_interrupt:
+                self._tell(registered.name, _NO_REQUEUE)
             return False
         if config.requeue_on_interrupt:
             return True
@@ -260,18 +265,23 @@ class Runtime:
             return
         if self.settings.durable_default:
             raise ConfigurationError(_NO_BACKEND.format("every task (requeue_pending=True)"))
-        for name in sorted(self.registry.names()):
-            entry = self.registry.by_name(name)
-            if entry is None:
-                continue
-            if entry.config.persist:
-                raise ConfigurationError(_NO_BACKEND.format(name))
-            if entry.config.requeue_on_interrupt:
-                self._tell(
-                    name,
-                    "Task %r has requeue_on_interrupt=True, which means nothing without a "
-                    "backend: give the TaskManager snapshot_db=...",
+        for entry in self._entries():
+            self.durable(entry)
+
+    def _check_queues(self) -> None:
+        known = {DEFAULT_QUEUE, *self.settings.queues}
+        for entry in self._entries():
+            queue = entry.config.queue
+            if queue is not None and queue not in known:
+                raise ConfigurationError(
+                    f"Task {entry.name!r} has queue={queue!r}, and no queue has this name."
+                    f"{near(queue, known)} Known queues: {', '.join(sorted(known))}. A new one is "
+                    f"TaskManager(queues={{{queue!r}: QueueConfig()}})."
                 )
+
+    def _entries(self) -> list[Registered]:
+        found = map(self.registry.by_name, sorted(self.registry.names()))
+        return [entry for entry in found if entry is not None]
 
     def _tell(self, key: str, message: str, *args: object) -> None:
         if key not in self._told:
@@ -279,6 +289,10 @@ class Runtime:
             logger.warning(message, *(args or (key,)))
 
 
+_NO_REQUEUE = (
+    "Task %r has requeue_on_interrupt=True, which means nothing without a backend: give the "
+    "TaskManager snapshot_db=..."
+)
 _NO_BACKEND = (
     "{!r} is durable, but the TaskManager has no backend that outlives the process. "
     "Give it one: TaskManager(snapshot_db='tasks.db')."

@@ -45,16 +45,6 @@ def registry() -> TaskRegistry:
     return TaskRegistry()
 
 
-def of_the_same_place(**changes):
-    """The function `send` as a reload of its module makes it again."""
-
-    def send(address: str) -> None: ...
-
-    send.__qualname__, send.__module__ = "send", __name__
-    send.__code__ = send.__code__.replace(**changes)
-    return send
-
-
 def test_a_function_is_found_by_itself_and_by_its_name(registry):
     registry.register(send, TaskConfig(retries=2))
 
@@ -126,28 +116,6 @@ def test_two_functions_with_one_name_are_refused(registry):
 
     assert registry.by_name("send").func is send
     assert not registry.is_registered(charge)
-
-
-def test_a_reloaded_function_replaces_the_old_one(registry, caplog):
-    old, new = of_the_same_place(), of_the_same_place()
-    registry.register(old, TaskConfig(retries=1))
-
-    registry.register(new, TaskConfig(retries=2))
-
-    assert registry.by_name("send").func is new
-    assert registry.find(new).config.retries == 2
-    # Modules that were not reloaded hold the old one.
-    assert registry.find(old).func is old
-    assert caplog.records == []
-
-
-def test_a_function_from_another_line_replaces_the_old_one_and_is_reported(registry, caplog):
-    registry.register(of_the_same_place(), TaskConfig())
-
-    registry.register(of_the_same_place(co_firstlineno=1), TaskConfig())
-
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "another line" in caplog.text
 
 
 def test_registering_the_same_function_again_changes_its_settings(registry):

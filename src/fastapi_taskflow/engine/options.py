@@ -21,7 +21,7 @@ from fastapi_taskflow.errors import TaskArgumentError
 from fastapi_taskflow.quoting import quoted
 from fastapi_taskflow.registry import Registered, TaskRegistry
 
-__all__ = ["NO_OPTIONS", "Asked", "Options", "asked"]
+__all__ = ["NO_OPTIONS", "Options", "asked"]
 
 # What MySQL can index as text.
 _KEY_LIMIT = 255
@@ -62,21 +62,13 @@ class Options(NamedTuple):
 NO_OPTIONS = Options()
 
 
-class Asked(NamedTuple):
-    """A task that somebody asks for, checked."""
-
-    registered: Registered
-    call: TaskCall
-    options: Options
-
-
 def asked(
     registry: TaskRegistry,
     func: Callable[..., Any] | TaskCall,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     given: Mapping[str, Any] | None,
-) -> Asked:
+) -> tuple[Registered, TaskCall, Options]:
     """What ``add_task(func, *args, **kwargs)`` with some options asks for.
 
     Args:
@@ -96,7 +88,7 @@ def asked(
         options = _checked(registered.name, given)
     if registered.shape is not None:
         registered.shape.check(registered.name, call.args, call.kwargs)
-    return Asked(registered, call, options)
+    return registered, call, options
 
 
 def _checked(task: str, given: Mapping[str, Any]) -> Options:
