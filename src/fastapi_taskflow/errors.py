@@ -168,7 +168,16 @@ class UsersUnavailable(StoreUnavailable):
 
 
 class PayloadUnreadable(TaskflowError, ValueError):
-    """Stored arguments cannot be read back (damaged, or a type that is not registered)."""
+    """Stored arguments cannot be read back.
+
+    Attributes:
+        damaged: They are not what was ever stored. If not, they may be what a newer version
+            of the code has stored, with a class, field or enum member that is not known here.
+    """
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 class SealUnopened(PayloadUnreadable):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from fastapi_taskflow import codec
 from fastapi_taskflow.codec import TypeTable
-from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.origins import Kinship, Origin, innermost, kinship, origin_of
@@ -217,6 +217,32 @@ class TaskRegistry:
         """
         callee = codec.Callee(entry.name, entry.func)
         return codec.encode(args, kwargs, self.types, max_bytes=max_bytes, callee=callee)
+
+    def decode(self, name: str, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The stored arguments of a task, by its function's name.
+
+        Raises:
+            PayloadUnreadable: they are damaged, or this code does not know them.
+        """
+        return codec.decode(payload, self.types)
+
+    def as_stored(
+        self, entry: Registered, payload: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A call's arguments as every attempt gets them: made from their ``payload``.
+
+        Raises:
+            TaskArgumentError: they do not come back from it.
+        """
+        if codec.is_fixed(args, kwargs):
+            # Equal to what would come back; tests/rules/test_codec_round_trip.py shows it.
+            return args, kwargs.copy() if kwargs else kwargs
+        try:
+            return self.decode(entry.name, payload)
+        except PayloadUnreadable as exc:
+            raise TaskArgumentError(
+                f"Arguments of task {entry.name!r} do not come back: {exc}"
+            ) from exc
 
     def adopt(self, func: Func) -> Registered:
         """An entry for any callable, so that it can run and be seen, once and not durable.

@@ -14,6 +14,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
+from typing import Any
 
 from starlette.background import BackgroundTask
 
@@ -37,11 +38,18 @@ class LaneItem(BackgroundTask):
     def __init__(self, unit: Unit, task: LiveTask) -> None:
         # Not super().__init__, which would inspect the function for every task.
         self.func = task.registered.func
-        self.args = task.args  # type: ignore[assignment]  # the base is not generic
-        self.kwargs = task.kwargs  # type: ignore[assignment]
         self.is_async = True
         self._unit = unit
         self._task = task
+
+    @property
+    def args(self) -> Any:  # type: ignore[override]  # the base has an attribute
+        """The task's, which lets go of them at its end; the chain lives on."""
+        return self._task.args
+
+    @property
+    def kwargs(self) -> Any:  # type: ignore[override]
+        return self._task.kwargs
 
     async def __call__(self) -> None:
         await self._unit.run_in_lane(self._task)

@@ -28,6 +28,7 @@ def test_an_instance_that_is_well_is_ready(desk, store):
         "late": 0,
         "events_dropped": 0,
         "states_dropped": 0,
+        "unreadable": {},
     }
 
 

@@ -178,7 +178,8 @@ def test_an_argument_that_cannot_be_written_out_says_why(memory_desk):
         def __repr__(self) -> str:
             raise ValueError("no")
 
-    task_id = memory_desk.ended(memory_desk.succeed, Shy(), "x" * 10_000).task_id
+    memory_desk.client.post("/tasks/queues/mail/pause")
+    task_id = memory_desk.add(memory_desk.succeed, Shy(), "x" * 10_000, queue="mail")
 
     shy, long = memory_desk.client.get(f"/tasks/{task_id}").json()["args"]
 

@@ -11,9 +11,19 @@ refused if that does not give an equal one.
 """
 
 from fastapi_taskflow.codec.encoder import encode
+from fastapi_taskflow.codec.fixed import is_fixed, is_small
 from fastapi_taskflow.codec.places import Callee
 from fastapi_taskflow.codec.reader import decode, fingerprint
 from fastapi_taskflow.codec.typetable import TypeTable
 from fastapi_taskflow.codec.writer import MAX_DEPTH
 
-__all__ = ["MAX_DEPTH", "Callee", "TypeTable", "decode", "encode", "fingerprint"]
+__all__ = [
+    "MAX_DEPTH",
+    "Callee",
+    "TypeTable",
+    "decode",
+    "encode",
+    "fingerprint",
+    "is_fixed",
+    "is_small",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum, Flag
 from typing import Any
 
@@ -44,11 +45,16 @@ def decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str,
     except Exception as exc:
         # The reason may be a class's own words about a stored value.
         reason = clean(_reason(exc))
-        raise PayloadUnreadable(f"Stored arguments cannot be read: {reason}.") from exc
+        raise PayloadUnreadable(
+            f"Stored arguments cannot be read: {reason}.",
+            damaged=not isinstance(exc, Foreign | RecursionError | MemoryError),
+        ) from exc
 
 
 def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
     parts = from_json(payload, allow_inf_nan=False)
+    if type(parts) is list and parts and type(parts[0]) is int and parts[0] > VERSION:
+        raise Foreign("they are in the format of a newer version of fastapi-taskflow")
     version, args, kwargs = parts
     if version != VERSION or type(parts) is not list:
         raise ValueError("they are not in a format that this version knows")
@@ -61,13 +67,20 @@ def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str
     return tuple(args), kwargs
 
 
-def _reason(exc: Exception) -> str:
+class Foreign(ValueError):
+    """The payload is well-formed; a newer version of the code may know what it names."""
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, Foreign) and exc.__cause__ is not None:
+        return _reason(exc.__cause__)
     if isinstance(exc, ValidationError):
         # Without the values, which may be secret.
         first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         return f"{exc.title} refuses them: {place}: {first['msg']}"
-    return str(exc) if type(exc) is ValueError else f"{type(exc).__name__}: {exc}"
+    known = type(exc) in (ValueError, Foreign)
+    return str(exc) if known else f"{type(exc).__name__}: {exc}"
 
 
 class _Reader:
@@ -91,7 +104,7 @@ class _Reader:
             return scalar(node)
         read = _READERS.get(kind)
         if read is None:
-            raise ValueError(f"the kind {kind!r} is unknown")
+            raise (Foreign if type(kind) is str else ValueError)(f"the kind {kind!r} is unknown")
         return read(self, node)
 
     def items(self, node: Node) -> list[Any]:
@@ -109,12 +122,12 @@ class _Reader:
         name = node["c"]
         cls = self._types.find(name)
         if cls is None:
-            raise ValueError(
+            raise Foreign(
                 f"the class {name!r} is not registered here; annotate a task's parameter with "
                 "it, or call register_type"
             )
         if not issubclass(cls, base):
-            raise TypeError(f"{name!r} is of another kind now")
+            raise Foreign(f"{name!r} is of another kind now")
         return cls
 
 
@@ -124,26 +137,41 @@ def _read_dict(reader: _Reader, node: Node) -> Any:
 
 
 def _read_enum(reader: _Reader, node: Node) -> Any:
-    cls = reader.known(node, Enum)
-    return cls(node["v"]) if issubclass(cls, Flag) else cls[node["v"]]
+    cls, value = reader.known(node, Enum), node["v"]
+    with _made_by(cls):
+        return cls(value) if issubclass(cls, Flag) else cls[value]
 
 
 def _read_dataclass(reader: _Reader, node: Node) -> Any:
-    return build_dataclass(reader.known(node), reader.named(node["v"]))
+    cls, values = reader.known(node), reader.named(node["v"])
+    with _made_by(cls):
+        return build_dataclass(cls, values)
 
 
 def _read_model(reader: _Reader, node: Node) -> Any:
     cls = reader.known(node, BaseModel)
-    fields_set = node["s"]
+    fields_set = sorted(set(node["s"]))
     if "j" in node:
-        return build_model_from_json(cls, reader.value(node["j"]), set(fields_set))
+        data = reader.value(node["j"])
+        with _made_by(cls):
+            return build_model_from_json(cls, data, set(fields_set))
     state = ModelState(
         fields=reader.named(node["v"]),
         fields_set=fields_set,
         extra=reader.value(node["x"]) if "x" in node else None,
         private=reader.named(node["p"]) if "p" in node else None,
     )
-    return build_model(cls, state)
+    with _made_by(cls):
+        return build_model(cls, state)
+
+
+@contextmanager
+def _made_by(cls: type) -> Iterator[None]:
+    """What a class of the app's refuses, another version of it may take."""
+    try:
+        yield
+    except Exception as exc:
+        raise Foreign(f"{cls.__qualname__} cannot be made of them") from exc
 
 
 _READERS: dict[str, Callable[[_Reader, Node], Any]] = {

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.codec import is_small
 from fastapi_taskflow.context import activate, log_line
 from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.firststep import FirstStep
@@ -64,8 +65,8 @@ class Attempt:
         self._attempts = attempts
         self._context: TaskContext | None = None
         self._mask: Mask | None = None
-        if not attempts.redactor.is_fixed(task.args, task.kwargs):
-            # Now, because the function may change its arguments.
+        if not is_small(task.args, task.kwargs):
+            # Now: the function may change its arguments, and with its end they are let go.
             self._find_secrets()
 
     @property
@@ -224,10 +225,13 @@ class Attempts:
         except BaseException as exc:  # whatever a task raises is its failure, not the server's
             ended = self._raised(attempt, exc)
         self._collect_one(attempt, ended)
+        # An error's trace holds this frame, and would be held by it: a cycle with all that
+        # the function had in its hands.
+        del ended
 
     def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
-        ended = context.run(self._call, attempt)
-        self._returned.append((attempt, ended, context))
+        # No variable holds how it ended: see `_drive`.
+        self._returned.append((attempt, context.run(self._call, attempt), context))
         try:
             self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest

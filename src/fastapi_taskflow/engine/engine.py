@@ -32,6 +32,7 @@ from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
 from fastapi_taskflow.engine.shutdown import Shutdown
 from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.unreadable import Unreadable
 from fastapi_taskflow.errors import QueueFullError
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.loggers.base import TaskObserver
@@ -101,6 +102,7 @@ class Engine:
         self.settling = Settling(self, self._supervisor)
         self.dispatcher = Dispatcher(self, self._supervisor)
         self.intake = Intake(self, self._supervisor)
+        self.unreadable = Unreadable(self)
         self.fleet = Fleet(self, self._supervisor)
         self.housekeeping = Housekeeping(self, self._supervisor)
         self.shutdown = Shutdown(self)

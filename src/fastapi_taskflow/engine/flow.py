@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Claimed
 from fastapi_taskflow.context import retry_separator
 from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.unreadable import UNOPENED
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import Ended, Verdict, format_exception
@@ -29,9 +29,6 @@ __all__ = ["Flow"]
 
 logger = logging.getLogger(__name__)
 
-# Between two tries of a task whose arguments cannot be opened (SEMANTICS: due +60 s).
-_UNOPENED_SECONDS = 60.0
-
 
 class Flow:
     """What happens to a task next.
@@ -43,8 +40,6 @@ class Flow:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        # Functions of which a task could not be opened: one alarm each.
-        self._unopened: set[str] = set()
         # Told while draining that an attempt ended or was settled.
         self.on_progress: Callable[[], None] = lambda: None
 
@@ -110,6 +105,7 @@ class Flow:
     def rejected(self, task: LiveTask) -> None:
         """Keep the record of a task for which there was no room."""
         engine = self._engine
+        engine.intake.keep(task)
         engine.queues.get(task.record.queue).rejected += 1
         engine.store.add(task)
         engine.store.settle(task)
@@ -164,37 +160,30 @@ class Flow:
         task.attempt = None
         task.record.status = TaskStatus.PENDING
         task.lane = claim.lease.task_id in engine.lanes
-        if stored.unopened:
-            self._give_back_unopened(task)
+        reason = UNOPENED if stored.unopened else self._decode(task)
+        if reason is not None:
+            engine.unreadable.give_back(task, reason)
             return None
-        self._decode(task)
         engine.store.add(task)
         return task
 
-    def _give_back_unopened(self, task: LiveTask) -> None:
-        """Another instance may have the key; this one asks again in a while."""
-        name = task.record.func_name
-        if name not in self._unopened:
-            self._unopened.add(name)
-            logger.error(
-                "Tasks of %r cannot be run here (first one: %s): their arguments are encrypted "
-                "and no key in encrypt_args_key opens them, or they were changed in the store. "
-                "They wait, and are tried again every %g s",
-                name,
-                task.record.task_id,
-                _UNOPENED_SECONDS,
-            )
-        self._engine.settling.settle(task, Verdict(Move.GIVE_BACK, _UNOPENED_SECONDS))
-
-    def _decode(self, task: LiveTask) -> None:
+    def _decode(self, task: LiveTask) -> str | None:
+        """Read the arguments; why only another version of the code can, if so."""
         task.unreadable = None
+        task.released = False
         try:
-            task.args, task.kwargs = codec.decode(task.payload or b"", self._engine.registry.types)
+            task.args, task.kwargs = self._engine.registry.decode(
+                task.record.func_name, task.payload or b""
+            )
         except PayloadUnreadable as exc:
-            task.unreadable = exc
+            if not exc.damaged:
+                return str(exc)
+            # Nobody will ever read it. The trace would hold what was read so far.
+            task.unreadable = exc.with_traceback(None)
         else:
             if not self._engine.settings.sealed:
                 task.record.args, task.record.kwargs = task.args, task.kwargs
+        return None
 
     # Running
 
@@ -271,6 +260,8 @@ class Flow:
         task.attempt = None
         task.held = False
         task.context = None
+        if not task.durable:
+            engine.intake.keep(task)
         engine.queues.uncount(task)
         engine.queues.get(task.record.queue).finished += 1
         engine.store.settle(task)

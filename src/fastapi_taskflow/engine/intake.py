@@ -78,6 +78,15 @@ class Intake:
         """
         config = registered.config
         key = options.idempotency_key
+        payload = fingerprint = None
+        if durable or key is not None:
+            payload = self._encode(registered, args, kwargs, durable=durable)
+            if key is not None:
+                fingerprint = codec.fingerprint(registered.name, payload or b"")
+        tags = self._tags(registered, args, kwargs, options.tags)
+        if durable and payload is not None:
+            # What the caller does to his objects from now on, no attempt sees.
+            args, kwargs = self._engine.registry.as_stored(registered, payload, args, kwargs)
         queue = options.queue if options.queue is not None else config.queue
         now = self._clock.now()
         record = TaskRecord(
@@ -94,7 +103,7 @@ class Intake:
             [],
             None,
             key,
-            self._tags(registered, args, kwargs, options.tags),
+            tags,
             None,
             options.source,
             config.priority if options.priority is None else options.priority,
@@ -112,10 +121,8 @@ class Intake:
         task.delay = options.delay
         task.replace_original = options.replace_original
         task.alias = options.alias
-        if durable or key is not None:
-            task.payload = self._encode(registered, args, kwargs, durable=durable)
-            if key is not None:
-                task.fingerprint = codec.fingerprint(registered.name, task.payload or b"")
+        task.payload = payload
+        task.fingerprint = fingerprint
         return task
 
     async def commit(self, tasks: Sequence[LiveTask]) -> None:
@@ -164,9 +171,20 @@ class Intake:
 
     def describe_for_mirror(self, task: LiveTask, owner: str) -> NewTask:
         """As `describe`; arguments that cannot be stored are left out."""
-        if task.payload is None and not task.stored:
-            task.payload = self._encode(task.registered, task.args, task.kwargs, durable=False)
+        self._keep(task)
         return self.describe(task, owner)
+
+    def keep(self, task: LiveTask) -> None:
+        """Make of a plain task's arguments what its record is shown and retried with.
+
+        They themselves are let go when the task ends, which is before it is written.
+        """
+        if not codec.is_small(task.args, task.kwargs):
+            self._keep(task)
+
+    def _keep(self, task: LiveTask) -> None:
+        if task.payload is None and not task.stored and not task.released:
+            task.payload = self._encode(task.registered, task.args, task.kwargs, durable=False)
 
     def _tags(
         self,

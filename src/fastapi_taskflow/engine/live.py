@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.codec import is_small
 from fastapi_taskflow.engine.journal import Journal, Unsent
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.registry import Registered
@@ -64,6 +65,7 @@ class LiveTask:
         "ready_at",
         "record",
         "registered",
+        "released",
         "replace_original",
         "requeue",
         "stored",
@@ -93,6 +95,8 @@ class LiveTask:
         self.alias = True
         # Why the stored arguments cannot be read.
         self.unreadable: Exception | None = None
+        # The arguments are let go: what is here in their place are not they.
+        self.released = False
         self.delay = 0.0
         self.fence = 1
         self.failures = 0
@@ -121,6 +125,18 @@ class LiveTask:
     @property
     def lease(self) -> Lease:
         return Lease(self.record.task_id, self.fence)
+
+    def release(self) -> None:
+        """Hold the arguments no longer; whoever needs them again reads what was stored.
+
+        A few short texts and numbers may stay: they hold nothing, and records show them.
+        """
+        if self.durable:
+            self.payload = None
+        if not is_small(self.args, self.kwargs):
+            self.released = True
+            self.args, self.kwargs = (), {}
+            self.record.args, self.record.kwargs = (), {}
 
     def order(self) -> tuple[int, float, int]:
         """Sort key within a queue: highest priority, then due time, then arrival."""
@@ -209,6 +225,7 @@ class TaskStore:
 
     def settle(self, task: LiveTask) -> None:
         """The task is not live here any more: it ended, or another instance may have it."""
+        task.release()
         task_id = task.record.task_id
         # Another claim of it may live here by now, or it was settled for a dead instance.
         if self._live.get(task_id) is not task:

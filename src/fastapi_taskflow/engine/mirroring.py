@@ -125,6 +125,8 @@ class Mirror:
 
     def _learn(self, task: LiveTask, answer: MirrorAnswer) -> None:
         task.stored = True
+        # A stored row keeps what it has; nobody asks for it here again.
+        task.payload = None
         if not answer.accepted:
             self.refused += 1
         elif answer.cancel_asked and not task.cancel_asked:

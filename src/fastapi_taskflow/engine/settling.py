@@ -108,6 +108,8 @@ class Settling:
             elapsed,
             *task.take_logs(),
         )
+        # Not at the store's answer, which may take as long as an outage lasts.
+        task.release()
         self.unsettled += 1
         self._send(task, outcome)
 

@@ -90,6 +90,10 @@ class FunctionDetail(FunctionInfo):
     )
     instances: list[str] = Field(description="Ids of the instances that can run it")
     stranded: bool = Field(description="Tasks of it wait, and no instance can run them")
+    unreadable: str | None = Field(
+        description="Why the process that answers cannot read stored tasks of it, which wait for "
+        "an instance that can"
+    )
 
     @classmethod
     def of(cls, function: Function) -> Self:
@@ -100,6 +104,7 @@ class FunctionDetail(FunctionInfo):
             settings=None if registered is None else FunctionSettings.of(registered),
             instances=list(function.instances),
             stranded=function.stranded,
+            unreadable=None if function.unreadable is None else encodable(function.unreadable),
         )
 
 

@@ -16,7 +16,7 @@ from fastapi_taskflow.backends.base import Grade
 from fastapi_taskflow.errors import EngineNotRunning
 from fastapi_taskflow.http.documenting import RETRY_AFTER, add_route
 from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import Model
+from fastapi_taskflow.http.schemas import Model, encodable
 from fastapi_taskflow.operations import Health, Operations
 
 __all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
@@ -52,6 +52,10 @@ class HealthInfo(Model):
     states_dropped: int | None = Field(
         description="States of persist=False tasks that were never stored"
     )
+    unreadable: dict[str, str] | None = Field(
+        description="By function, why this process cannot read its stored tasks, which wait for "
+        "an instance that can: one with newer code, or with the key"
+    )
 
     @classmethod
     def of(cls, health: Health) -> Self:
@@ -69,6 +73,7 @@ class HealthInfo(Model):
             late=health.late,
             events_dropped=health.events_dropped,
             states_dropped=health.states_dropped,
+            unreadable={encodable(n): encodable(why) for n, why in health.unreadable.items()},
         )
 
     @classmethod
@@ -86,6 +91,7 @@ class HealthInfo(Model):
             late=None,
             events_dropped=None,
             states_dropped=None,
+            unreadable=None,
         )
 
 

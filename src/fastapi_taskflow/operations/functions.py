@@ -25,6 +25,8 @@ class Function:
         numbers: Of its tasks on all instances.
         instances: Ids of those that can run it, sorted.
         stranded: Tasks of it wait in the store, and nobody can run them.
+        unreadable: Why this process could not read stored tasks of it lately; they wait for
+            an instance that can. None: it could.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Function:
     numbers: FunctionMetrics
     instances: tuple[str, ...]
     stranded: bool
+    unreadable: str | None
 
 
 async def functions(engine: Engine) -> list[Function]:
@@ -45,6 +48,7 @@ async def functions(engine: Engine) -> list[Function]:
         if "execute" in peer.info.roles:
             for name in peer.info.functions:
                 able.setdefault(name, []).append(peer.info.instance_id)
+    unreadable = engine.unreadable.functions()
     found = []
     for name in sorted(known):
         its = numbers.get(name) or without_tasks(name)
@@ -56,6 +60,7 @@ async def functions(engine: Engine) -> list[Function]:
                 numbers=its,
                 instances=runners,
                 stranded=its.pending > 0 and not runners and await _waits(engine, name),
+                unreadable=unreadable.get(name),
             )
         )
     return found

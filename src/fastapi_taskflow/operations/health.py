@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi_taskflow.backends.base import Grade, Peer
@@ -33,6 +34,7 @@ class Health:
         late: Ends that came after another instance had taken the task over.
         events_dropped: Events that observers were too slow for.
         states_dropped: States of ``persist=False`` tasks that were never stored.
+        unreadable: By function, why its stored tasks could not be read here lately.
     """
 
     instance: str
@@ -45,6 +47,7 @@ class Health:
     late: int
     events_dropped: int
     states_dropped: int
+    unreadable: Mapping[str, str]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -74,6 +77,7 @@ async def health(engine: Engine) -> Health:
         late=engine.settling.late,
         events_dropped=engine.feed.dropped,
         states_dropped=engine.mirror.dropped,
+        unreadable=engine.unreadable.functions(),
     )
 
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
 from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.queues import QueueState
 from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.models import TaskRecord, TaskStatus
@@ -99,7 +99,7 @@ async def _runs_somewhere(engine: Engine, func_name: str) -> bool:
 def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskRecord | None:
     live = engine.store.find(task_id)
     if stored is None:
-        return live.record if live is not None and (live.held or not live.stored) else None
+        return _known_here(engine, live) if live and (live.held or not live.stored) else None
     record = _with_arguments(engine, stored)
     if record.duplicate_of is not None:
         live = engine.store.find(record.duplicate_of)
@@ -107,7 +107,11 @@ def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskReco
     if known is record or live is None:
         return record
     # Lines of earlier attempts may have been written by another instance.
-    return replace(known, logs=live.all_logs(record.logs))
+    known = replace(known, logs=live.all_logs(record.logs))
+    if not known.args and not known.kwargs:
+        # Ended here, so they are in the store only.
+        known.args, known.kwargs = record.args, record.kwargs
+    return known
 
 
 async def search(
@@ -194,14 +198,21 @@ def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict
             "encrypt_args_key opens them."
         )
     if stored.payload is not None:
-        return codec.decode(stored.payload, engine.registry.types)
-    live = engine.store.find(stored.record.task_id)
-    if live is not None:
-        return live.args, live.kwargs
+        return engine.registry.decode(stored.record.func_name, stored.payload)
     raise TaskArgumentError(
         f"The arguments of task {stored.record.task_id} were not stored, because they are "
         "not of types that can be. Add the task anew from your code."
     )
+
+
+def _known_here(engine: Engine, live: LiveTask) -> TaskRecord:
+    """The record of a task that is not in the store yet."""
+    if not live.released or live.payload is None or engine.settings.sealed:
+        return live.record
+    record = replace(live.record)
+    with suppress(PayloadUnreadable):
+        record.args, record.kwargs = engine.registry.decode(record.func_name, live.payload)
+    return record
 
 
 def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
@@ -211,5 +222,5 @@ def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
     plain = record.encrypted_payload is None
     if plain and stored.payload is not None and not record.args and not record.kwargs:
         with suppress(PayloadUnreadable):  # shown without arguments; running it will say why
-            record.args, record.kwargs = codec.decode(stored.payload, engine.registry.types)
+            record.args, record.kwargs = engine.registry.decode(record.func_name, stored.payload)
     return record
