@@ -145,9 +145,9 @@ class Runtime:
                 self._engine = None
 
     def running_engine(self) -> Engine | None:
-        """The engine, if one runs on a live event loop."""
+        """The engine, if one runs in this process on an open event loop."""
         engine = self._engine
-        if engine is None or engine.loop.is_closed():
+        if engine is None or not engine.alive:
             return None
         return engine
 

@@ -16,6 +16,7 @@ from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.executors.base import ThreadRunner
+from fastapi_taskflow.forks import end_if_forked, generation, guard
 from fastapi_taskflow.models import TaskContext
 from fastapi_taskflow.redaction import Mask, Redactor
 from fastapi_taskflow.retry import (
@@ -142,6 +143,7 @@ class Attempts:
         self._on_log = on_log
         self._max_log_lines = max_log_lines
         self._loop = asyncio.get_running_loop()
+        guard(self._loop)
         # Attempts whose function is being run, on the loop or on a thread.
         self.running: set[Attempt] = set()
         self._returned: deque[tuple[Attempt, Ended | Unfinished, contextvars.Context]] = deque()
@@ -206,12 +208,14 @@ class Attempts:
         activate(attempt)
         task = attempt.task
         ended: Ended
+        born = generation()
         try:
             if begun is None:
                 begun = task.registered.func(*task.args, **task.kwargs)
             answer = await begun
             while answer is not None and is_unfinished(answer):
                 answer = await answer
+            end_if_forked(born)
             ended = Returned(answer)
         except asyncio.CancelledError as exc:
             if attempt.stop_reason is not None:
@@ -223,6 +227,7 @@ class Attempts:
             else:
                 ended = failure(exc, attempt.mask)
         except BaseException as exc:  # whatever a task raises is its failure, not the server's
+            end_if_forked(born, exc)
             ended = self._raised(attempt, exc)
         self._collect_one(attempt, ended)
         # An error's trace holds this frame, and would be held by it: a cycle with all that
@@ -240,12 +245,15 @@ class Attempts:
     def _call(self, attempt: Attempt) -> Ended | Unfinished:
         activate(attempt)
         task = attempt.task
+        born = generation()
         try:
             answer = task.registered.func(*task.args, **task.kwargs)
+            end_if_forked(born)
             if answer is not None and is_unfinished(answer):
                 return Unfinished(answer)
             return Returned(answer)
         except BaseException as exc:  # as in _drive
+            end_if_forked(born, exc)
             return self._raised(attempt, exc)
 
     def _collect(self) -> None:

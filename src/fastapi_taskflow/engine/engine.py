@@ -35,6 +35,7 @@ from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.engine.unreadable import Unreadable
 from fastapi_taskflow.errors import QueueFullError
 from fastapi_taskflow.executors.base import ThreadRunner
+from fastapi_taskflow.forks import generation
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig, TaskStatus
 from fastapi_taskflow.registry import Registered, TaskRegistry
@@ -72,6 +73,7 @@ class Engine:
         self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
+        self._born = generation()
         self.executes = "execute" in settings.roles
         # Set by `Shutdown`, once.
         self.draining = False
@@ -106,6 +108,11 @@ class Engine:
         self.fleet = Fleet(self, self._supervisor)
         self.housekeeping = Housekeeping(self, self._supervisor)
         self.shutdown = Shutdown(self)
+
+    @property
+    def alive(self) -> bool:
+        """It can run: its event loop is open, and this is its process, not a forked copy."""
+        return self._born == generation() and not self.loop.is_closed()
 
     @property
     def instance_id(self) -> str:
