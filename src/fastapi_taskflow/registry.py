@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from types import FunctionType, MethodType
-from typing import Any, TypeVar
+from types import FunctionType
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi_taskflow import codec
 from fastapi_taskflow.codec import TypeTable
+from fastapi_taskflow.disguises import Owners, inside, name_of
 from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.origins import Kinship, Origin, innermost, kinship, origin_of
+from fastapi_taskflow.origins import Kinship, Origin, kinship, origin_of
 from fastapi_taskflow.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
 
-__all__ = ["Registered", "TaskRegistry"]
+__all__ = ["Hidden", "Registered", "TaskRegistry"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Registered:
         executor: ``"async"`` or ``"thread"``.
         shape: What arguments it takes; None where that is not checked.
         declared: See `own_options`; None where nobody has looked yet.
+        hides: Of a callable that was not registered: what was, inside of it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Registered:
     is_async: bool
     shape: Shape | None = None
     declared: frozenset[str] | None = None
+    hides: Hidden | None = None
 
     @property
     def own_options(self) -> frozenset[str]:
@@ -58,14 +60,26 @@ class Registered:
         return own_options(self.func) if self.declared is None else self.declared
 
 
+class Hidden(NamedTuple):
+    """A registered function, and whose it is."""
+
+    entry: Registered
+    registry: TaskRegistry
+
+
+_owners: Owners[TaskRegistry] = Owners()
+
+
 class TaskRegistry:
     """The functions that can run as tasks.
 
     Attributes:
         types: The classes that their arguments may have.
+        durable_by_default: Whoever stores their tasks stores all of them.
     """
 
     def __init__(self) -> None:
+        self.durable_by_default = False
         self.types = TypeTable()
         # Invariant: every value of _by_name is a value of _by_func. The other way round
         # not: functions that were replaced by a reload stay, for who still holds them.
@@ -106,6 +120,7 @@ class TaskRegistry:
         )
         self._warn_of_options(entry)
         self._by_func[func] = self._by_name[name] = entry
+        _owners.add(func, self)
         self._origins[name] = origin_of(func)
         self._adopted.clear()
         # A new one: who is filling the old one must not spoil it.
@@ -174,6 +189,11 @@ class TaskRegistry:
         """Function and settings of a task name; None if nothing has it."""
         entry = self._by_name.get(name)
         return None if entry is None else (entry.func, entry.config)
+
+    def wants_durable(self, entry: Registered) -> bool:
+        """The function's tasks are to be stored."""
+        config = entry.config
+        return config.persist or config.requeue_on_interrupt or self.durable_by_default
 
     def is_registered(self, func: Func) -> bool:
         """True if the function was registered."""
@@ -247,12 +267,10 @@ class TaskRegistry:
     def adopt(self, func: Func) -> Registered:
         """An entry for any callable, so that it can run and be seen, once and not durable.
 
-        It is not stored under its name. A method or partial of a registered function keeps
-        that function's settings.
+        It is not stored under its name. What hides a registered function of this registry (a
+        decorator above it, a method, a partial) keeps that function's settings.
 
         Raises:
-            TaskArgumentError: those settings ask for durability. After a restart the name
-                leads to the function, and what it was bound to is gone.
             TypeError: it cannot be called.
         """
         try:
@@ -264,12 +282,15 @@ class TaskRegistry:
         if not callable(func):
             raise TypeError(f"Expected a function or another callable as a task, got {func!r}.")
         is_async = is_coroutine_callable(func)
+        hidden = self._hidden(func)
+        own = hidden is not None and hidden.registry is self
         entry = Registered(
             self._display_name(func),
             func,
-            self._inherited_config(func),
+            replace(hidden.entry.config, name=None) if hidden and own else TaskConfig(),
             "async" if is_async else "thread",
             is_async,
+            hides=hidden,
         )
         # Nothing else is cached: a lambda or a bound method is a new object each time.
         if isinstance(func, FunctionType) and "<locals>" not in func.__qualname__:
@@ -278,28 +299,17 @@ class TaskRegistry:
             self._adopted[func] = entry
         return entry
 
-    def _inherited_config(self, func: Func) -> TaskConfig:
-        entry = self.find(innermost(func))
-        if entry is None:
-            return TaskConfig()
-        config = entry.config
-        if config.persist or config.requeue_on_interrupt:
-            raise TaskArgumentError(
-                f"Task {entry.name!r} is durable, and {type(func).__name__} objects of it are "
-                "not: after a restart nobody could make the object again. Pass the function "
-                "itself, and what it was bound to as arguments."
-            )
-        return replace(config, name=None)
+    def _hidden(self, func: Func) -> Hidden | None:
+        """The registered function inside a callable; this registry's own before others'."""
+        layers = list(inside(func))
+        looked_in = [(self, layer) for layer in layers]
+        looked_in += [(other, layer) for layer in layers for other in _owners.of(layer)]
+        found = ((registry.find(layer), registry) for registry, layer in looked_in)
+        return next((Hidden(entry, whose) for entry, whose in found if entry is not None), None)
 
     def _display_name(self, func: Func) -> str:
-        inner = func
-        while isinstance(inner, partial):
-            inner = inner.func
-        if isinstance(inner, MethodType):
-            name = inner.__func__.__qualname__.rpartition("<locals>.")[2]
-        else:
-            name = getattr(inner, "__name__", None) or type(inner).__name__
+        module, name = name_of(func)
         if name in self._by_name:
             # Not to be taken for the registered task, which a retry by name would run.
-            name = f"{inner.__module__}.{name}"
-        return str(name)[:NAME_LIMIT]
+            name = f"{module}.{name}"
+        return name[:NAME_LIMIT]

@@ -18,6 +18,7 @@ from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.durability import Durability
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.options import Options
@@ -63,7 +64,11 @@ class Runtime:
         self._engine: Engine | None = None
         # Lifespans that have started and not ended: the last one stops the engine.
         self._users = 0
-        self._told: set[str] = set()
+        self.durability = Durability(
+            self.registry, persistent=backend is not None, by_default=settings.durable_default
+        )
+        # It was said that no engine runs.
+        self._warned = False
 
     def retain(self, days: float) -> None:
         """Delete older records, from the next start on, where the manager does not say."""
@@ -113,7 +118,7 @@ class Runtime:
         if self.running_engine() is not None:
             self._users += 1
             return
-        self._check_durability()
+        self.durability.check()
         self._check_queues()
         engine = Engine(
             # Without a keyring it still tells what others have sealed from plain arguments.
@@ -170,26 +175,8 @@ class Runtime:
     # Tasks
 
     def durable(self, registered: Registered) -> bool:
-        """The task must be stored before it counts as accepted."""
-        config = registered.config
-        if config.persist:
-            if not self.persistent:
-                raise ConfigurationError(_NO_BACKEND.format(registered.name))
-            return True
-        if not self.persistent:
-            if config.requeue_on_interrupt:
-                self._tell(registered.name, _NO_REQUEUE)
-            return False
-        if config.requeue_on_interrupt:
-            return True
-        if self.settings.durable_default:
-            if self.registry.by_name(registered.name) is registered:
-                return True
-            self._tell(
-                registered.name,
-                "Task %r is not registered, so requeue_pending does not make it durable",
-            )
-        return False
+        """The task must be stored before it counts as accepted; see `Durability.of`."""
+        return self.durability.of(registered)
 
     def prepare(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
         """See `Engine.prepare`."""
@@ -205,8 +192,10 @@ class Runtime:
         """
         if options.is_later or self.durable(registered):
             self.engine()
-        self._tell(
-            "",
+        if self._warned:
+            return
+        self._warned = True
+        logger.warning(
             "No engine of this TaskManager runs: tasks run as plain FastAPI background tasks, "
             "without records or retries (first one: %r)",
             registered.name,
@@ -260,14 +249,6 @@ class Runtime:
             seconds=self.settings.idempotency_ttl
         )
 
-    def _check_durability(self) -> None:
-        if self.persistent:
-            return
-        if self.settings.durable_default:
-            raise ConfigurationError(_NO_BACKEND.format("every task (requeue_pending=True)"))
-        for entry in self._entries():
-            self.durable(entry)
-
     def _check_queues(self) -> None:
         known = {DEFAULT_QUEUE, *self.settings.queues}
         for entry in self._entries():
@@ -282,18 +263,3 @@ class Runtime:
     def _entries(self) -> list[Registered]:
         found = map(self.registry.by_name, sorted(self.registry.names()))
         return [entry for entry in found if entry is not None]
-
-    def _tell(self, key: str, message: str, *args: object) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            logger.warning(message, *(args or (key,)))
-
-
-_NO_REQUEUE = (
-    "Task %r has requeue_on_interrupt=True, which means nothing without a backend: give the "
-    "TaskManager snapshot_db=..."
-)
-_NO_BACKEND = (
-    "{!r} is durable, but the TaskManager has no backend that outlives the process. "
-    "Give it one: TaskManager(snapshot_db='tasks.db')."
-)

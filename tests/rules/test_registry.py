@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 
@@ -210,11 +210,14 @@ def test_a_bound_form_of_a_registered_function_keeps_its_settings(registry, bind
 
 @pytest.mark.parametrize("setting", ["persist", "requeue_on_interrupt"])
 @pytest.mark.parametrize("bind", [functools.partial, lambda func: func.__get__(Mailer())])
-def test_a_bound_form_of_a_durable_function_is_refused(registry, bind, setting):
+def test_a_bound_form_of_a_durable_function_says_what_it_hides(registry, bind, setting):
     registry.register(send, TaskConfig(**{setting: True}))
 
-    with pytest.raises(TaskArgumentError, match="Pass the function itself"):
-        registry.adopt(bind(send))
+    hidden = registry.adopt(bind(send)).hides
+
+    assert hidden.entry is registry.find(send)
+    assert hidden.registry is registry
+    assert registry.wants_durable(hidden.entry)
 
 
 def test_only_callables_are_adopted(registry):
