@@ -42,8 +42,6 @@ _ENOUGH_KILLS = 10
 _SHORT_TTL = 1.5
 _BEATS_PER_TTL = 4
 _MOST_SHOWN = 50
-# What a drain may take beyond its own time (SEMANTICS).
-_EXIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +57,8 @@ class Options:
     terms: float = 0.0
     stops: float = 0.0
     drain_timeout: float = 1.0
+    # What a drain may take beyond its own time; 2 is what SEMANTICS says.
+    exit_rest: float = 2.0
     heartbeat: float = 5.0
     ttl: float = 20.0
 
@@ -190,7 +190,7 @@ class Chaos:
         instance.thaw()
 
     async def _end(self, instance: Instance) -> None:
-        limit = self._options.drain_timeout + _EXIT_SECONDS
+        limit = self._options.drain_timeout + self._options.exit_rest
         try:
             await asyncio.to_thread(instance.terminate, limit)
         except AssertionError:

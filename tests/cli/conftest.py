@@ -66,7 +66,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
-def wait_until(condition: Callable[[], object], what: str, within: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, within: float = 60.0) -> None:
     """Wait for something that another process does.
 
     Raises:
@@ -113,7 +113,7 @@ class Worker:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, within: float = 15.0) -> int:
+    def ended(self, within: float = 60.0) -> int:
         return self.process.wait(within)
 
 

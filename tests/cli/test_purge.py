@@ -82,7 +82,7 @@ def on_a_terminal(place, answer):
             break
         written += part
     os.close(master)
-    return written.decode(), process.wait(15)
+    return written.decode(), process.wait(60)
 
 
 def test_everything_older_goes_in_as_many_batches_as_it_takes(place):

@@ -107,7 +107,7 @@ def test_a_second_signal_ends_running_tasks_now(place):
 
     worker.send(signal.SIGTERM)
 
-    assert worker.ended(within=5.0) == 0
+    assert worker.ended() == 0
     assert place.record(task_id).status.value == "interrupted"
 
 
@@ -116,7 +116,7 @@ def test_an_idle_worker_ends_at_once(place):
 
     worker.send(signal.SIGTERM)
 
-    assert worker.ended(within=5.0) == 0
+    assert worker.ended() == 0
 
 
 def test_what_the_app_opens_in_its_lifespan_is_there(place):

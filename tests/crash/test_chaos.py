@@ -21,7 +21,7 @@ def run(options: Options, place: Path) -> Outcome:
 
 
 def test_kills_under_load_lose_nothing(tmp_path: Path) -> None:
-    outcome = run(Options(kills=12, shortest=0.2, longest=1.0, seed=11), tmp_path)
+    outcome = run(Options(kills=12, shortest=0.2, longest=1.0, seed=11, exit_rest=60.0), tmp_path)
 
     history = outcome.history
     assert sum(len(request.tasks) for request in history.requests) > 100
@@ -30,7 +30,7 @@ def test_kills_under_load_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_drains_and_pauses_among_the_kills_lose_nothing(tmp_path: Path) -> None:
-    options = Options(kills=5, shortest=0.2, longest=1.0, seed=52, terms=0.25)
+    options = Options(kills=5, shortest=0.2, longest=1.0, seed=52, terms=0.25, exit_rest=60.0)
 
     outcome = run(options.with_stops(0.25), tmp_path)
 

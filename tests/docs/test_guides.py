@@ -37,7 +37,7 @@ def test_a_task_logs_its_attempts(guide):
     page = guide("guides/tasks")
     with TestClient(page.app) as client:
         task_id = client.post("/articles/1/publish").json()
-        drain(page.task_manager, delayed=True, timeout=10)
+        drain(page.task_manager, delayed=True, timeout=60)
         task = client.get(f"/tasks/{task_id}").json()
 
     assert task["status"] == "success"
@@ -53,7 +53,7 @@ def test_a_parameter_named_like_an_option_reaches_its_function(guide, capsys):
     page = guide("guides/tasks")
     with TestClient(page.app) as client:
         client.post("/deliver")
-        drain(page.task_manager)
+        drain(page.task_manager, timeout=60)
 
     assert "7 goes express" in capsys.readouterr().out
 
@@ -76,7 +76,7 @@ def test_a_full_queue_is_429_and_the_urgent_goes_first(guide):
         full = client.post("/images/too-many")
         changed = client.patch("/tasks/queues/images", json={"concurrency": 1}).json()
         client.post("/tasks/queues/images/resume")
-        drain(page.task_manager)
+        drain(page.task_manager, timeout=60)
         tasks = client.get("/tasks", params={"status": "success"}).json()
 
     assert (full.status_code, full.headers["Retry-After"]) == (429, "1")
@@ -90,7 +90,7 @@ def test_a_thread_that_looks_can_be_cancelled(guide):
     with TestClient(page.app) as client:
         task_id = client.post("/count").json()
         answer = client.post(f"/tasks/{task_id}/cancel")
-        drain(page.task_manager)
+        drain(page.task_manager, timeout=60)
 
         assert answer.status_code in (200, 202)
         assert client.get(f"/tasks/{task_id}").json()["status"] == "cancelled"
@@ -105,7 +105,7 @@ def test_who_pays_twice_pays_once(guide, capsys):
             for cents in (500, 500, 900)
         )
         bills = [client.portal.call(page.bill, 2, 700) for _ in range(2)]
-        drain(page.task_manager)
+        drain(page.task_manager, timeout=60)
 
     assert once.json() == twice.json()
     assert other.status_code == 409
@@ -124,7 +124,7 @@ def test_an_order_is_committed_before_its_task_runs(guide, capsys):
     page = guide("guides/database-sessions")
     with TestClient(page.app) as client:
         order_id = client.post("/orders", params={"email": "ada@example.com"}).json()
-        drain(page.task_manager)
+        drain(page.task_manager, timeout=60)
 
     with page.Session(page.engine) as session:
         assert session.get_one(page.Order, order_id).confirmed

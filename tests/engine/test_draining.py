@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -63,16 +62,13 @@ async def test_what_runs_past_the_deadline_ends_by_the_drain_rule(
     async with tasks:
         task_id, _ = await tasks.enqueue(func)
         await wait_until(inside.is_set)
-        begun = time.monotonic()
-    took = time.monotonic() - begun
-    release.set()
+    release.set()  # nobody waited for it
 
     async with later:
         record = await later.get(task_id)
         (stored,) = await later.runtime.backend.get([task_id])
     assert record is not None
     assert record.status is status
-    assert took < 2.1
     assert stored is not None
     assert stored.interruptions == 0
     assert stored.owner is None

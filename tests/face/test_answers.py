@@ -61,7 +61,7 @@ def old_style(to: str) -> Generator[Any, None, str]:
 
 async def ended(tasks: TaskManager, func: Callable[..., Any], *args: Any) -> TaskRecord:
     task_id = (await tasks.enqueue(func, *args)).task_id
-    await async_drain(tasks, delayed=True)
+    await async_drain(tasks, delayed=True, timeout=60)
     record = await tasks.get(task_id)
     assert record is not None
     return record
@@ -141,7 +141,7 @@ async def test_cancelling_reaches_what_is_returned(tasks: TaskManager) -> None:
         task_id = (await tasks.enqueue(wrapped)).task_id
         await gate.reached()
         await tasks.cancel(task_id)
-        await async_drain(tasks)
+        await async_drain(tasks, timeout=60)
         assert (await tasks.get(task_id)).status.value == "cancelled"  # type: ignore[union-attr]
 
     assert gate.passed == 0
@@ -159,7 +159,7 @@ async def test_what_comes_too_late_is_not_awaited(tasks: TaskManager) -> None:
         await asyncio.to_thread(gate.wait_for_arrival)
         await tasks.cancel(task_id)
         gate.open()
-        await async_drain(tasks)
+        await async_drain(tasks, timeout=60)
         assert (await tasks.get(task_id)).status.value == "cancelled"  # type: ignore[union-attr]
 
     assert ran == []

@@ -36,7 +36,7 @@ def app(manager):
 def post(app, manager):
     with TestClient(app) as client:
         task_id = client.post("/").raise_for_status().json()
-        drain(manager)
+        drain(manager, timeout=60)
         return task_id, [record.task_id for record in manager.store.list()]
 
 

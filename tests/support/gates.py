@@ -39,11 +39,11 @@ class ThreadGate:
     def stand(self) -> None:
         """Wait until the gate is open."""
         self._arrived.release()
-        assert self._open.wait(timeout=30), "nobody opened the gate"
+        assert self._open.wait(timeout=60), "nobody opened the gate"
 
     def wait_for_arrival(self) -> None:
         """Block until one more has arrived."""
-        assert self._arrived.acquire(timeout=10), "nobody arrived"
+        assert self._arrived.acquire(timeout=60), "nobody arrived"
 
     def open(self) -> None:
         """Let all go on, now and later."""

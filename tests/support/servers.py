@@ -16,6 +16,8 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,11 +54,9 @@ class Server:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, within: float) -> float:
-        """Wait for its end; the seconds that it took."""
-        begun = time.monotonic()
-        self.process.wait(within)
-        return time.monotonic() - begun
+    def ended(self) -> None:
+        """Wait for its end."""
+        self.process.wait(PATIENCE_SECONDS)
 
     def wait_for(self, pattern: str) -> str:
         """Wait until the log has the pattern; its first group, or the whole of it."""
@@ -69,7 +69,7 @@ class Server:
         self.process.wait()
         self._log.close()
 
-    def _await(self, pattern: str, within: float = 20.0) -> str:
+    def _await(self, pattern: str, within: float = PATIENCE_SECONDS) -> str:
         deadline = time.monotonic() + within
         while True:
             if found := re.search(pattern, self.log()):
@@ -97,11 +97,11 @@ def serving_here(app: ASGIApp) -> Iterator[int]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while not server.started:
                 assert thread.is_alive() and time.monotonic() < deadline  # noqa: PT018
                 time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)

@@ -6,13 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+PATIENCE_SECONDS = 60.0
+"""What no machine needs, however busy it is, for what takes a second when it is not."""
+
 _STEP_SECONDS = 0.005
 
 
 async def wait_until(
     condition: Callable[[], Any | Awaitable[Any]],
     *,
-    within: float = 10.0,
+    within: float = PATIENCE_SECONDS,
     every: float = _STEP_SECONDS,
 ) -> Any:
     """The condition's first true value; it is looked at again after ``every`` seconds.
