@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.texts import clean, clip
+from fastapi_taskflow.texts import exact, fit
 
 __all__ = [
     "LEVELS",
+    "LINE_LIMIT_BYTES",
     "RunContext",
     "TaskExecutionContext",
     "activate",
@@ -90,9 +91,20 @@ def task_log(message: str, *, level: str = "info", **extra: Any) -> None:
     run = _current.get()
     if run is None:
         # Under a key of its own: `logging` refuses extra keys such as "name".
-        _outside.log(LEVELS[level], "%s", clean(str(message)), extra={"task_extra": extra})
+        text = fit(_text_of(message), LINE_LIMIT_BYTES)
+        _outside.log(LEVELS[level], "%s", text, extra={"task_extra": extra})
     else:
-        run.log(message if isinstance(message, str) else str(message), level, extra)
+        run.log(_text_of(message), level, extra)
+
+
+def _text_of(message: Any) -> str:
+    if isinstance(message, str):
+        return message
+    try:
+        return exact(str(message))
+    # Of the user's own class; a line that cannot be written is no reason to fail.
+    except Exception as exc:
+        return f"<{type(message).__name__} whose text raised {type(exc).__name__}>"
 
 
 def known_level(level: object) -> str:
@@ -115,7 +127,7 @@ def log_line(moment: datetime, message: str) -> str:
         moment: Aware.
     """
     when = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    text = clip(clean(message), LINE_LIMIT_BYTES)
+    text = fit(message, LINE_LIMIT_BYTES)
     return f"{when.replace(tzinfo=None).isoformat(timespec='seconds')} {text}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi_taskflow.exceptiongroups import lone
-from fastapi_taskflow.texts import error_text, format_exception
+from fastapi_taskflow.redaction import MASK, NO_MASK, Mask
+from fastapi_taskflow.tracebacks import text_and_trace
 
 __all__ = [
     "CancelAsked",
@@ -31,24 +31,22 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The function raised. ``stacktrace`` is `format_exception`'s.
+    """The function raised. ``stacktrace`` is `format_exception`'s, ``text`` `error_text`'s.
 
-    ``text`` is `error_text`'s without the task's secrets; None if it has none to hide.
+    ``hidden``: the exception itself holds secrets, which its texts do not show.
     """
 
     error: BaseException
     stacktrace: str
     text: str | None = None
+    hidden: bool = False
 
 
-def failure(error: BaseException, mask: Callable[[str], str] | None = None) -> Raised:
+def failure(error: BaseException, mask: Mask = NO_MASK) -> Raised:
     """The end that an exception is, told without what ``mask`` takes out."""
     # A group around one error says less than that error.
-    told = lone(error)
-    if mask:
-        # Before the text is cut: half a secret would not be recognised.
-        return Raised(error, format_exception(error, mask), error_text(told, mask))
-    return Raised(error, format_exception(error), None if told is error else error_text(told))
+    text, trace = text_and_trace(error, lone(error), mask)
+    return Raised(error, trace, text, bool(mask) or MASK in trace)
 
 
 @dataclass(frozen=True, slots=True)

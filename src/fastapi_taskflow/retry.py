@@ -31,7 +31,7 @@ from fastapi_taskflow.exceptiongroups import leaves
 from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.states import Move
-from fastapi_taskflow.texts import error_text, format_exception
+from fastapi_taskflow.tracebacks import error_text
 
 __all__ = [
     "POISON_CAP",
@@ -47,9 +47,7 @@ __all__ = [
     "Unstarted",
     "Verdict",
     "decide",
-    "error_text",
     "failure",
-    "format_exception",
     "rescue_delay",
     "retry_delay",
 ]

@@ -10,9 +10,8 @@ from fastapi_taskflow.texts import (
     TRACE_LIMIT_BYTES,
     clean,
     clip,
-    error_text,
-    format_exception,
 )
+from fastapi_taskflow.tracebacks import error_text, format_exception
 
 anything = st.text(st.characters(exclude_categories=()))
 

@@ -7,14 +7,16 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.codec import is_small
-from fastapi_taskflow.context import activate, log_line
+from fastapi_taskflow.context import LINE_LIMIT_BYTES, activate, log_line
 from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.telling import Telling, Untold
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.forks import end_if_forked, generation, guard
 from fastapi_taskflow.models import TaskContext
@@ -28,6 +30,8 @@ from fastapi_taskflow.retry import (
     TimedOut,
     failure,
 )
+from fastapi_taskflow.texts import fit
+from fastapi_taskflow.tracebacks import is_quick
 
 __all__ = ["Attempt", "Attempts"]
 
@@ -146,7 +150,10 @@ class Attempts:
         guard(self._loop)
         # Attempts whose function is being run, on the loop or on a thread.
         self.running: set[Attempt] = set()
-        self._returned: deque[tuple[Attempt, Ended | Unfinished, contextvars.Context]] = deque()
+        self._returned: deque[tuple[Attempt, Ended | Unfinished | Untold, contextvars.Context]] = (
+            deque()
+        )
+        self._telling = Telling(self._loop)
         self.draining = False
 
     def run(self, task: LiveTask, *, at_once: bool = False) -> None:
@@ -197,7 +204,7 @@ class Attempts:
     def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
         """Keep a log line, up to the limit, and pass it on. Called from any thread."""
         task = attempt.task
-        message = attempt.mask(message)
+        message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
         if extra:
             extra = self.redactor.details(extra, attempt.mask)
         first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
@@ -207,7 +214,7 @@ class Attempts:
         """Run a function on the loop, or what it has ``begun`` on a thread."""
         activate(attempt)
         task = attempt.task
-        ended: Ended
+        ended: Ended | Untold
         born = generation()
         try:
             if begun is None:
@@ -225,11 +232,11 @@ class Attempts:
                 self._collect_one(attempt, Stopped())
                 raise
             else:
-                ended = failure(exc, attempt.mask)
+                ended = self._raised(attempt, exc)
         except BaseException as exc:  # whatever a task raises is its failure, not the server's
             end_if_forked(born, exc)
             ended = self._raised(attempt, exc)
-        self._collect_one(attempt, ended)
+        self._settle(attempt, ended)
         # An error's trace holds this frame, and would be held by it: a cycle with all that
         # the function had in its hands.
         del ended
@@ -242,7 +249,7 @@ class Attempts:
         except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
             logger.warning("Task %s ended after its event loop", attempt.task.record.task_id)
 
-    def _call(self, attempt: Attempt) -> Ended | Unfinished:
+    def _call(self, attempt: Attempt) -> Ended | Unfinished | Untold:
         activate(attempt)
         task = attempt.task
         born = generation()
@@ -260,13 +267,21 @@ class Attempts:
         while self._returned:
             attempt, ended, context = self._returned.popleft()
             if not isinstance(ended, Unfinished):
-                self._collect_one(attempt, ended)
+                self._settle(attempt, ended)
             elif attempt.stop_reason is not None:
                 discard(ended.answer)
                 self._collect_one(attempt, self._stopped(attempt))
             else:
                 rest = self._drive(attempt, ended.answer)
                 attempt.runner = self._loop.create_task(rest, context=context)
+
+    def _settle(self, attempt: Attempt, ended: Ended | Untold) -> None:
+        if isinstance(ended, Untold):
+            if attempt.timer is not None:
+                attempt.timer.cancel()
+            self._telling.tell(ended, partial(self._collect_one, attempt))
+        else:
+            self._collect_one(attempt, ended)
 
     def _collect_one(self, attempt: Attempt, ended: Ended) -> None:
         """The function is not running any more."""
@@ -283,9 +298,12 @@ class Attempts:
             attempt.timer.cancel()
         self._ended(attempt, ended, self._clock.monotonic() - attempt.begun)
 
-    def _raised(self, attempt: Attempt, exc: BaseException) -> Ended:
+    def _raised(self, attempt: Attempt, exc: BaseException) -> Ended | Untold:
         if attempt.stop_reason in (None, "cancel"):
-            return failure(exc, attempt.mask)
+            mask = attempt.mask
+            if is_quick(exc) and not mask.is_slow:
+                return failure(exc, mask)
+            return Untold(exc, mask)
         # The engine ended it; what its clean-up raised is not why.
         return self._stopped(attempt)
 

@@ -19,8 +19,9 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.unreadable import UNOPENED
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.retry import Ended, Verdict, format_exception
+from fastapi_taskflow.retry import Ended, Verdict
 from fastapi_taskflow.states import Move
+from fastapi_taskflow.tracebacks import format_exception
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

@@ -11,7 +11,6 @@ import logging
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.retry import Ended, Raised, TimedOut, Verdict
 from fastapi_taskflow.states import Move
-from fastapi_taskflow.texts import format_exception
 
 __all__ = ["report"]
 
@@ -19,15 +18,16 @@ logger = logging.getLogger(__name__)
 
 _LINE = "Task %s (%s) %s: %s"
 _LINE_AND_TRACEBACK = _LINE + "\n%s"
+_TRACEBACK = "taskflow_traceback"
 
 
 class _Traceback(logging.Filter):
-    """Writes the traceback before a formatter does, which takes it as it is."""
+    """Puts in the traceback that is written already, which formatters take as it is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            record.exc_text = format_exception(error).rstrip()
+        written = record.__dict__.pop(_TRACEBACK, None)
+        if written is not None:
+            record.exc_text = written
         return True
 
 
@@ -49,8 +49,9 @@ def report(task: LiveTask, ended: Ended, verdict: Verdict) -> None:
     told = (record.task_id, record.func_name, what, (verdict.error or "").replace("\n", " "))
     if isinstance(ended, TimedOut) or (retried and not logger.isEnabledFor(logging.DEBUG)):
         logger.log(level, _LINE, *told)
-    elif ended.text is None:
-        logger.log(level, _LINE, *told, exc_info=ended.error)
+    elif not ended.hidden:
+        written = {_TRACEBACK: ended.stacktrace.rstrip()}
+        logger.log(level, _LINE, *told, exc_info=ended.error, extra=written)
     else:
         # The exception itself holds what must not be logged.
         logger.log(level, _LINE_AND_TRACEBACK, *told, ended.stacktrace.rstrip())

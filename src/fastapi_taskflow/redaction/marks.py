@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import AliasChoices, AliasPath, BaseModel, SecretBytes, SecretStr
 
-__all__ = ["Parameters", "Sensitive", "marked_fields", "parameters_of", "values_of"]
+__all__ = ["Parameters", "Sensitive", "aliases", "marked_fields", "parameters_of"]
 
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -46,20 +44,6 @@ def parameters_of(func: Callable[..., Any]) -> Parameters:
     )
 
 
-def values_of(value: Any) -> Mapping[str, Any] | None:
-    """The fields of a dataclass or pydantic model; None for anything else."""
-    if isinstance(value, BaseModel):
-        return {**value.__dict__, **(value.__pydantic_extra__ or {})}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: getattr(value, field.name)
-            for field in dataclasses.fields(value)
-            if hasattr(value, field.name)
-        }
-    return None
-
-
-@lru_cache(maxsize=1024)
 def marked_fields(cls: type) -> frozenset[str]:
     """The fields of a class that are secret by their annotation."""
     marked = {name for name, hint in _hints(cls).items() if _is_marked(hint)}
@@ -71,6 +55,28 @@ def marked_fields(cls: type) -> frozenset[str]:
             if any(map(_is_mark, field.metadata)) or _is_marked(field.annotation)
         }
     return frozenset(marked)
+
+
+def aliases(cls: type) -> Iterator[tuple[str, str]]:
+    """The fields of a pydantic model with each other name that data may give them."""
+    if not issubclass(cls, BaseModel):
+        return
+    for name, field in cls.model_fields.items():
+        for alias in (field.alias, field.validation_alias, field.serialization_alias):
+            yield from ((name, each) for each in _texts(alias))
+
+
+def _texts(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
+    match alias:
+        case str():
+            yield alias
+        case AliasPath():
+            yield from (part for part in alias.path if isinstance(part, str))
+        case AliasChoices():
+            for choice in alias.choices:
+                yield from _texts(choice)
+        case None:
+            pass
 
 
 def _hints(owner: Any) -> Mapping[str, Any]:

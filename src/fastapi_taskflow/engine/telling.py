@@ -1,0 +1,78 @@
+"""Exceptions that are not written at once: off the event loop, and not for ever.
+
+To write one may take code of the user's (a ``__str__``), which may be slow or never return.
+The attempt ends when it is written, or when patience does; a thread that hangs in it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from fastapi_taskflow.ends import Raised, failure
+from fastapi_taskflow.exceptionparts import name_of
+from fastapi_taskflow.redaction import Mask
+
+__all__ = ["Telling", "Untold"]
+
+_PATIENCE_SECONDS = 1.0
+# Those that hang do not keep the others waiting, and cannot fill the process with threads
+# faster than this many a second.
+_AT_ONCE = 4
+
+Told = Callable[[Raised], None]
+
+
+class Untold(NamedTuple):
+    """A function raised; the texts of it are still to be written."""
+
+    error: BaseException
+    mask: Mask
+
+
+class Telling:
+    """Writes exceptions on threads of its own. Used on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[Untold, Told]] = deque()
+        # By number, those that a thread is at, and what ends the wait for it.
+        self._running: dict[int, tuple[Told, asyncio.TimerHandle]] = {}
+        self._count = 0
+
+    def tell(self, untold: Untold, told: Told) -> None:
+        """Write it; ``told`` is called on the loop, soon."""
+        self._waiting.append((untold, told))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and len(self._running) < _AT_ONCE:
+            untold, told = self._waiting.popleft()
+            self._count += 1
+            number = self._count
+            timer = self._loop.call_later(_PATIENCE_SECONDS, self._give_up, number, untold.error)
+            self._running[number] = told, timer
+            threading.Thread(
+                target=self._write, args=(number, untold), name="taskflow-telling", daemon=True
+            ).start()
+
+    def _write(self, number: int, untold: Untold) -> None:
+        ended = failure(untold.error, untold.mask)
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._done, number, ended)
+
+    def _give_up(self, number: int, error: BaseException) -> None:
+        text = f"{name_of(error)}: its text took more than {_PATIENCE_SECONDS:g} s to write"
+        self._done(number, Raised(error, f"{text}\n", text, hidden=True))
+
+    def _done(self, number: int, ended: Raised) -> None:
+        if number not in self._running:  # written after patience ended
+            return
+        told, timer = self._running.pop(number)
+        timer.cancel()
+        self._go_on()
+        told(ended)
