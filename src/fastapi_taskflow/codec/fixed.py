@@ -15,10 +15,14 @@ _MOST_BYTES = 512
 
 def is_fixed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """True for immutable plain values: they come back from storage as they went in."""
-    for value in args:
-        if type(value) not in _FIXED:
-            return False
-    return not kwargs or _FIXED.issuperset(map(type, kwargs.values()))
+    try:
+        for value in args:
+            if type(value) not in _FIXED:
+                return False
+        return not kwargs or _FIXED.issuperset(map(type, kwargs.values()))
+    # The class of a class may be a user's, with a hash of its own that raises.
+    except Exception:
+        return False
 
 
 def is_small(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from fastapi_taskflow.redaction.copies import Copying, Written
 from fastapi_taskflow.redaction.findings import Findings
 from fastapi_taskflow.redaction.judging import Judge
 from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask
-from fastapi_taskflow.redaction.shapes import ATOMS
 from fastapi_taskflow.texts import written
 
 __all__ = ["Redactor"]
@@ -31,18 +30,6 @@ class Redactor:
     def is_sensitive(self, name: str) -> bool:
         """The name is one of a secret."""
         return name in self._judge.names
-
-    @staticmethod
-    def is_fixed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Nobody can change these arguments, so `mask_of` finds the same now and later."""
-        try:
-            for value in args:
-                if type(value) not in ATOMS:
-                    return False
-            return not kwargs or all(type(value) in ATOMS for value in kwargs.values())
-        # The class of a class may be a user's too, and have a hash of its own.
-        except Exception:
-            return False
 
     def mask_of(
         self, func: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
