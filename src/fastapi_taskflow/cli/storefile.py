@@ -6,13 +6,11 @@ import os
 import shutil
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
-from fastapi_taskflow.backends.sqlite.locks import LockFile, store_directory
+from fastapi_taskflow.backends.sqlite.locks import comes_free, store_directory
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.cli.findings import Finding, Level
@@ -150,39 +148,21 @@ def _room(path: Path) -> Finding:
 
 def _lock(path: str) -> Iterator[Finding]:
     """Whether somebody sits on the right to write. Without a log nobody has the file open."""
-    if not Path(f"{path}-wal").exists() or not os.access(path, os.W_OK):
+    if not Path(f"{path}-wal").exists():
         return
-    holder = None
-    lock = LockFile(store_directory(path) / "write.lock")
-    try:
-        if not lock.wait_lock(time.monotonic() + _LOCK_SECONDS):
-            holder = "A process of this library"
-        elif not _can_write(path):
-            holder = "Another program"
-    except OSError:
-        return  # no rights: another finding says so
-    finally:
-        lock.close()
-    if holder is not None:
-        yield Finding(
-            "lock",
-            Level.PROBLEM,
-            f"{holder} holds the write lock for longer than any write takes",
-            f"Find it with `fuser -v {path}`: it is stopped (a debugger, SIGSTOP), or forgot "
-            "an open transaction. Let it go on, or end it.",
-        )
-
-
-def _can_write(path: str) -> bool:
-    url = f"{Path(path).as_uri()}?mode=rw"
-    with closing(sqlite3.connect(url, uri=True, timeout=_LOCK_SECONDS)) as connection:
-        connection.isolation_level = None
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        except sqlite3.Error as exc:
-            return getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY
-    return True
+    if not comes_free(store_directory(path) / "write.lock", _LOCK_SECONDS):
+        holder = "A process of this library"
+    elif not comes_free(Path(f"{path}-shm"), _LOCK_SECONDS, sqlite_writer=True):
+        holder = "Another program"
+    else:
+        return
+    yield Finding(
+        "lock",
+        Level.PROBLEM,
+        f"{holder} holds the write lock for longer than any write takes",
+        f"Find it with `fuser -v {path}`: it is stopped (a debugger, SIGSTOP), or forgot "
+        "an open transaction. Let it go on, or end it.",
+    )
 
 
 def _amount(count: int) -> str:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
@@ -82,18 +83,31 @@ class Database:
             raise
         return connection
 
-    def reader(self, *, read_only: bool = False) -> sqlite3.Connection:
+    def reader(self) -> sqlite3.Connection:
         """A connection that cannot write. The file must exist.
-
-        Args:
-            read_only: Without even the right to write; for a look from outside.
 
         Raises:
             sqlite3.Error: it cannot be opened.
         """
-        connection = self._connect("ro" if read_only else "rw")
+        connection = self._connect("rw")
         connection.execute("PRAGMA query_only = ON")
         return connection
+
+    @property
+    def is_still(self) -> bool:
+        """Nobody has it open: whoever has keeps a log beside it."""
+        return not Path(f"{self.path}-wal").exists()
+
+    def onlooker(self) -> sqlite3.Connection:
+        """A connection for a look from outside, which makes no file. The file must exist.
+
+        If `is_still`, what others write from now on may show up halfway.
+
+        Raises:
+            sqlite3.Error: it cannot be opened.
+        """
+        # Without being told that the file does not change SQLite would make a log of its own.
+        return self._connect("ro&immutable=1" if self.is_still else "ro")
 
     def _set_up(self, connection: sqlite3.Connection, synchronous: str) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

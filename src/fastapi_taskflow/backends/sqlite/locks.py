@@ -28,7 +28,7 @@ try:
 except ImportError:  # pragma: no cover  (Windows)
     fcntl = None
 
-__all__ = ["LifeLocks", "LockFile", "WriteLock", "store_directory"]
+__all__ = ["LifeLocks", "LockFile", "WriteLock", "comes_free", "store_directory"]
 
 _FIRST_PAUSE_SECONDS = 0.00005
 # A write transaction takes 0.2 to 5 ms; to look more often only heats the processor.
@@ -45,11 +45,48 @@ _RECHECK_SECONDS = 1.0
 # Others hold an instance's lock only while they ask whether they can.
 _ENLIST_SECONDS = 2.0
 _LONGEST_NAME = 150
+# Where in the shared memory SQLite locks the right to write to the log (its file format).
+_SQLITE_WRITER_BYTE = 120
 
 
 def store_directory(path: str) -> Path:
     """Where the files of this library beside the database at ``path`` are."""
     return Path(path + "-taskflow")
+
+
+def comes_free(path: Path, seconds: float, *, sqlite_writer: bool = False) -> bool:
+    """A lock is free within so many seconds, as far as can be told; nothing is created.
+
+    Args:
+        sqlite_writer: It is SQLite's lock on writing, in the shared memory at ``path``. Not for
+            a process that has the database open: that would lose its own locks.
+    """
+    if fcntl is None:  # pragma: no cover  (Windows)
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # there is none, or no right to it
+        return True
+    deadline = time.monotonic() + seconds
+    try:
+        while not _try(descriptor, sqlite_writer=sqlite_writer):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LONGEST_PAUSE_SECONDS)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _try(descriptor: int, *, sqlite_writer: bool) -> bool:
+    try:
+        if sqlite_writer:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _SQLITE_WRITER_BYTE)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 class LockFile:

@@ -80,7 +80,13 @@ class Look:
 
     def quick_check(self) -> list[str]:
         """What is damaged in the file, at most 20 lines; reads all of it."""
-        return self._read(_quick_check)
+        was_still = self._database.is_still
+        damage = self._read(_quick_check)
+        if damage and was_still and not self._database.is_still:
+            # Somebody has begun to write meanwhile, and some of that was seen halfway.
+            self.close()
+            damage = self._read(_quick_check)
+        return damage
 
     def missing(self) -> list[str]:
         """Tables and indexes of the store that are not there."""
@@ -142,7 +148,7 @@ class Look:
     ) -> T:
         try:
             if self._connection is None:
-                self._connection = self._database.reader(read_only=True)
+                self._connection = self._database.onlooker()
                 self._connection.execute("BEGIN")
             session = Session(self._connection, self._database.texts)
             return function(session, *args, **kwargs)

@@ -119,7 +119,7 @@ def quick_look(database: Database, query: Query, limit: int) -> list[dict[str, A
     """
     connection: sqlite3.Connection | None = None
     try:
-        connection = database.resolved().reader(read_only=True)
+        connection = database.resolved().onlooker()
         page = search(Session(connection, database.texts), query, limit, NEWEST)
     except sqlite3.Error as exc:
         raise translated(exc, database.path) from exc
