@@ -8,16 +8,15 @@ time, so a small ASGI layer looks before each request whether there are new ones
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import explicit, http_errors, routes, scopes, signals
+from fastapi_taskflow import explicit, http_errors, lifespans, routes, scopes
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.errors import ConfigurationError
@@ -65,7 +64,7 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
     """Start and stop the manager with the app's lifespan; idempotent.
 
     Works with every style of app: plain, ``lifespan=``, routers with lifespans. The engine
-    starts before the app's own lifespan and stops after it.
+    accepts tasks from before the app's own lifespan until after it, and runs them within it.
 
     Raises:
         ConfigurationError: from the lifespan, if a route needs `install`; see `explicit`.
@@ -75,23 +74,8 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
         return
     known.managers.append(task_manager)
     http_errors.add_handlers(app)
-    inner = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(app_: Any) -> AsyncIterator[Any]:
-        explicit.check(app, _is_installed)
-        await task_manager.startup()
-        restore = signals.chain(task_manager)
-        try:
-            async with inner(app_) as state:
-                yield state
-        finally:
-            try:
-                await task_manager.shutdown()
-            finally:
-                restore()  # a second signal counts as long as the drain lasts
-
-    app.router.lifespan_context = lifespan
+    if len(known.managers) == 1:
+        lifespans.enclose(app, known.managers, lambda: explicit.check(app, _is_installed))
 
 
 def install(

@@ -209,6 +209,7 @@ class TaskManager(Declarations):
     async def startup(self) -> None:
         """Start the engine on this event loop; a second call only counts."""
         await self.runtime.startup()
+        self.runtime.begin()
 
     async def shutdown(self) -> None:
         """Drain and stop the engine; idempotent."""

@@ -108,15 +108,19 @@ class Runtime:
     # Life
 
     async def startup(self) -> None:
-        """Start an engine on this event loop; a second call while one runs only counts.
+        """Start an engine that accepts tasks; a second call while one runs only counts.
+
+        It lives on this event loop. From another one nothing is counted: the engine ends
+        with its loop.
 
         Raises:
             ConfigurationError: a task is durable and no backend outlives the process, or names
                 a queue that is not configured.
             StoreUnavailable: the backend cannot be reached.
         """
-        if self.running_engine() is not None:
-            self._users += 1
+        engine = self.running_engine()
+        if engine is not None:
+            self._users += asyncio.get_running_loop() is engine.loop
             return
         self.durability.check()
         self._check_queues()
@@ -137,9 +141,21 @@ class Runtime:
             self._engine = None
             raise
 
+    def begin(self) -> None:
+        """Run tasks, from now on; idempotent."""
+        engine = self._own_engine()
+        if engine is not None:
+            engine.begin()
+
+    async def drain(self) -> None:
+        """End what runs if this is the last of its users; tasks are still accepted."""
+        engine = self._own_engine()
+        if engine is not None and self._users <= 1:
+            await engine.drain()
+
     async def shutdown(self) -> None:
         """Stop the engine when the last of its users has ended; idempotent."""
-        engine = self.running_engine()
+        engine = self._own_engine()
         if engine is None:
             return
         self._users -= 1
@@ -148,6 +164,12 @@ class Runtime:
                 await engine.stop()
             finally:
                 self._engine = None
+
+    def _own_engine(self) -> Engine | None:
+        """The engine, if it lives on this event loop."""
+        engine = self.running_engine()
+        own = engine is not None and engine.loop is asyncio.get_running_loop()
+        return engine if own else None
 
     def running_engine(self) -> Engine | None:
         """The engine, if one runs in this process on an open event loop."""

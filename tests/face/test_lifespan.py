@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_taskflow import SqliteBackend, TaskManager, TaskObserver, TaskStatus
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.testing import drain
 from tests.support.gates import Gate
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until
@@ -96,26 +97,151 @@ def test_the_state_of_lifespans_reaches_requests(tasks: TaskManager) -> None:
         assert client.get("/").json() == ["state", "state"]
 
 
-def test_tasks_may_be_enqueued_while_the_app_starts_and_stops(tasks: TaskManager) -> None:
-    ran: list[str] = []
+@pytest.mark.parametrize("persist", [False, True])
+@pytest.mark.parametrize("style", ["lifespan", "router before", "router after", "wrapped after"])
+def test_tasks_run_only_within_the_apps_own_lifespan(
+    tasks: TaskManager, style: str, persist: bool
+) -> None:
+    """What a lifespan opens is there for every task, also those it adds itself."""
+    opened: list[bool] = []
+    ran: list[tuple[str, bool]] = []
 
-    @tasks.task(persist=True)
+    @tasks.task(persist=persist)
     async def note(word: str) -> None:
-        ran.append(word)
+        ran.append((word, bool(opened)))
+        await asyncio.sleep(0)
+        ran.append((word, bool(opened)))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await tasks.enqueue(note, "start")
+        await asyncio.sleep(0.01)
+        opened.append(True)
         yield
+        opened.clear()
         await tasks.enqueue(note, "stop")
-        await wait_until(lambda: len(ran) == 2)
+        await asyncio.sleep(0.01)
+
+    app = FastAPI(lifespan=lifespan if style == "lifespan" else None)
+    router = APIRouter(lifespan=lifespan)
+    if style == "router before":
+        app.include_router(router)
+    tasks.init_app(app)
+    if style == "router after":
+        app.include_router(router)
+    if style == "wrapped after":
+        inner = app.router.lifespan_context
+
+        @asynccontextmanager
+        async def wrapped(app: FastAPI) -> AsyncIterator[None]:
+            async with inner(app), lifespan(app):
+                yield
+
+        app.router.lifespan_context = wrapped
+
+    @app.get("/")
+    async def late() -> None:
+        await tasks.enqueue(note, "late")
+
+    with TestClient(app) as client:
+        drain(tasks)
+        client.get("/")
+
+    assert ran == [("start", True)] * 2 + [("late", True)] * 2
+    last = tasks.store.list()[0]
+    assert last.status is (TaskStatus.PENDING if persist else TaskStatus.INTERRUPTED)
+
+
+def test_what_was_added_at_the_end_runs_after_the_next_start(tasks: TaskManager) -> None:
+    ran: list[str] = []
+
+    @tasks.task(persist=True)
+    async def note() -> None:
+        ran.append("ran")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if not ran:
+            await tasks.enqueue(note)
 
     app = FastAPI(lifespan=lifespan)
     tasks.init_app(app)
     with TestClient(app):
         pass
+    assert ran == []
 
-    assert ran == ["start", "stop"]
+    with TestClient(app):
+        drain(tasks)
+    assert ran == ["ran"]
+
+
+def test_a_lifespan_that_fails_waits_for_no_task(make_manager: Make) -> None:
+    tasks = make_manager(drain_timeout=1000.0)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await tasks.enqueue(asyncio.sleep, 0)
+        if app.title:
+            raise LookupError("no configuration")
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    tasks.init_app(app)
+    with pytest.raises(LookupError), TestClient(app):
+        pass
+
+    assert tasks.runtime.running_engine() is None
+    assert [record.status for record in tasks.store.list()] == [TaskStatus.INTERRUPTED]
+
+
+def test_a_lifespan_that_fails_at_its_end_has_drained(tasks: TaskManager) -> None:
+    ran: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        ran.append("end")
+        raise LookupError("cannot be closed")
+
+    app = FastAPI(lifespan=lifespan)
+    tasks.init_app(app)
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        ran.append("work")
+
+    @app.get("/")
+    async def add() -> None:
+        await tasks.enqueue(work)
+
+    with pytest.raises(LookupError), TestClient(app) as client:
+        client.get("/")
+
+    assert ran == ["work", "end"]
+    assert tasks.runtime.running_engine() is None
+
+
+async def test_two_managers_both_run_within(make_manager: Make) -> None:
+    managers = [make_manager(), make_manager()]
+    notes: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for each in managers:
+            await each.enqueue(notes.append, "task")
+        await asyncio.sleep(0.01)
+        notes.append("started")
+        yield
+        notes.append("ending")
+
+    app = FastAPI(lifespan=lifespan)
+    for each in managers:
+        each.init_app(app)
+    async with app.router.lifespan_context(app):
+        await wait_until(lambda: len(notes) == 3)
+
+    assert notes == ["started", "task", "task", "ending"]
 
 
 def test_one_app_may_live_several_times(make_manager: Make, store: Any) -> None:

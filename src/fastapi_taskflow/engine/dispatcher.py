@@ -53,6 +53,8 @@ class Dispatcher:
         # Queues in which the store may have due tasks for us.
         self._hinted: set[str] = set(filter(self._claims_from, engine.queues.names()))
         self.claiming = False
+        # Lines move. Before and after, accepted tasks only stand in them.
+        self.begun = False
 
     # Tasks held here
 
@@ -64,7 +66,7 @@ class Dispatcher:
         Args:
             at_once: Start it now if it can start; as for `Attempts.run`.
         """
-        may_run = self._queues.may_run(task) and not self._engine.settling.full
+        may_run = self._queues.may_run(task) and self._may_start
         if may_run and at_once:
             self._queues.take(task)
             self._begin(task, at_once=True)
@@ -98,6 +100,10 @@ class Dispatcher:
             and self._in_hand() < self._window
         )
 
+    @property
+    def _may_start(self) -> bool:
+        return self.begun and not self._engine.settling.full
+
     def _pump(self) -> None:
         self._pump_scheduled = False
         self._fill()
@@ -105,7 +111,7 @@ class Dispatcher:
             self._wake.set()
 
     def _fill(self) -> None:
-        while not self._engine.settling.full and (task := self._queues.next_ready()) is not None:
+        while self._may_start and (task := self._queues.next_ready()) is not None:
             self._begin(task)
 
     def _begin(self, task: LiveTask, *, at_once: bool = False) -> None:
@@ -137,10 +143,19 @@ class Dispatcher:
 
     # Tasks in the store
 
-    def start(self) -> None:
-        """Begin to claim."""
-        self.claiming = True
-        self._supervisor.loop("claims", self._round)
+    def begin(self, *, claims: bool) -> None:
+        """Let the lines move; ``claims``: and fill them from the store. Idempotent."""
+        if self.begun:
+            return
+        self.begun = True
+        self.pump()
+        if claims:
+            self.claiming = True
+            self._supervisor.loop("claims", self._round)
+
+    def halt(self) -> None:
+        """Nothing starts here any more."""
+        self.begun = False
 
     def hint(self, queue: str | None = None) -> None:
         """The store may have something to claim now, in this queue or in any."""

@@ -119,7 +119,7 @@ class Engine:
         return self.fleet.instance_id
 
     async def start(self) -> None:
-        """Open the store, recover what dead instances left, begin to work.
+        """Open the store, recover what dead instances left, accept tasks.
 
         Raises:
             StoreUnavailable, ConfigurationError: the store cannot be used.
@@ -133,8 +133,6 @@ class Engine:
             await self.feed.start()
             await self.fleet.start()
             self.mirror.start()
-            if self.executes:
-                self.dispatcher.start()
             self.housekeeping.start()
         except BaseException:
             collector.restore()
@@ -143,6 +141,16 @@ class Engine:
             await self._supervisor.stop()
             await self.backend.close()
             raise
+
+    def begin(self) -> None:
+        """Start tasks, those of the store too if that is a role; idempotent."""
+        if not self.draining:
+            self.dispatcher.begin(claims=self.executes)
+
+    async def drain(self) -> None:
+        """Start nothing more and end what runs, in the drain time; tasks are still accepted."""
+        await self.shutdown.run()
+        self.dispatcher.halt()
 
     async def stop(self) -> None:
         """Drain, say goodbye, close the store; takes at most the drain time and 2 s."""

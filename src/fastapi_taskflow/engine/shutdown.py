@@ -53,7 +53,7 @@ class Shutdown:
             self.begin()
         while self._busy() and self._loop.time() < self._deadline:
             await self._wait(self._deadline - self._loop.time())
-        if self._engine.attempts.running:
+        if self._running():
             await self._interrupt()
         self._engine.interventions.abandon_waiting()
         await self._flush()
@@ -68,19 +68,26 @@ class Shutdown:
     def _busy(self) -> bool:
         engine = self._engine
         return (
-            any(not attempt.abandoned for attempt in engine.attempts.running)
-            # What waits in a paused queue cannot start before the deadline either.
-            or any(True for queue in engine.queues if not queue.paused for _ in queue.tasks())
+            self._running()
+            or (engine.dispatcher.begun and self._may_still_start())
             or bool(engine.dispatcher.starting)
             or engine.settling.unsettled > 0
         )
+
+    def _running(self) -> bool:
+        return any(not attempt.abandoned for attempt in self._engine.attempts.running)
+
+    def _may_still_start(self) -> bool:
+        # What waits in a paused queue cannot start before the deadline either.
+        queues = self._engine.queues
+        return any(True for queue in queues if not queue.paused for _ in queue.tasks())
 
     async def _interrupt(self) -> None:
         engine = self._engine
         logger.warning("Drain time is over: %d tasks run on", len(engine.attempts.running))
         engine.interventions.interrupt()
         until = self._loop.time() + _GRACE_SECONDS
-        while engine.attempts.running and self._loop.time() < until:
+        while self._running() and self._loop.time() < until:
             await self._wait(until - self._loop.time())
         engine.interventions.give_up()
 
