@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
-from fastapi_taskflow.assembly import check_interval
+from fastapi_taskflow import limits
 from fastapi_taskflow.auth.known import KnownUsers
 from fastapi_taskflow.auth.roles import ROLES, Role, is_role
 from fastapi_taskflow.auth.users import TaskAuthBackend
@@ -27,6 +27,7 @@ from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.verifying import Verifier
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.logins import Logins
+from fastapi_taskflow.quoting import quoted
 
 __all__ = ["LOCAL_ONLY", "TaskAdmin"]
 
@@ -111,7 +112,16 @@ class TaskAdmin:
     ) -> None:
         prefix = _checked_path(path)
         guards = _checked_dependencies(dependencies)
-        check_interval("poll_interval", poll_interval)
+        limits.span("poll_interval", poll_interval, above=True)
+        _check_kinds(app, task_manager)
+        _check_switches(
+            display_func_args=display_func_args,
+            auto_install=auto_install,
+            read_only=read_only,
+            viewers_read_contents=viewers_read_contents,
+            include_in_schema=include_in_schema,
+        )
+        title = limits.text("title", title, most=limits.NAME_LIMIT)
         if retention_days is not None:
             task_manager.runtime.retain(retention_days)
         open_to_all = auth is None and not guards
@@ -153,22 +163,33 @@ def _signing(
     auth: Any, task_manager: TaskManager, prefix: str, token_expiry: float
 ) -> Signing | None:
     """Who checks names and passwords; None where there are none."""
-    if not isinstance(token_expiry, int | float) or not 0 < token_expiry <= _LONGEST_SECONDS:
-        raise ConfigurationError(
-            f"token_expiry takes seconds above 0, at most those of 400 days, got {token_expiry!r}."
-        )
+    life = limits.span("token_expiry", token_expiry, above=True, most=_LONGEST_SECONDS)
     if auth is None or auth is LOCAL_ONLY:
         return None
     users = auth if isinstance(auth, TaskAuthBackend) else KnownUsers(auth)
-    logins = Logins(task_manager.runtime, realm=prefix, life=float(token_expiry))
+    logins = Logins(task_manager.runtime, realm=prefix, life=life)
     return Signing(Verifier(users), logins)
+
+
+def _check_kinds(app: object, task_manager: object) -> None:
+    if not isinstance(app, FastAPI):
+        raise limits.wrong("TaskAdmin(app, task_manager): app", "the FastAPI app", app)
+    if not isinstance(task_manager, TaskManager):
+        raise limits.wrong(
+            "TaskAdmin(app, task_manager): task_manager", "a TaskManager", task_manager
+        )
+
+
+def _check_switches(**switches: object) -> None:
+    for name, value in switches.items():
+        limits.switch(name, value)
 
 
 def _checked_role(role: Any) -> Role | DependsParameter:
     if isinstance(role, DependsParameter) or is_role(role):
         return role
     raise ConfigurationError(
-        f"role takes one of {', '.join(ROLES)}, or Depends(your_function), got {role!r}."
+        f"role takes one of {', '.join(ROLES)}, or Depends(your_function), got {quoted(role)}."
     )
 
 
@@ -176,7 +197,7 @@ def _checked_path(path: str) -> str:
     prefix = path.rstrip("/") if isinstance(path, str) else ""
     if not _PATH.fullmatch(prefix):
         raise ConfigurationError(
-            f"path takes a path of at least one segment such as '/tasks', got {path!r}."
+            f"path takes a path of at least one segment such as '/tasks', got {quoted(path)}."
         )
     return prefix
 
@@ -184,8 +205,11 @@ def _checked_path(path: str) -> str:
 def _checked_dependencies(
     dependencies: Sequence[DependsParameter] | None,
 ) -> list[DependsParameter]:
-    chosen = list(dependencies or ())
+    expected = "a list of Depends(your_check)"
+    chosen = [] if dependencies is None else limits.several("dependencies", expected, dependencies)
     for one in chosen:
         if not isinstance(one, DependsParameter):
-            raise ConfigurationError(f"dependencies takes [Depends(your_check), ...], got {one!r}.")
+            raise ConfigurationError(
+                f"dependencies takes [Depends(your_check), ...], got {quoted(one)}."
+            )
     return chosen

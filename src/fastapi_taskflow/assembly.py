@@ -5,26 +5,25 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.limits import NAME_LIMIT
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig
+from fastapi_taskflow.quoting import quoted
 
 __all__ = [
-    "check_interval",
-    "check_limit",
     "check_reserved",
-    "check_retention",
+    "checked_retention",
     "choose_backend",
     "choose_keyring",
     "choose_observer",
@@ -54,24 +53,35 @@ def choose_backend(
     if snapshot_backend is not None:
         raise ConfigurationError(
             "snapshot_backend takes a Backend or a URL such as 'sqlite:///tasks.db', "
-            f"got {snapshot_backend!r}. {no_backend(type(snapshot_backend))}"
+            f"got {quoted(snapshot_backend)}. {no_backend(type(snapshot_backend))}"
         )
     if snapshot_db is None:
         return None
-    return SqliteBackend(os.fspath(snapshot_db), table_prefix=table_prefix)
+    if isinstance(snapshot_db, str) and "://" in snapshot_db:
+        raise ConfigurationError(
+            f"snapshot_db takes the path of a file, got the address {_scheme(snapshot_db)}. An "
+            "address goes to snapshot_backend=..."
+        )
+    return SqliteBackend(snapshot_db, table_prefix=table_prefix)
+
+
+def _scheme(url: str) -> str:
+    """All of an address that may be shown: it may hold a password."""
+    return quoted(url.partition("://")[0] + "://...")
 
 
 def _backend_from_url(url: str, table_prefix: str) -> Backend:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
+        found = f"the address {_scheme(url)}" if "://" in url else "what is no address"
         raise ConfigurationError(
-            f"snapshot_backend does not know the address {url!r}. "
-            "Use 'sqlite:///relative.db' or 'sqlite:////absolute/path.db'."
+            f"snapshot_backend does not know {found}. Use 'sqlite:///relative.db' or "
+            "'sqlite:////absolute/path.db'; the path of a file goes to snapshot_db=..."
         )
     path = unquote(parts.path).removeprefix("/")
     if parts.netloc or not path:
         raise ConfigurationError(
-            f"{url!r} names no file. Three slashes stand before a relative path "
+            f"The address {_scheme(url)} names no file. Three slashes stand before a relative path "
             "('sqlite:///tasks.db'), four before an absolute one."
         )
     return SqliteBackend(path, table_prefix=table_prefix)
@@ -97,7 +107,9 @@ def choose_observer(
     log_lifecycle: bool,
 ) -> TaskObserver | None:
     """One observer for all; a log file that the list has already is not added again."""
-    chosen = list(loggers or ())
+    expected = "a list of TaskObserver instances"
+    chosen = [] if loggers is None else limits.several("loggers", expected, loggers)
+    log_lifecycle = limits.switch("log_lifecycle", log_lifecycle)
     known = {Path(other.path) for other in chosen if isinstance(other, FileLogger)}
     if log_file is not None and Path(log_file) not in known:
         chosen.append(
@@ -125,35 +137,39 @@ def choose_settings(
     Raises:
         ConfigurationError: one of them cannot work.
     """
-    check_limit("max_concurrent_tasks", others["max_concurrent_tasks"], least=1)
-    check_limit("max_sync_threads", max_sync_threads, least=1)
-    check_limit("max_payload_bytes", others["max_payload_bytes"], least=1)
+    for name in ("durable_default", "retry_replaces_original"):
+        public = "requeue_pending" if name == "durable_default" else name
+        others[name] = limits.switch(public, others[name])
+    for name in ("max_concurrent_tasks", "max_payload_bytes"):
+        others[name] = limits.optional(limits.whole, name, others[name], least=1)
+    threads = limits.optional(limits.whole, "max_sync_threads", max_sync_threads, least=1)
     for name in ("drain_timeout", "heartbeat_interval", "instance_ttl", "idempotency_ttl"):
-        _check_seconds(name, others[name])
-    check_interval("snapshot_interval", others["housekeeping_interval"])
-    check_retention(others["retention_days"])
+        others[name] = limits.span(name, others[name])
+    interval = limits.span("snapshot_interval", others["housekeeping_interval"], above=True)
+    others["housekeeping_interval"] = interval
+    others["retention_days"] = checked_retention(others["retention_days"])
     if others["instance_ttl"] <= 2 * others["heartbeat_interval"]:
         raise ConfigurationError(
             f"instance_ttl ({others['instance_ttl']:g} s) must be more than twice the "
             f"heartbeat_interval ({others['heartbeat_interval']:g} s), or one late heartbeat "
             "looks like a death."
         )
-    if request_lane not in ("attached", "detached"):
-        raise ConfigurationError(
-            f"request_lane takes 'attached' or 'detached', got {request_lane!r}."
-        )
-    chosen_roles = ALL_ROLES if roles is None else frozenset(roles)
-    if unknown := chosen_roles - ALL_ROLES:
-        raise ConfigurationError(
-            f"roles takes a subset of {sorted(ALL_ROLES)}, got {sorted(unknown)}."
-        )
+    lane = limits.one_of("request_lane", request_lane, ("attached", "detached"))
     return Settings(
         queues=queues,
-        max_sync_threads=max_sync_threads or _default_threads(),
-        detached_lane=request_lane == "detached",
-        roles=chosen_roles,
+        max_sync_threads=threads or _default_threads(),
+        detached_lane=lane == "detached",
+        roles=_chosen_roles(roles),
         **others,
     )
+
+
+def _chosen_roles(roles: Iterable[str] | None) -> frozenset[str]:
+    if roles is None:
+        return ALL_ROLES
+    names = sorted(ALL_ROLES)
+    given = limits.several("roles", f"a set of {', '.join(names)}", roles)
+    return frozenset(limits.one_of("roles", role, names) for role in given)
 
 
 def check_reserved(
@@ -164,9 +180,9 @@ def check_reserved(
     Raises:
         ConfigurationError: one that could never work.
     """
-    _check_seconds("merged_list_ttl", merged_list_ttl)
-    check_limit("max_process_workers", max_process_workers, least=1)
-    _check_seconds("process_shutdown_timeout", process_shutdown_timeout)
+    limits.span("merged_list_ttl", merged_list_ttl)
+    limits.optional(limits.whole, "max_process_workers", max_process_workers, least=1)
+    limits.span("process_shutdown_timeout", process_shutdown_timeout)
 
 
 def note_deprecated(**given: object) -> None:
@@ -189,59 +205,31 @@ def choose_queues(
     Raises:
         ConfigurationError: a name or limit that cannot work.
     """
-    chosen = dict(queues or {})
-    for name, config in chosen.items():
-        if not isinstance(name, str) or not isinstance(config, QueueConfig):
-            raise ConfigurationError(
-                f"queues takes {{name: QueueConfig(...)}}, got {name!r}: {config!r}."
-            )
-        if not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
-            raise ConfigurationError(
-                f"A queue's name takes 1 to {NAME_LIMIT} printable characters, got {name!r}."
-            )
-        check_limit(f"queue {name!r}: concurrency", config.concurrency, least=1)
-        check_limit(f"queue {name!r}: max_size", config.max_size, least=0)
-    if max_size is not None:
-        check_limit("max_size", max_size, least=0)
-        own = chosen.get(DEFAULT_QUEUE, QueueConfig())
-        if own.max_size is None:
-            chosen[DEFAULT_QUEUE] = QueueConfig(own.concurrency, max_size, own.paused)
+    if queues is not None and not isinstance(queues, Mapping):
+        raise limits.wrong("queues", "a dict {name: QueueConfig(...)}", queues)
+    chosen: dict[str, QueueConfig] = {}
+    for name, config in (queues or {}).items():
+        known = limits.printable("queues: a name", name)
+        if not isinstance(config, QueueConfig):
+            raise limits.wrong(f"queues: {known!r}", "a QueueConfig(...)", config)
+        # Checked again: its limits may have been changed since.
+        chosen[known] = replace(config)
+    size = limits.optional(limits.whole, "max_size", max_size, least=0)
+    own = chosen.get(DEFAULT_QUEUE, QueueConfig())
+    if size is not None and own.max_size is None:
+        chosen[DEFAULT_QUEUE] = replace(own, max_size=size)
     return chosen
 
 
-def check_limit(what: str, value: int | None, *, least: int) -> None:
-    """Refuse a limit that is not None or a whole number of at least ``least``."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-        return
-    raise ConfigurationError(f"{what} takes None or a whole number from {least} up, got {value!r}.")
-
-
-def check_retention(days: float | None) -> None:
-    """Refuse a ``retention_days`` that is not None or a length of time.
+def checked_retention(days: float | None) -> float | None:
+    """A ``retention_days``: None, or a length of time within the calendar.
 
     Raises:
         ConfigurationError: it is not more than 0, or longer than the calendar.
     """
-    if days is None:
-        return
-    number = isinstance(days, int | float) and not isinstance(days, bool)
-    if not number or not 0 < days <= _LONGEST_RETENTION_DAYS:
-        raise ConfigurationError(
-            "retention_days takes None (keep everything) or a number of days above 0 and up to "
-            f"{_LONGEST_RETENTION_DAYS}, got {days!r}."
-        )
-
-
-def check_interval(what: str, seconds: float) -> None:
-    """Refuse an interval that is not some seconds above 0."""
-    _check_seconds(what, seconds)
-    if seconds == 0:
-        raise ConfigurationError(f"{what} takes seconds above 0, got {seconds!r}.")
-
-
-def _check_seconds(what: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
-        raise ConfigurationError(f"{what} takes seconds from 0 up, got {value!r}.")
+    return limits.optional(
+        limits.span, "retention_days", days, above=True, most=_LONGEST_RETENTION_DAYS, unit="days"
+    )
 
 
 def _default_threads() -> int:

@@ -16,7 +16,7 @@ from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import explicit, http_errors, lifespans, routes, scopes
+from fastapi_taskflow import explicit, http_errors, lifespans, limits, routes, scopes
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.errors import ConfigurationError
@@ -69,6 +69,8 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
     Raises:
         ConfigurationError: from the lifespan, if a route needs `install`; see `explicit`.
     """
+    if not isinstance(app, FastAPI):
+        raise limits.wrong("init_app", "the FastAPI app", app)
     known = _known(app)
     if task_manager in known.managers:
         return
@@ -87,9 +89,11 @@ def install(
         has_stacks: FastAPI puts its exit stacks into the ASGI scope.
 
     Raises:
-        ConfigurationError: another manager is installed on the app.
+        ConfigurationError: another manager is installed on the app, or it is none.
         RuntimeError: the app has served requests already.
     """
+    if not isinstance(app, FastAPI):
+        raise limits.wrong("install", "the FastAPI app", app)
     known = _known(app)
     if known.installed is task_manager:
         return

@@ -8,11 +8,11 @@ later. Calls of tasks refuse with `TaskArgumentError`, constructors and decorato
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
 from fastapi_taskflow.quoting import quoted
@@ -25,8 +25,11 @@ __all__ = [
     "moment",
     "near",
     "number",
+    "one_of",
+    "optional",
     "printable",
-    "seconds",
+    "several",
+    "span",
     "switch",
     "text",
     "whole",
@@ -70,6 +73,30 @@ def near(value: object, names: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def optional(check: Callable[..., T], what: str, value: object, **how: Any) -> T | None:
+    """What the check gives; None for None."""
+    return None if value is None else check(what, value, **how)
+
+
+def several(what: str, expected: str, value: object) -> list[Any]:
+    """The items of a list, tuple, set or generator. A text or a mapping is none."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise wrong(what, expected, value)
+    return list(value)
+
+
+def one_of(what: str, value: object, choices: Sequence[str]) -> str:
+    """One of a few words."""
+    if _is(value, str):
+        found = str.__str__(value)
+        if found in choices:
+            return found
+    raise ConfigurationError(
+        f"{what} takes {' or '.join(map(repr, choices))}, got {quoted(value)}."
+        f"{near(value, choices)}"
+    )
+
+
 def whole(
     what: str,
     value: object,
@@ -103,12 +130,13 @@ def number(what: str, value: object, *, error: Refusal = ConfigurationError) -> 
     return found
 
 
-def seconds(
+def span(
     what: str,
     value: object,
     *,
     above: bool = False,
     most: float = math.inf,
+    unit: str = "seconds",
     error: Refusal = ConfigurationError,
 ) -> float:
     """A length of time.
@@ -116,11 +144,12 @@ def seconds(
     Args:
         above: 0 is none.
         most: The longest.
+        unit: Of the number.
     """
     found = _float(value)
     if found is not None and found <= most and (found > 0 or (found == 0 and not above)):
         return found
-    expected = "seconds above 0" if above else "seconds from 0 up"
+    expected = f"{unit} above 0" if above else f"{unit} from 0 up"
     if most != math.inf:
         expected += f", at most {most:.0f}"
     if _is(value, timedelta):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.errors import Cancel
 
 __all__ = [
@@ -199,11 +200,19 @@ class QueueConfig:
         concurrency: Tasks of this queue that one instance runs at a time; None: no limit.
         max_size: Tasks that may wait unstarted in the whole store; None: no limit.
         paused: Nothing of the queue starts while True.
+
+    Raises:
+        ConfigurationError: a limit that cannot work.
     """
 
     concurrency: int | None = None
     max_size: int | None = None
     paused: bool = False
+
+    def __post_init__(self) -> None:
+        self.concurrency = limits.optional(limits.whole, "concurrency", self.concurrency, least=1)
+        self.max_size = limits.optional(limits.whole, "max_size", self.max_size, least=0)
+        self.paused = limits.switch("paused", self.paused)
 
 
 @dataclass

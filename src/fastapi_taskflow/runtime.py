@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow import codec
-from fastapi_taskflow.assembly import check_retention
+from fastapi_taskflow.assembly import checked_retention
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
@@ -70,9 +70,9 @@ class Runtime:
         # It was said that no engine runs.
         self._warned = False
 
-    def retain(self, days: float) -> None:
+    def retain(self, days: float | None) -> None:
         """Delete older records, from the next start on, where the manager does not say."""
-        check_retention(days)
+        days = checked_retention(days)
         if self.settings.retention_days is None:
             self.settings = replace(self.settings, retention_days=days)
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi_taskflow import limits
 from fastapi_taskflow.errors import ConfigurationError
@@ -17,7 +17,6 @@ __all__ = ["checked_config", "is_coroutine_callable"]
 
 EXECUTORS = ("async", "thread")
 
-T = TypeVar("T")
 _PLAIN = frozenset({str, int, float, bool, tuple, type(None)})
 
 
@@ -34,24 +33,20 @@ def checked_config(func: Callable[..., Any], config: TaskConfig) -> TaskConfig:
         delay=limits.number("delay", config.delay),
         backoff=limits.number("backoff", config.backoff),
         persist=limits.switch("persist", config.persist),
-        name=_optional(config.name, limits.printable, "name"),
+        name=limits.optional(limits.printable, "name", config.name),
         requeue_on_interrupt=limits.switch("requeue_on_interrupt", config.requeue_on_interrupt),
         eager=limits.switch("eager", config.eager),
-        priority=_optional(config.priority, limits.whole, "priority"),
+        priority=limits.optional(limits.whole, "priority", config.priority),
         executor=_executor(config.executor),
-        queue=_optional(config.queue, limits.printable, "queue"),
-        max_delay=_optional(config.max_delay, limits.number, "max_delay"),
+        queue=limits.optional(limits.printable, "queue", config.queue),
+        max_delay=limits.optional(limits.number, "max_delay", config.max_delay),
         jitter=_jitter(config.jitter),
         retry_on=_error_types("retry_on", config.retry_on),
         no_retry_on=_error_types("no_retry_on", config.no_retry_on),
-        timeout=_optional(config.timeout, partial(limits.seconds, above=True), "timeout"),
+        timeout=limits.optional(limits.span, "timeout", config.timeout, above=True),
     )
     _check_executor(func, checked.executor)
     return config if checked == config and _is_plain(config) else checked
-
-
-def _optional(value: object, check: Callable[[str, object], T], setting: str) -> T | None:
-    return None if value is None else check(setting, value)
 
 
 def _jitter(value: object) -> float:

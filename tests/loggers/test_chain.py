@@ -204,5 +204,5 @@ async def test_an_empty_chain_takes_everything(said):
 
 
 def test_only_observers_can_be_chained():
-    with pytest.raises(ConfigurationError, match="TaskObserver instances, got <class"):
+    with pytest.raises(ConfigurationError, match="TaskObserver instances, got the class"):
         LoggerChain([InMemoryLogger])

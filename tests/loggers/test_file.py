@@ -351,8 +351,11 @@ def test_a_write_that_never_ends_does_not_keep_the_process_from_ending():
     ("settings", "message"),
     [
         ({"mode": "rotating"}, "'rotate' or 'watched', got 'rotating'"),
-        ({"max_bytes": -1}, "max_bytes is a number from 0 up"),
-        ({"backup_count": -1}, "backup_count is a number from 0 up"),
+        ({"max_bytes": -1}, "max_bytes takes a whole number from 0"),
+        ({"backup_count": -1}, "backup_count takes a whole number from 0"),
+        ({"max_bytes": 1.5}, "max_bytes takes a whole number"),
+        ({"backup_count": True}, "backup_count takes a whole number"),
+        ({"log_lifecycle": "false"}, "log_lifecycle takes True or False"),
         ({"file_mode": "640"}, "such as 0o640, got '640'"),
         ({"file_mode": 0o440}, "its owner can write"),
     ],

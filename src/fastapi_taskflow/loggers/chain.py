@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.base import (
     LifecycleEvent,
@@ -14,6 +15,7 @@ from fastapi_taskflow.loggers.base import (
     rank,
 )
 from fastapi_taskflow.loggers.feed import Feed
+from fastapi_taskflow.quoting import quoted
 
 __all__ = ["LoggerChain"]
 
@@ -36,11 +38,11 @@ class LoggerChain(TaskObserver):
     """
 
     def __init__(self, loggers: Iterable[TaskObserver] = (), *, patience: float = 1.0) -> None:
-        self.observers = tuple(loggers)
+        self.observers = tuple(limits.several("loggers", "a list of TaskObserver", loggers))
         for observer in self.observers:
             if not isinstance(observer, TaskObserver):
                 raise ConfigurationError(
-                    f"LoggerChain takes TaskObserver instances, got {observer!r}. "
+                    f"LoggerChain takes TaskObserver instances, got {quoted(observer)}. "
                     "Derive its class from fastapi_taskflow.TaskObserver."
                 )
         super().__init__(min((each.min_level for each in self.observers), key=rank, default="info"))

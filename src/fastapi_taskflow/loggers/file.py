@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.writer import LineObserver
 
@@ -25,6 +26,8 @@ except ImportError:  # Windows: no lock, so let one process write to one file th
 __all__ = ["FileLogger"]
 
 _MODES = ("rotate", "watched")
+# What a file system can count.
+_LARGEST_FILE = 2**63 - 1
 # Appended at once; a batch of long lines is cut into several.
 _CHUNK_BYTES = 64 * 1024
 # What a platform lacks is 0: no effect. Not a link that somebody planted (O_NOFOLLOW),
@@ -66,15 +69,14 @@ class FileLogger(LineObserver):
     ) -> None:
         super().__init__(log_lifecycle=log_lifecycle, min_level=min_level)
         if type(file_mode) is not int or file_mode & ~0o777 or not file_mode & stat.S_IWUSR:
-            raise ConfigurationError(
-                f"file_mode takes rights with which its owner can write, such as 0o640, got "
-                f"{file_mode!r}."
+            raise limits.wrong(
+                "file_mode", "rights with which its owner can write, such as 0o640", file_mode
             )
-        if mode not in _MODES:
-            raise ConfigurationError(f"mode is 'rotate' or 'watched', got {mode!r}.")
-        for name, value in (("max_bytes", max_bytes), ("backup_count", backup_count)):
-            if value < 0:
-                raise ConfigurationError(f"{name} is a number from 0 up, got {value!r}.")
+        if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+            raise limits.wrong("path", "the path of a file", path)
+        limits.one_of("mode", mode, _MODES)
+        max_bytes = limits.whole("max_bytes", max_bytes, least=0, most=_LARGEST_FILE)
+        backup_count = limits.whole("backup_count", backup_count, least=0)
         # Absolute from the start: a program that changes its directory keeps its log.
         self.path = Path(path).absolute()
         rotates = mode == "rotate" and max_bytes > 0 and backup_count > 0

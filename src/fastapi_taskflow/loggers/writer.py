@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.loggers.base import (
     LifecycleEvent,
     LogEvent,
@@ -81,7 +82,7 @@ class LineObserver(TaskObserver, ABC):
 
     def __init__(self, *, log_lifecycle: bool = False, min_level: str = "info") -> None:
         super().__init__(min_level)
-        self.log_lifecycle = log_lifecycle
+        self.log_lifecycle = limits.switch("log_lifecycle", log_lifecycle)
         self._writer: _Writer | None = None
 
     @abstractmethod

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.assembly import check_limit
+from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import CancelResult, Grade, Query
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound, TaskStateError
@@ -24,6 +24,7 @@ from fastapi_taskflow.operations import (
     series,
 )
 from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.quoting import quoted
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
 
@@ -249,32 +250,30 @@ class Operations:
             QueueNotFound: no such queue.
             ConfigurationError: a limit that cannot work.
         """
-        self._check_limits(queue, changes)
-        return await self._set_queue("update_queue", queue, dict(changes), actor)
+        return await self._set_queue("update_queue", queue, self._checked(queue, changes), actor)
 
     def update_queue_soon(self, queue: str, changes: Mapping[str, int | None]) -> None:
         """As `update_queue`, here at once and stored in the background."""
         engine = self._engine
-        self._check_limits(queue, changes)
-        engine.queues.get(queue).change(changes)
+        checked = self._checked(queue, changes)
+        engine.queues.get(queue).change(checked)
         engine.dispatcher.pump()
-        engine.spawn(self.update_queue(queue, changes), "update queue")
+        engine.spawn(self.update_queue(queue, checked), "update queue")
 
     def local_queues(self) -> list[dict[str, Any]]:
         """Limits of every queue and what this instance does with it, by name."""
         return reading.local_queue_stats(self._engine)
 
-    def _check_limits(self, queue: str, changes: Mapping[str, int | None]) -> None:
+    def _checked(self, queue: str, changes: Mapping[str, Any]) -> dict[str, int | None]:
         self._check_queue(queue)
-        for name, least in (("concurrency", 1), ("max_size", 0)):
-            check_limit(name, changes.get(name), least=least)
+        checked = replace(QueueConfig(), **changes)
+        return {name: getattr(checked, name) for name in changes}
 
     def _check_queue(self, queue: str) -> None:
         names = sorted(self._engine.queues.names())
-        if queue not in names:
-            close = get_close_matches(queue, names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise QueueNotFound(f"No queue is named {queue!r}.{hint} Queues: {', '.join(names)}")
+        if not isinstance(queue, str) or queue not in names:
+            known = f"{limits.near(queue, names)} Queues: {', '.join(names)}"
+            raise QueueNotFound(f"No queue is named {quoted(queue)}.{known}")
 
     async def _set_queue(
         self, action: str, queue: str, changes: dict[str, Any], actor: str

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.jobs import Job
 from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
@@ -36,7 +37,9 @@ class Handle:
         clock: Clock,
         table_prefix: str,
     ) -> None:
-        path = os.fspath(db_path)
+        path = os.fspath(db_path) if isinstance(db_path, str | os.PathLike) else db_path
+        if not isinstance(path, str) or "\0" in path:
+            raise limits.wrong("SqliteBackend", "the path of a file", db_path)
         if path in ("", ":memory:") or path.startswith("file:"):
             raise ConfigurationError(
                 f"SqliteBackend takes the path of a file, got {path!r}. For tasks in memory use "

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.quoting import quoted
 
 __all__ = ["Rows", "Texts", "checked_prefix"]
 
@@ -28,10 +29,14 @@ def checked_prefix(prefix: str) -> str:
     Raises:
         ConfigurationError: it is not a plain identifier of at most 40 characters.
     """
-    if not _IDENTIFIER.fullmatch(prefix) or prefix.lower().startswith("sqlite_"):
+    if (
+        not isinstance(prefix, str)
+        or not _IDENTIFIER.fullmatch(prefix)
+        or prefix.lower().startswith("sqlite_")
+    ):
         raise ConfigurationError(
             "table_prefix takes letters, digits and underscores (at most 40, no digit first, "
-            f"not 'sqlite_'), got {prefix!r}."
+            f"not 'sqlite_'), got {quoted(prefix)}."
         )
     return prefix
 
