@@ -21,7 +21,7 @@ from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_ro
 from fastapi_taskflow.http.filters import single_values
 from fastapi_taskflow.http.login import LoginApi
 from fastapi_taskflow.http.pages import Pages
-from fastapi_taskflow.http.routing import AdminRouter
+from fastapi_taskflow.http.routers import AdminRouter, HiddenRouter
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.verifying import Verifier
@@ -83,7 +83,8 @@ class TaskAdmin:
         viewers_read_contents: Viewers see arguments (with ``display_func_args``) and logs.
         title: Of the pages.
         retention_days: As of ``TaskManager``, where that has none.
-        include_in_schema: Show the JSON routes in the app's OpenAPI document.
+        include_in_schema: Show the JSON routes in the app's OpenAPI document. Without it, nobody
+            who walks the app's routes or asks for one by name finds any of ours.
 
     Raises:
         ConfigurationError: a setting that cannot work.
@@ -140,18 +141,24 @@ class TaskAdmin:
                 "role is for TaskAdmin without auth: its users have their own."
             )
         # Invariant: every route is included here, behind these dependencies, in this order.
-        router = AdminRouter(
-            under=prefix,
-            dependencies=[Depends(access), *guards, Depends(authority), Depends(single_values)],
-            include_in_schema=include_in_schema,
+        before = [Depends(access), *guards, Depends(authority), Depends(single_values)]
+
+        def made() -> AdminRouter:
+            router = AdminRouter(under=prefix, dependencies=before)
+            if signing is not None:
+                router.include_router(LoginApi(signing, site).router(), prefix=prefix)
+            # The pages first: a task's id would match their first path.
+            for routes in (Pages, TaskApi):
+                served = routes(task_manager.operations, site, show_arguments=display_func_args)
+                router.include_router(served.router(), prefix=prefix)
+            check_routes(router)
+            return router
+
+        router = (
+            made()
+            if include_in_schema
+            else HiddenRouter(app, made, under=prefix, dependencies=before)
         )
-        if signing is not None:
-            router.include_router(LoginApi(signing, site).router(), prefix=prefix)
-        # The pages first: a task's id would match their first path.
-        for routes in (Pages, TaskApi):
-            served = routes(task_manager.operations, site, show_arguments=display_func_args)
-            router.include_router(served.router(), prefix=prefix)
-        check_routes(router)
         if auto_install:
             task_manager.install(app)
         else:

@@ -61,7 +61,7 @@ class Walker:
         if self._state() == self._seen:
             return
         places = list(self._find(self._app.router, self._app, included=False))
-        self._holders = [place.holder for place in places if not _is_final(place.holder)]
+        self._holders = [place.holder for place in places]
         self._apps = list(dict.fromkeys(place.app for place in places))
         for place in places:
             if place.included:
@@ -89,8 +89,12 @@ class Walker:
         yield _Place(holder, app, included)
         for route in holder.routes:
             router = getattr(route, "original_router", None)
-            if isinstance(router, APIRouter):
-                yield from self._find(router, app, included=True)
+            hidden = getattr(router, "hidden", None)
+            if isinstance(hidden, APIRouter):
+                yield from self._find(hidden, app, included=False)
+            elif isinstance(router, APIRouter):
+                if not getattr(router, "is_final", False):
+                    yield from self._find(router, app, included=True)
             elif isinstance(route, Mount | Host):
                 inner = route.app
                 if isinstance(inner, FastAPI):
@@ -109,11 +113,6 @@ class Walker:
             dependant.dependencies.insert(
                 0, get_parameterless_sub_dependant(depends=self._depends, path=path)
             )
-
-
-def _is_final(holder: APIRouter | Mount | Host) -> bool:
-    """Its routes never change."""
-    return bool(getattr(holder, "is_final", False))
 
 
 def _some_take_background_tasks(dependants: list[Dependant], overrides: Overrides) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.params import Depends as DependsParameter
-from fastapi.routing import iter_route_contexts
 
 from fastapi_taskflow.auth.roles import ROLES, Permission, Role, is_role, permissions
 from fastapi_taskflow.auth.users import AuthUser
@@ -80,9 +79,15 @@ def check_routes(router: APIRouter) -> None:
     Raises:
         ConfigurationError: there is one of a class that needs none.
     """
-    for context in iter_route_contexts(router.routes):
-        if not isinstance(context.original_route, AdminRoute):
-            raise ConfigurationError(f"The route {context.path!r} of TaskAdmin is no AdminRoute.")
+    for route in router.routes:
+        # Not `iter_route_contexts`, which would make all that their first request needs.
+        included = getattr(route, "original_router", None)
+        if isinstance(included, APIRouter):
+            check_routes(included)
+        elif not isinstance(route, AdminRoute):
+            raise ConfigurationError(
+                f"The route {getattr(route, 'path', route)!r} of TaskAdmin is no AdminRoute."
+            )
 
 
 def by_sign_in(rules: Rules, signing: Signing) -> Authority:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any
 
 from fastapi import HTTPException, Request
-from fastapi.params import Depends
-from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute, APIRouter
-from fastapi.utils import generate_unique_id
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
-from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from fastapi_taskflow.http.needs import methods_of, needed
 from fastapi_taskflow.http.problems import HANDLED, Problem, problem
 
-__all__ = ["SECURITY_HEADERS", "AdminRoute", "AdminRouter"]
+__all__ = ["SECURITY_HEADERS", "AdminRoute"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -32,40 +28,6 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class AdminRouter(APIRouter):
-    """All routes of one `TaskAdmin`, which cost the app's own routes one look at the path.
-
-    Where the app includes it before its own routes, each request of theirs asks it first.
-
-    Args:
-        under: The path before all of its routes.
-        include_in_schema: The JSON routes stand in the app's OpenAPI document.
-    """
-
-    #: Nobody adds a route to it, so nobody has to look whether there are new ones.
-    is_final = True
-
-    def __init__(
-        self, *, under: str, dependencies: Sequence[Depends], include_in_schema: bool
-    ) -> None:
-        # What an app may set for all of its routes is set here again: its own way to name
-        # operations or to write answers knows nothing of these.
-        super().__init__(
-            dependencies=dependencies,
-            include_in_schema=include_in_schema,
-            tags=["tasks"],
-            default_response_class=JSONResponse,
-            generate_unique_id_function=generate_unique_id,
-        )
-        # Anywhere in the path: routers may include the app's own under a prefix of theirs.
-        self._reaches = re.compile(rf"{re.escape(under)}(?:/|$)").search
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if self._reaches(scope["path"]) is None:
-            return Match.NONE, {}
-        return super().matches(scope)
 
 
 class AdminRoute(APIRoute):
