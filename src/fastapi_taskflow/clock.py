@@ -15,6 +15,9 @@ __all__ = ["SYSTEM_CLOCK", "Clock", "SteadyClock", "SystemClock", "from_micros",
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# A day inside the calendar's ends, so that both can be written in any time zone.
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -99,5 +102,11 @@ def to_micros(moment: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The aware UTC ``datetime`` of microseconds since the epoch, exact."""
-    return _EPOCH + timedelta(microseconds=micros)
+    """The aware UTC ``datetime`` of microseconds since the epoch, exact.
+
+    Outside the calendar it is the calendar's first or last day: what is stored can be shown.
+    """
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return _LAST if micros > 0 else _FIRST

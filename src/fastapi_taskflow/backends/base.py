@@ -15,6 +15,10 @@ Rules that hold for every verb:
   span). A clock may be given to a driver's constructor by tests.
 * Sending a write again after a lost reply is safe: `insert` by task id, `claim` by claim
   id, `start` and `finish` by lease.
+* A value that cannot be stored raises another error than `StoreUnavailable`, and nothing of
+  its call is stored: whoever sent a batch sends its parts, and finds the one.
+* A row that somebody damaged stops no other: it is read as far as it can be, see
+  `StoredTask`; of instances, settings and history likewise.
 * An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
 * An instance is alive from `enlist` until it is declared dead or retires. One that is not
   alive claims nothing and recovers nothing.
@@ -198,7 +202,8 @@ class StoredTask(NamedTuple):
     ``failures`` counts attempts that ended in an exception, ``interruptions`` owners that
     died after the start. ``owner`` holds it now (None: free or terminal);
     ``record.instance`` is who started it last. ``unopened`` is set above the drivers: the
-    payload is encrypted and no key here opens it, so ``payload`` is None.
+    payload is encrypted and no key here opens it, so ``payload`` is None. ``damage`` says
+    what of the row cannot be read: the rest is shown, and nobody runs it as it is.
     """
 
     record: TaskRecord
@@ -211,6 +216,7 @@ class StoredTask(NamedTuple):
     owner: str | None
     cancel_asked: bool
     unopened: bool = False
+    damage: str | None = None
 
 
 class ClaimRequest(NamedTuple):

@@ -31,7 +31,7 @@ from fastapi_taskflow.backends.sqlite.rows import (
     new_row,
     plain_row,
 )
-from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
 from fastapi_taskflow.models import TaskStatus
@@ -126,20 +126,21 @@ def _facts(
     tasks = [task for group in groups for task in group]
     ids = [task.task_id for task in tasks]
     known: dict[str, Known | None] = {
-        task_id: Known(STATES[state], born, queue)
+        task_id: Known(status_of(state), born, queue)
         for task_id, state, born, queue in tx.find(_KNOWN, ids)
     }
     originals = [task.retry_of for task in tasks if task.retry_of is not None]
     aliases: dict[str, str | None] = dict(tx.find(_ALIASES, [*ids, *originals]))
     found: dict[str, Original | None] = {
-        row[0]: Original(row[0], STATES[row[1]], *row[2:])
+        row[0]: Original(row[0], status_of(row[1]), *row[2:])
         for row in tx.find(_ORIGINALS, [aliases.get(one) or one for one in originals])
     }
     keys = {task.idempotency_key for task in tasks} | {one.key for one in found.values() if one}
     holders: dict[str, Holder | None] = {
         key: Holder(task_id, fingerprint)
         for key, task_id, fingerprint, expires_at in tx.find(_KEYS, list(keys - {None}))
-        if expires_at is None or expires_at > tx.now
+        # A damaged time is none: the key is held until somebody mends it.
+        if not isinstance(expires_at, int) or expires_at > tx.now
     }
     queues = {task.queue for task in tasks} & limits.keys()
     waiting = {queue: tx.waiting(queue) for queue in queues}

@@ -36,11 +36,12 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.sqlite import claims, contents, fleet, mirrors, outcomes, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
+from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import fold, rollups
-from fastapi_taskflow.backends.sqlite.rows import LONG_DUE, due_since, span
+from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
 from fastapi_taskflow.models import AuditEntry, TaskStatus

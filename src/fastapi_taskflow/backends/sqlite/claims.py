@@ -10,13 +10,15 @@ the next; a backlog of unknown functions, or of tasks that are not due, costs on
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
-from fastapi_taskflow.backends.sqlite.rows import FULL, LONG_DUE, SEQ, claimed, due_since
+from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
 from fastapi_taskflow.backends.sqlite.schema import FREE
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -36,8 +38,9 @@ _FIRST_RANK = f"SELECT min(rank) FROM @tasks WHERE {FREE} AND queue = ? AND func
 _NEXT_RANK = f"{_FIRST_RANK} AND rank > ?"
 # Those that were due when they were stored, and those that have become due since.
 _DUE = tuple(
-    f"SELECT due_at, seq, interruptions FROM @tasks INDEXED BY @tasks_free WHERE {FREE}"
-    f" AND queue = ?1 AND func = ?2 AND rank = ?3 AND {condition} ORDER BY due_at, seq"
+    f"SELECT due_at, seq, CAST(interruptions AS INTEGER) FROM @tasks INDEXED BY @tasks_free"
+    f" WHERE {FREE} AND queue = ?1 AND func = ?2 AND rank = ?3 AND {condition}"
+    " ORDER BY due_at, seq"
     for condition in (
         f"due_at < {LONG_DUE} AND ?4",
         f"due_at >= {LONG_DUE} AND due_at <= ?4",
@@ -48,7 +51,8 @@ _TAKE = Rows(
     "UPDATE @tasks SET owner = ?1, claim_id = ?2, fence = fence + 1 WHERE seq IN ({rows})", 1
 )
 _READ = Rows(f"SELECT {FULL} FROM @tasks AS t WHERE t.seq IN ({{rows}})", 1)
-_ORPHANS = "SELECT seq FROM @tasks WHERE owner = ? ORDER BY seq LIMIT ?"
+# What is in no state that there is cannot be ended by anybody.
+_ORPHANS = "SELECT seq FROM @tasks WHERE owner = ? AND state IN (0, 1) ORDER BY seq LIMIT ?"
 _DECLARE = "UPDATE @instances SET dead = 1 WHERE id = ?"
 _FENCE = 25
 _BURY = "DELETE FROM @instances WHERE id = ?"
@@ -57,7 +61,7 @@ _BURY = "DELETE FROM @instances WHERE id = ?"
 class _Candidate(NamedTuple):
     """In the order of claims: by rank, due time and arrival."""
 
-    rank: int
+    rank: float
     due_at: int
     seq: int
     interruptions: int
@@ -70,7 +74,7 @@ def claim(tx: Transaction, request: ClaimRequest) -> list[Claimed]:
         return []
     repeated = tx.all(_REPEATED, (request.instance, request.claim_id))
     if repeated:
-        repeated.sort(key=lambda row: (row[0], due_since(row[1]), row[2]))
+        repeated.sort(key=lambda row: (_order(row[0]), due_since(row[1] or 0), row[2]))
         return _read(tx, [row[2] for row in repeated])
     chosen = _choose(tx, request)
     _hand_over(tx, chosen, request.instance, request.claim_id)
@@ -92,7 +96,7 @@ def recover(tx: Transaction, by: str, dead: str, limit: int) -> Recovery:
         return Recovery([], complete=False)
     tx.run(_DECLARE, (dead,))
     tx.fleet_changed()
-    orphans = [row[0] for row in tx.run(_ORPHANS, (dead, limit))]
+    orphans = [row[0] for row in tx.all(_ORPHANS, (dead, limit))]
     _hand_over(tx, orphans, by, None)
     complete = len(orphans) < limit
     if complete:
@@ -102,7 +106,7 @@ def recover(tx: Transaction, by: str, dead: str, limit: int) -> Recovery:
 
 def _choose(tx: Transaction, request: ClaimRequest) -> list[int]:
     """The rows to take, in order."""
-    paused = {row[0] for row in tx.run(_PAUSED)}
+    paused = {row[0] for row in tx.all(_PAUSED)}
     slots = {name: n for name, n in request.queues.items() if n > 0 and name not in paused}
     chosen: list[int] = []
     suspects = request.suspects
@@ -136,13 +140,19 @@ def _candidates(
     """Due tasks of one function in one queue, in order, as long as the queue has slots."""
     (rank,) = tx.one(_FIRST_RANK, (queue, func))
     while rank is not None and slots[queue] > 0:
+        order = _order(rank)
         streams = [tx.stream(template, (queue, func, rank, tx.now)) for template in _DUE]
         ordered = heapq.merge(*[((due_since(due), *rest) for due, *rest in s) for s in streams])
         for due_at, seq, interruptions in ordered:
-            yield _Candidate(rank, due_at, seq, interruptions, queue)
+            yield _Candidate(order, due_at, seq, interruptions, queue)
             if slots[queue] <= 0:
                 return
         (rank,) = tx.one(_NEXT_RANK, (queue, func, rank))
+
+
+def _order(rank: Any) -> float:
+    """Text, which only somebody else writes there, sorts behind all numbers."""
+    return rank if isinstance(rank, int | float) else math.inf
 
 
 def _hand_over(tx: Transaction, rows: list[int], owner: str, claim_id: str | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite
+from fastapi_taskflow.backends.sqlite.logs import read_lines
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -47,13 +48,21 @@ def contents(session: Session, after: int, limit: int) -> Contents:
     found: list[Content] = []
     for _, task_id, payload, error, stacktrace in rows:
         own = (ContentField.PAYLOAD, payload), *_texts(error, stacktrace)
-        found += [Content(task_id, field, 0, value) for field, value in own if value]
+        found += [Content(task_id, field, 0, value) for field, value in own if _holds(value)]
     for seq, number, error, stacktrace in session.find(_ATTEMPTS, list(ids)):
         history = _texts(error, stacktrace)
-        found += [Content(ids[seq], field, number, value) for field, value in history if value]
+        found += [
+            Content(ids[seq], field, number, value) for field, value in history if _holds(value)
+        ]
     for seq, number, lines in session.find(_LOGS, list(ids)):
-        found.append(Content(ids[seq], ContentField.LOGS, number, tuple(json.loads(lines))))
+        # What is damaged stays as it is: it would not compare equal.
+        found.append(Content(ids[seq], ContentField.LOGS, number, tuple(read_lines(lines))))
     return Contents(found, str(rows[-1][0]) if rows else None)
+
+
+def _holds(value: Any) -> bool:
+    """There is something, and of a kind that this library writes."""
+    return isinstance(value, str | bytes) and bool(value)
 
 
 def _texts(error: Any, stacktrace: Any) -> tuple[tuple[ContentField, Any], ...]:

@@ -86,7 +86,7 @@ class Counters:
             for (name, *_, waits, _), (times, _) in self._moves.items()
             if name == queue
         )
-        return (row[0] if row else 0) + changed
+        return (row[0] if row and isinstance(row[0], int) else 0) + changed
 
     def changes(self, now: int) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write the changes, which all happened at ``now``."""

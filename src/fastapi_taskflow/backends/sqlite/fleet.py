@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import InstanceInfo, Peer, Signals
+from fastapi_taskflow.backends.sqlite.salvage import written
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -44,7 +45,7 @@ _HOLDS = "SELECT 1 FROM @tasks WHERE owner = ? LIMIT 1"
 _END = "UPDATE @instances SET dead = 1 WHERE id = ?"
 _REMOVE = "DELETE FROM @instances WHERE id = ?"
 _IDS = "SELECT id FROM @instances"
-_PEERS = "SELECT info, counter, lag FROM @instances ORDER BY id"
+_PEERS = "SELECT id, info, counter, lag FROM @instances ORDER BY id"
 _ASKED = "SELECT id FROM @tasks WHERE owner = ? AND cancel_asked = 1"
 _QUEUES = "SELECT name, settings FROM @queues"
 _QUEUE = "SELECT settings FROM @queues WHERE name = ?"
@@ -57,6 +58,17 @@ _AUDIT = Rows(
     6,
     padded=False,
 )
+# What stands in for what cannot be read of an instance. The time-to-live is the default.
+_UNKNOWN: dict[str, Any] = {
+    "instance_id": "",
+    "host": "unknown",
+    "pid": 0,
+    "started_at": from_micros(0),
+    "roles": frozenset(),
+    "ttl": 20.0,
+    "functions": frozenset(),
+}
+_NAMES = frozenset({"roles", "functions"})
 _PAGE = (
     "SELECT seq, id, action, task_id, actor, at, detail FROM @audit WHERE seq < ?"
     " ORDER BY seq DESC LIMIT ?"
@@ -90,7 +102,7 @@ def retire(tx: Transaction, instance: str) -> bool:
 
 def instance_ids(session: Session) -> list[str]:
     """All that have a row."""
-    return [row[0] for row in session.run(_IDS)]
+    return [str(row[0]) for row in session.all(_IDS)]
 
 
 def latest_shown(session: Session) -> int:
@@ -103,23 +115,46 @@ def signals(session: Session, instance: str) -> Signals:
     """What others want an instance to know, see `Backend.signals`."""
     return Signals(
         cancel=tuple(row[0] for row in session.all(_ASKED, (instance,))),
-        queues={name: json.loads(settings) for name, settings in session.all(_QUEUES)},
+        queues={name: _settings(settings) for name, settings in session.all(_QUEUES)},
         peers=tuple(_peer(*row) for row in session.all(_PEERS)),
     )
 
 
-def _peer(info: str, counter: int, lag: float) -> Peer:
-    fields: dict[str, Any] = json.loads(info)
-    fields["started_at"] = from_micros(fields["started_at"])
-    fields["roles"] = frozenset(fields["roles"])
-    fields["functions"] = frozenset(fields["functions"])
-    return Peer(InstanceInfo(**fields), counter, lag)
+def _settings(text: Any) -> dict[str, Any]:
+    """Stored settings; none where they are damaged: those of the code hold then."""
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _peer(instance: str, info: Any, counter: Any, lag: Any) -> Peer:
+    """A damaged instance is still one whose tasks somebody must recover."""
+    return Peer(
+        _info(instance, _settings(info)),
+        counter if isinstance(counter, int) else 0,
+        lag if isinstance(lag, float) and math.isfinite(lag) else 0.0,
+    )
+
+
+def _info(instance: str, fields: dict[str, Any]) -> InstanceInfo:
+    known: dict[str, Any] = {**_UNKNOWN, "instance_id": str(instance)}
+    for name, stand_in in _UNKNOWN.items():
+        found = fields.get(name)
+        if name in _NAMES and isinstance(found, list):
+            known[name] = frozenset(map(str, found))
+        elif name == "started_at" and isinstance(found, int):
+            known[name] = from_micros(found)
+        elif type(found) is type(stand_in):
+            known[name] = found
+    return InstanceInfo(**known)
 
 
 def set_queue(tx: Transaction, queue: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Merge settings into the stored ones, see `Backend.set_queue`."""
     row = tx.one(_QUEUE, (queue,))
-    merged: dict[str, Any] = (json.loads(row[0]) if row else {}) | dict(settings)
+    merged: dict[str, Any] = (_settings(row[0]) if row else {}) | dict(settings)
     tx.run(_SET_QUEUE, (queue, json.dumps(merged), bool(merged.get("paused"))))
     return merged
 
@@ -145,5 +180,8 @@ def audit_page(session: Session, limit: int, before: int) -> tuple[list[AuditEnt
 
 def _entry(row: Sequence[Any]) -> AuditEntry:
     _, entry_id, action, task_id, actor, at, detail = row
-    timestamp: datetime = from_micros(at)
-    return AuditEntry(entry_id, action, task_id, actor, timestamp, json.loads(detail))
+    timestamp = from_micros(at if isinstance(at, int) else 0)
+    told = _settings(detail)
+    if not told and detail != "{}":
+        told = {"damaged": written(detail)}
+    return AuditEntry(str(entry_id), str(action), str(task_id), str(actor), timestamp, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from fastapi_taskflow.backends.base import Attempt, Outcome
@@ -83,18 +84,25 @@ class History:
 
 def attempts_of(session: Session, seq: int) -> list[Attempt]:
     """The history of one task, oldest first."""
-    return [_attempt(row) for row in session.all(_OF_TASK, (seq,))]
+    attempts: list[Attempt] = []
+    for row in session.all(_OF_TASK, (seq,)):
+        with suppress(TypeError, ValueError):  # a damaged one is left out
+            attempts.append(_attempt(row))
+    return attempts
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
     number, fence, instance, start_at, end_at, elapsed, move, error, stacktrace, late = row
+    texts = (instance, error, stacktrace)
+    if not all(value is None or type(value) is str for value in texts):
+        raise TypeError(texts)
     return Attempt(
-        number,
-        fence,
+        int(number),
+        int(fence),
         instance,
         moment(start_at),
         from_micros(end_at),
-        elapsed,
+        None if elapsed is None else float(elapsed),
         Move(move),
         error,
         stacktrace,

@@ -114,7 +114,13 @@ def _open(
 
 def _find(session: Session, token_hash: str) -> LoginSession | None:
     row = session.one(_FIND, (token_hash,))
-    return None if row is None else _session(row)
+    # Whoever has a damaged one signs in again.
+    return None if row is None or not _is_sound(row) else _session(row)
+
+
+def _is_sound(row: Sequence[Any]) -> bool:
+    texts, times = row[:3], row[3:]
+    return all(isinstance(x, str) for x in texts) and all(isinstance(x, int) for x in times)
 
 
 def _session(row: Sequence[Any]) -> LoginSession:
@@ -137,7 +143,12 @@ def _close(tx: Transaction, token_hash: str | None, user: str | None) -> int:
 
 
 def _levels(session: Session, names: Sequence[str]) -> dict[str, Level]:
-    return {name: Level(*level) for name, *level in session.find(_LEVELS, names)}
+    return {
+        name: Level(*level)
+        for name, *level in session.find(_LEVELS, names)
+        # A damaged one is begun anew.
+        if all(isinstance(number, int) for number in level)
+    }
 
 
 def _look(session: Session, buckets: Sequence[Bucket], now: int) -> int:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["Lines", "logs_of"]
+__all__ = ["Lines", "logs_of", "read_lines"]
 
 _APPEND = Rows("INSERT INTO @logs (task, lines) VALUES {rows}", 2, padded=False)
 
 _FORGET = Rows("DELETE FROM @logs WHERE task IN ({rows})", 1)
+
+# Stands where lines cannot be read.
+_DAMAGED = "--- some lines are damaged in the store ---"
 
 _READ = Rows("SELECT task, lines FROM @logs WHERE task IN ({rows}) ORDER BY task, id", 1)
 
@@ -42,5 +46,16 @@ def logs_of(session: Session, tasks: Sequence[int]) -> dict[int, list[str]]:
     """All lines by ``seq``, for tasks that have any."""
     logs: dict[int, list[str]] = {}
     for seq, lines in session.find(_READ, tasks):
-        logs.setdefault(seq, []).extend(json.loads(lines))
+        logs.setdefault(seq, []).extend(read_lines(lines))
     return logs
+
+
+def read_lines(stored: Any) -> list[str]:
+    """The lines of one write; where they cannot be read, one that says so."""
+    try:
+        lines = json.loads(stored)
+    except (TypeError, ValueError, RecursionError):
+        return [_DAMAGED]
+    if type(lines) is not list or not all(type(line) is str for line in lines):
+        return [_DAMAGED]
+    return lines

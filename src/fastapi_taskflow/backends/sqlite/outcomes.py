@@ -20,10 +20,11 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
+from fastapi_taskflow.backends.sqlite.duetimes import due_value
 from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import Lines
-from fastapi_taskflow.backends.sqlite.rows import due_time, due_value
-from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
+from fastapi_taskflow.backends.sqlite.rows import due_time
+from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -73,6 +74,21 @@ _FREE_KEY = "DELETE FROM @keys WHERE key = ? AND task_id = ?"
 _PENDING = CODES[TaskStatus.PENDING]
 _RUNNING = CODES[TaskStatus.RUNNING]
 _CANCELLED = CODES[TaskStatus.CANCELLED]
+_INTERRUPTED = CODES[TaskStatus.INTERRUPTED]
+_STATES = frozenset(CODES.values())
+# Attributes of `LiveRow`, what they hold, and what stands in for anything else.
+_MENDED: tuple[tuple[str, type, Any], ...] = (
+    ("fence", int, 0),
+    ("failures", int, 0),
+    ("interruptions", int, 0),
+    ("asked", int, 0),
+    ("persist", int, 0),
+    ("start_at", int, None),
+    ("elapsed", float, None),
+    ("key", str, None),
+    ("queue", str, "default"),
+    ("func", str, ""),
+)
 # Their function was not called: no attempt ended.
 _NO_ATTEMPT = frozenset({Move.UNSTART, Move.GIVE_BACK})
 _SUCCEEDED = Settled(TaskStatus.SUCCESS)
@@ -101,10 +117,21 @@ class LiveRow:
         history = (None, 0, 0, False, task.persist, None, None, task.idempotency_key)
         return cls((*state, *history))
 
+    def mend(self) -> None:
+        """Put numbers where somebody has put something else.
+
+        What is in no state that there is is over: nobody can say how.
+        """
+        for name, kind, stand_in in _MENDED:
+            if not isinstance(getattr(self, name), kind):
+                setattr(self, name, stand_in)
+        if self.state not in _STATES:
+            self.state = _INTERRUPTED
+
     @property
     def status(self) -> TaskStatus:
         """The state as the port names it."""
-        return STATES[self.state]
+        return status_of(self.state)
 
     def leased(self, lease: Lease) -> bool:
         """The lease is the one that holds the task now."""
@@ -113,7 +140,11 @@ class LiveRow:
 
 def look(tx: Transaction, ids: Sequence[str]) -> dict[str, LiveRow]:
     """Stored tasks by id."""
-    return {row[1]: LiveRow(row) for row in tx.find(_LOOK, ids)}
+    rows = {row[1]: LiveRow(row) for row in tx.find(_LOOK, ids)}
+    if tx.careful:
+        for row in rows.values():
+            row.mend()
+    return rows
 
 
 def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
@@ -129,7 +160,7 @@ def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
         if row is None or not row.leased(lease):
             answers.append(None)
         elif row.state == _RUNNING:
-            answers.append(from_micros(row.start_at))
+            answers.append(now if row.start_at is None else from_micros(row.start_at))
         else:
             started.append(row.seq)
             answers.append(now)

@@ -6,6 +6,7 @@ Nothing is vacuumed: SQLite uses the pages that become free for the next tasks.
 from __future__ import annotations
 
 from fastapi_taskflow.backends.base import Purged
+from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
@@ -15,6 +16,7 @@ OLDEST = (
     "SELECT seq, id, queue, func, state FROM @tasks INDEXED BY @tasks_end"
     " WHERE state >= 2 AND end_at < ? ORDER BY end_at, seq LIMIT ?"
 )
+_ENDS = frozenset(range(FIRST_TERMINAL, len(STATES)))
 _OF_TASKS = (
     Rows("DELETE FROM @tags WHERE task IN ({rows})", 1),
     Rows("DELETE FROM @logs WHERE task IN ({rows})", 1),
@@ -36,6 +38,7 @@ def purge(tx: Transaction, before: int | None, limit: int) -> Purged:
             tx.write(statements, [(row[0],) for row in rows])
         tx.write(_ALIASES, [(row[1],) for row in rows])
         for _, _, queue, func, state in rows:
-            tx.counters.move((queue, func), state, None)
+            if state in _ENDS:  # a damaged one is counted nowhere
+                tx.counters.move((queue, func), state, None)
     keys = tx.run(_KEYS, (tx.now, limit)).rowcount
-    return Purged(tuple(row[1] for row in rows), keys)
+    return Purged(tuple(str(row[1]) for row in rows), keys)

@@ -34,7 +34,7 @@ NEWEST = 2**63 - 1
 
 _GET = Rows(f"SELECT {FULL} FROM @tasks AS t WHERE t.id IN ({{rows}})", 1)
 _ALIASES = Rows("SELECT id, task_id FROM @aliases WHERE id IN ({rows})", 1)
-_OWNED = f"SELECT {FULL} FROM @tasks AS t WHERE t.owner = ? ORDER BY t.seq"
+_OWNED = f"SELECT {FULL} FROM @tasks AS t WHERE t.owner = ? AND t.state IN (0, 1) ORDER BY t.seq"
 _SEQ = (
     "SELECT seq FROM @tasks WHERE id = coalesce((SELECT task_id FROM @aliases WHERE id = ?1), ?1)"
 )
@@ -44,6 +44,8 @@ _TALLY = (
 )
 _PAUSED = "SELECT name FROM @queues WHERE paused = 1"
 _NEXT_DUE = f"SELECT min(due_at) FROM @tasks WHERE {FREE} AND queue = ?"
+_CELL = (str, str, int, int, float)
+_KNOWN = frozenset(range(len(STATES)))
 _LONGEST_CURSOR = 18
 
 
@@ -135,6 +137,8 @@ def tally(session: Session) -> list[Tally]:
     return [
         Tally(queue, func, STATES[state], rows, ended, seconds)
         for queue, func, state, rows, ended, seconds in session.all(_TALLY)
+        # A damaged cell counts nothing.
+        if tuple(map(type, (queue, func, rows, ended, seconds))) == _CELL and state in _KNOWN
     ]
 
 
@@ -142,4 +146,5 @@ def next_due(session: Session, queues: Sequence[str]) -> int | None:
     """When the earliest free task of these queues is due, as it is stored; None: never."""
     paused = {row[0] for row in session.all(_PAUSED)}
     found = [session.one(_NEXT_DUE, (queue,))[0] for queue in queues if queue not in paused]
-    return min((due for due in found if due is not None), default=None)
+    # Of what is no number, nobody knows when it is due.
+    return min((due for due in found if isinstance(due, int)), default=None)

@@ -53,6 +53,7 @@ _DROP = (
     "DELETE FROM @rollups WHERE (span, start, func, state, bin) IN ("
     "SELECT span, start, func, state, bin FROM @rollups WHERE span = ? AND start < ? LIMIT ?)"
 )
+_STATES = dict(enumerate(STATES))
 _MICROS_PER_SECOND = 1_000_000
 _DAY_SECONDS = 86_400
 _NEVER = 2**62
@@ -67,11 +68,13 @@ def rollups(session: Session, query: RollupQuery) -> list[Rollup]:
     for start, func, state, number, n, seconds in session.all(
         _READS[query.by_start, query.by_function], parameters
     ):
+        if state not in _STATES or not _counts(number, n, seconds):
+            continue  # damaged
         bins, total = groups.get((start, func, state), ({}, 0.0))
         bins[number] = n
         groups[start, func, state] = bins, total + seconds
     return [
-        Rollup(_moment(start), func, STATES[state], sum(bins.values()), total, bins)
+        Rollup(_moment(start), func, _STATES[state], sum(bins.values()), total, bins)
         for (start, func, state), (bins, total) in groups.items()
     ]
 
@@ -98,12 +101,18 @@ def _sums(past: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """Rows for every grain from those of minutes."""
     sums: dict[tuple[Any, ...], tuple[int, float]] = {}
     for minute, func, state, number, n, seconds in past:
+        if not _counts(minute, number, n, seconds):
+            continue  # damaged
         for grain in Grain:
             start = minute - minute % grain.seconds if grain.seconds else 0
             key = (grain.seconds, start, func, state, number)
             ended, total = sums.get(key, (0, 0.0))
             sums[key] = ended + n, total + seconds
     return [(*key, *value) for key, value in sums.items()]
+
+
+def _counts(*numbers: Any) -> bool:
+    return all(isinstance(number, int | float) for number in numbers)
 
 
 def _second(moment: datetime) -> int:

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
+from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.clock import from_micros, to_micros
@@ -21,14 +24,11 @@ __all__ = [
     "INSERT",
     "INSERT_LATER",
     "INSERT_PLAIN",
-    "LONG_DUE",
     "SEQ",
     "Entry",
     "Present",
     "claimed",
-    "due_since",
     "due_time",
-    "due_value",
     "is_plain",
     "moment",
     "new_row",
@@ -38,13 +38,11 @@ __all__ = [
 ]
 
 _MICROS_PER_SECOND = 1_000_000
+# Not by place: a state of -1 is none.
+_STATES = dict(enumerate(STATES))
+_PENDING = CODES[TaskStatus.PENDING]
 # The calendar's last day: a due time beyond it could not be read back.
 _LATEST = to_micros(datetime(9999, 12, 31, tzinfo=UTC))
-# Beyond any calendar.
-_PAST = 2**62
-
-LONG_DUE = -(2**61)
-"""What is stored of a due time is below this if it had come already, see `due_value`."""
 
 _BIRTH = (
     "seq, state, fence, owner, born, due_at, end_at, id, queue, func, rank, priority, persist,"
@@ -92,10 +90,6 @@ def moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
 
 
-def _due_moment(value: int | None) -> datetime | None:
-    return None if value is None else from_micros(due_since(value))
-
-
 class Entry(NamedTuple):
     """A task as it was admitted. The key and fingerprint of a retry are its original's."""
 
@@ -110,18 +104,6 @@ class Entry(NamedTuple):
 def due_time(now: int, seconds: float) -> int:
     """So many seconds from now, within the calendar."""
     return min(now + span(seconds), _LATEST)
-
-
-def due_value(due: int, now: int) -> int:
-    """What is stored of a due time. One that has come is below `LONG_DUE`: it is due whatever
-    a clock says later, and still in the order of due times among its like.
-    """
-    return due - _PAST if due <= now else due
-
-
-def due_since(value: int) -> int:
-    """The due time of which `due_value` made this."""
-    return value + _PAST if value < LONG_DUE else value
 
 
 class Present(NamedTuple):
@@ -207,17 +189,33 @@ def _due_at(task: NewTask, present: Present) -> int:
 
 def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:
     """A task as the port describes it, from the columns of `FULL` or `BRIEF`."""
+    try:
+        return _stored(row, logs) if is_sound(row) else salvaged(row, logs)
+    except (KeyError, ValueError, RecursionError):
+        return salvaged(row, logs)
+
+
+def _stored(row: Sequence[Any], logs: list[str] | None) -> StoredTask:
+    """The task in a row whose types are right.
+
+    Raises:
+        KeyError, ValueError, RecursionError: a value is not one that is ever written.
+    """
     (
         task_id, func, state, created_at, start_at, end_at, retries_used, error, stacktrace,
         key, tags, source, priority, executor, queue, retry_of, retried_as, instance, due_at,
         elapsed, payload, persist, requeue, failures, interruptions, fence, owner, asked, _,
     ) = row  # fmt: skip
     record = TaskRecord(
-        task_id, func, STATES[state], (), {}, from_micros(created_at), moment(start_at),
+        task_id, func, _STATES[state], (), {}, from_micros(created_at), moment(start_at),
         moment(end_at), retries_used, error, [] if logs is None else logs, stacktrace, key,
-        json.loads(tags) if tags else {}, None, source, priority, executor, queue, retry_of,
-        retried_as, None, instance, _due_moment(due_at), elapsed,
+        read_tags(tags) if tags else {}, None, source, priority, executor, queue, retry_of,
+        retried_as, None, instance, due_moment(due_at), elapsed,
     )  # fmt: skip
+    if (elapsed is not None and not math.isfinite(elapsed)) or (
+        state == _PENDING and persist and due_at is None
+    ):
+        raise ValueError(task_id)
     return StoredTask(
         record, payload, bool(persist), bool(requeue), failures, interruptions, fence, owner,
         bool(asked),

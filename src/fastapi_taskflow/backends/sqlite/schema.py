@@ -14,7 +14,16 @@ from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
 
-__all__ = ["CODES", "FIRST_TERMINAL", "FREE", "STATES", "VERSION", "WAITING", "migrate"]
+__all__ = [
+    "CODES",
+    "FIRST_TERMINAL",
+    "FREE",
+    "STATES",
+    "VERSION",
+    "WAITING",
+    "migrate",
+    "status_of",
+]
 
 STATES = (
     TaskStatus.PENDING,
@@ -28,6 +37,14 @@ STATES = (
 """By number. Stored, and in partial indexes: never reorder."""
 
 CODES = {state: number for number, state in enumerate(STATES)}
+
+_BY_CODE = dict(enumerate(STATES))
+
+
+def status_of(code: object) -> TaskStatus:
+    """The state of this number; of any other nobody can say how its task went."""
+    return _BY_CODE.get(code, TaskStatus.INTERRUPTED)  # type: ignore[call-overload, no-any-return]
+
 
 FIRST_TERMINAL = 2
 """States from this number on are terminal; in partial indexes too."""

@@ -10,6 +10,9 @@ from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 
 __all__ = ["Session"]
 
+# How the driver's message begins; it gives no code.
+_UNDECODABLE = "Could not decode to UTF-8"
+
 
 class Session:
     """Executes statement templates on one connection; for one thread at a time."""
@@ -27,12 +30,21 @@ class Session:
             return self._cursor.execute(self._texts[template], _encodable(parameters))
 
     def all(self, template: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """All rows of one query."""
-        return self.run(template, parameters).fetchall()
+        """All rows of one query. Bytes that are no UTF-8 are read as question marks."""
+        try:
+            return self.run(template, parameters).fetchall()
+        except sqlite3.OperationalError as exc:
+            if not str(exc).startswith(_UNDECODABLE):
+                raise
+        self._connection.text_factory = _decoded
+        try:
+            return self.run(template, parameters).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def one(self, template: str, parameters: Sequence[Any] = ()) -> Any:
-        """The first row of one query, or None."""
-        return self.run(template, parameters).fetchone()
+        """The first row of one query, or None. Let the query ask for no more than that."""
+        return next(iter(self.all(template, parameters)), None)
 
     def find(self, rows: Rows, values: Sequence[Any]) -> Iterator[Any]:
         """Rows of a query of one column of values, such as ids; in no order."""
@@ -42,6 +54,10 @@ class Session:
     def stream(self, template: str, parameters: Sequence[Any]) -> Iterator[Any]:
         """Rows of a query, read as they are asked for; end it before anything is written."""
         return self._connection.execute(self._texts[template], parameters)
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def _encodable(parameters: Sequence[Any]) -> list[Any]:
