@@ -16,15 +16,17 @@ from fastapi_taskflow.context import LINE_LIMIT_BYTES, activate, log_line
 from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Telling, Untold
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.forks import end_if_forked, generation, guard
 from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.redaction import Mask, Redactor
+from fastapi_taskflow.redaction import MASK, WITHHELD, Mask, Redactor
 from fastapi_taskflow.retry import (
     CancelAsked,
     Ended,
     Lost,
+    Raised,
     Returned,
     Stopped,
     TimedOut,
@@ -82,7 +84,16 @@ class Attempt:
     def _find_secrets(self) -> Mask:
         task = self.task
         mask_of = self._attempts.redactor.mask_of
-        mask = self._mask = mask_of(task.registered.func, task.args, task.kwargs)
+        try:
+            mask = mask_of(task.registered.func, task.args, task.kwargs)
+        # The arguments are foreign objects, and the attempt must end whatever they do.
+        except BaseException as exc:
+            text = (
+                "The arguments of task %s could not be searched for secrets; its texts are hidden"
+            )
+            notify(logger, logging.ERROR, text, task.record.task_id, error=exc)
+            mask = WITHHELD
+        self._mask = mask
         return mask
 
     @property
@@ -93,7 +104,8 @@ class Attempt:
                 task.record.task_id,
                 task.record.func_name,
                 self.number,
-                task.record.tags,
+                # The function's own: what it does to them must not reach the record.
+                dict(task.record.tags),
                 task.fence,
                 self._asked,
             )
@@ -164,9 +176,18 @@ class Attempts:
                 it first waits when this returns, perhaps to its end.
         """
         attempt = task.attempt = Attempt(task, self, self._clock.monotonic())
+        self.running.add(attempt)
+        try:
+            self._launch(attempt, at_once=at_once)
+        # No thread can be had, or the app's own task factory refuses.
+        except Exception as exc:
+            if attempt in self.running:
+                self._settle(attempt, self._raised(attempt, exc))
+
+    def _launch(self, attempt: Attempt, *, at_once: bool) -> None:
+        task = attempt.task
         registered = task.registered
         context = contextvars.copy_context() if task.context is None else task.context.copy()
-        self.running.add(attempt)
         timeout = registered.config.timeout
         if timeout is not None:
             attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
@@ -206,9 +227,16 @@ class Attempts:
         task = attempt.task
         message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
         if extra:
-            extra = self.redactor.details(extra, attempt.mask)
+            extra = self._details(extra, attempt.mask)
         first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
         self._on_log(attempt, message, level, extra, first=first)
+
+    def _details(self, extra: dict[str, Any], mask: Mask) -> dict[str, Any]:
+        try:
+            return self.redactor.details(extra, mask)
+        # They are foreign objects: a line with them is worth more than none.
+        except Exception:
+            return dict.fromkeys(extra, MASK)
 
     async def _drive(self, attempt: Attempt, begun: Awaitable[Any] | None = None) -> None:
         """Run a function on the loop, or what it has ``begun`` on a thread."""
@@ -247,7 +275,8 @@ class Attempts:
         try:
             self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
-            logger.warning("Task %s ended after its event loop", attempt.task.record.task_id)
+            text = "Task %s ended after its event loop"
+            notify(logger, logging.WARNING, text, attempt.task.record.task_id)
 
     def _call(self, attempt: Attempt) -> Ended | Unfinished | Untold:
         activate(attempt)
@@ -272,8 +301,17 @@ class Attempts:
                 discard(ended.answer)
                 self._collect_one(attempt, self._stopped(attempt))
             else:
-                rest = self._drive(attempt, ended.answer)
-                attempt.runner = self._loop.create_task(rest, context=context)
+                self._go_on(attempt, ended.answer, context)
+
+    def _go_on(
+        self, attempt: Attempt, answer: Awaitable[Any], context: contextvars.Context
+    ) -> None:
+        try:
+            rest = self._drive(attempt, answer)
+            attempt.runner = self._loop.create_task(rest, context=context)
+        # The app's own task factory refuses.
+        except Exception as exc:
+            self._settle(attempt, self._raised(attempt, exc))
 
     def _settle(self, attempt: Attempt, ended: Ended | Untold) -> None:
         if isinstance(ended, Untold):
@@ -300,10 +338,7 @@ class Attempts:
 
     def _raised(self, attempt: Attempt, exc: BaseException) -> Ended | Untold:
         if attempt.stop_reason in (None, "cancel"):
-            mask = attempt.mask
-            if is_quick(exc) and not mask.is_slow:
-                return failure(exc, mask)
-            return Untold(exc, mask)
+            return _failure(attempt, exc)
         # The engine ended it; what its clean-up raised is not why.
         return self._stopped(attempt)
 
@@ -318,3 +353,16 @@ class Attempts:
                 return Lost()
             case _:
                 return Stopped()
+
+
+def _failure(attempt: Attempt, exc: BaseException) -> Ended | Untold:
+    try:
+        mask = attempt.mask
+        if is_quick(exc) and not mask.is_slow:
+            return failure(exc, mask)
+        return Untold(exc, mask)
+    # The error is a foreign object, and the attempt must end whatever it does.
+    except BaseException as beyond:
+        text = "The error of task %s cannot be told"
+        notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=beyond)
+        return Raised(exc, "", "An error that cannot be told", hidden=True)

@@ -2,17 +2,20 @@
 
 An idle store answers a single item without added latency; a busy one gets batches that
 grow with the load. Items carry a callback instead of a future, which halves their cost.
+An item that cannot be stored parts from its batch.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.errors import StoreUnavailable
 
-__all__ = ["Batcher"]
+__all__ = ["Batcher", "in_parts"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +70,40 @@ class Batcher(Generic[Q, A]):
     async def _flush(
         self, batch: list[tuple[Q, Callable[[A | None, Exception | None], None]]]
     ) -> None:
-        answers: Sequence[A | None]
-        error: Exception | None = None
+        begin = 0
+        async for size, answers, error in in_parts([item for item, _ in batch], self._write):
+            part, begin = batch[begin : begin + size], begin + size
+            found: Sequence[A | None] = [None] * size if answers is None else answers
+            for (_, done), answer in zip(part, found, strict=True):
+                try:
+                    done(answer, error)
+                except Exception as exc:  # a waiter's defect must not take others' answers
+                    text = "A callback of the %s batch failed"
+                    notify(logger, logging.ERROR, text, self._name, error=exc)
+
+
+async def in_parts(
+    items: Sequence[Q], write: Callable[[list[Q]], Awaitable[Sequence[A]]]
+) -> AsyncIterator[tuple[int, Sequence[A] | None, Exception | None]]:
+    """Write items with as few calls as possible, so that one that cannot be stored parts.
+
+    Yields, for the items in their order, how many the next part has, and their answers or
+    why there are none. That is `StoreUnavailable` for what the store did not take now, and
+    anything else for one item, which it will never take.
+    """
+    left = [list(items)]
+    while left:
+        part = left.pop()
         try:
-            answers = await self._write([item for item, _ in batch])
-        except Exception as exc:  # handed to every waiter, who knows what to do about it
-            answers, error = [None] * len(batch), exc
-        for (_, done), answer in zip(batch, answers, strict=True):
-            try:
-                done(answer, error)
-            except Exception:  # one waiter's defect must not take its neighbours' answers
-                logger.exception("A callback of the %s batch failed", self._name)
+            answers = await write(part)
+        except StoreUnavailable as exc:
+            yield len(part) + sum(map(len, left)), None, exc
+            return
+        except Exception as exc:  # handed to whoever sent the one that is at fault
+            if len(part) == 1:
+                yield 1, None, exc
+            else:
+                half = len(part) // 2
+                left += [part[half:], part[:half]]
+        else:
+            yield len(part), answers, None

@@ -9,6 +9,7 @@ hints that got lost.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from datetime import datetime
 from functools import partial
@@ -17,14 +18,19 @@ from typing import TYPE_CHECKING
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
 
 __all__ = ["Dispatcher"]
+
+logger = logging.getLogger(__name__)
 
 # A hint may get lost; a due task is found after this long all the same.
 _POLL_SECONDS = 1.0
@@ -124,6 +130,14 @@ class Dispatcher:
     def _started(
         self, task: LiveTask, started_at: datetime | None, error: Exception | None
     ) -> None:
+        if error is not None and not isinstance(error, StoreUnavailable):
+            # Nothing will start it, and others need its slots.
+            self.starting.discard(task)
+            self.released(task)
+            text = "Task %s cannot be started: %s"
+            notify(logger, logging.ERROR, text, task.record.task_id, error_text(error), error=error)
+            self._engine.flow.lost(task)
+            return
         if error is not None:
             # Start is idempotent by lease: keep the slots, ask again when the store is back.
             loop = asyncio.get_running_loop()
@@ -236,7 +250,12 @@ class Dispatcher:
             full = len(claims) >= limit
             more |= {name for name in slots if full or taken[name] >= slots[name]}
             for claim in claims:
-                self._take_on(claim)
+                try:
+                    self._take_on(claim)
+                # Of no concern to the others: it is found again as one of ours that is not held.
+                except Exception as exc:
+                    text = "Task %s was claimed and cannot be taken on"
+                    notify(logger, logging.ERROR, text, claim.lease.task_id, error=exc)
             self._fill()
         # Queues without a free slot stay hinted: the next release looks again.
         self._hinted |= more

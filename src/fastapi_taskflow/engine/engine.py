@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.engine import collector
 from fastapi_taskflow.engine.attempt import Attempts
+from fastapi_taskflow.engine.damage import DamagedTasks
 from fastapi_taskflow.engine.dispatcher import Dispatcher
 from fastapi_taskflow.engine.feed import Feed
 from fastapi_taskflow.engine.fleet import Fleet
@@ -31,7 +32,7 @@ from fastapi_taskflow.engine.queues import Pool, Queues
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
 from fastapi_taskflow.engine.shutdown import Shutdown
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.supervisor import Failing, Supervisor
 from fastapi_taskflow.engine.unreadable import Unreadable
 from fastapi_taskflow.errors import QueueFullError
 from fastapi_taskflow.executors.base import ThreadRunner
@@ -79,6 +80,7 @@ class Engine:
         self.draining = False
         self._threads = threads
         self._supervisor = Supervisor()
+        self.damaged = DamagedTasks(self)
         self.queues = Queues(
             {DEFAULT_QUEUE: QueueConfig(), **settings.queues},
             [
@@ -117,6 +119,11 @@ class Engine:
     @property
     def instance_id(self) -> str:
         return self.fleet.instance_id
+
+    @property
+    def failing(self) -> Mapping[str, Failing]:
+        """Services that do not get on now, by name."""
+        return self._supervisor.failing
 
     async def start(self) -> None:
         """Open the store, recover what dead instances left, accept tasks.

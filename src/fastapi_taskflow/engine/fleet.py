@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import InstanceInfo
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.presence import Presence
 from fastapi_taskflow.engine.recovery import Recovery
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
@@ -115,7 +116,11 @@ class Fleet:
             interventions = self._engine.interventions
             self._strays_due = time.monotonic() + self._settings.heartbeat_interval
             for claim in await self._recovery.strays(interventions.holds):
-                interventions.stray(claim)
+                try:
+                    interventions.stray(claim)
+                except Exception as exc:  # whatever is wrong with it, others wait behind it
+                    text = "Task %s is ours and could not be ended"
+                    notify(logger, logging.ERROR, text, claim.lease.task_id, error=exc)
             interventions.forget_settled()
         rest = _SHORTEST_ROUND_SECONDS - (time.monotonic() - begun)
         if rest > 0:

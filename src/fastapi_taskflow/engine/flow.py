@@ -16,12 +16,13 @@ from fastapi_taskflow.backends.base import Claimed
 from fastapi_taskflow.context import retry_separator
 from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.unreadable import UNOPENED
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import Ended, Verdict
 from fastapi_taskflow.states import Move
-from fastapi_taskflow.tracebacks import format_exception
+from fastapi_taskflow.tracebacks import error_text, format_exception
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
@@ -161,6 +162,10 @@ class Flow:
         task.attempt = None
         task.record.status = TaskStatus.PENDING
         task.lane = claim.lease.task_id in engine.lanes
+        engine.damaged.look(stored)
+        if stored.damage is not None:
+            engine.damaged.give_back(task)
+            return None
         reason = UNOPENED if stored.unopened else self._decode(task)
         if reason is not None:
             engine.unreadable.give_back(task, reason)
@@ -190,6 +195,14 @@ class Flow:
 
     def start(self, task: LiveTask, started_at: datetime | None, *, at_once: bool = False) -> None:
         """The task is RUNNING and has its slots: call its function; see `Attempts.run`."""
+        try:
+            self._start(task, started_at, at_once=at_once)
+        except Exception as exc:  # its neighbours need the slot, and its caller an answer
+            if task.attempt is None:
+                self._engine.dispatcher.released(task)
+            self._fail(task, exc)
+
+    def _start(self, task: LiveTask, started_at: datetime | None, *, at_once: bool) -> None:
         engine, record = self._engine, task.record
         engine.queues.uncount(task)
         record.status = TaskStatus.RUNNING
@@ -212,7 +225,7 @@ class Flow:
         engine.attempts.run(task, at_once=at_once)
 
     def _fail_unreadable(self, task: LiveTask, exc: Exception) -> None:
-        logger.error("Task %s cannot run: %s", task.record.task_id, exc)
+        notify(logger, logging.ERROR, "Task %s cannot run: %s", task.record.task_id, exc)
         self._engine.dispatcher.released(task)
         self._engine.settling.settle(task, Verdict(Move.FAIL, 0.0, str(exc), format_exception(exc)))
 
@@ -226,7 +239,19 @@ class Flow:
 
     def ended(self, attempt: Attempt, how: Ended, elapsed: float) -> None:
         """An attempt is over."""
-        self._engine.settling.end(attempt.task, how, elapsed)
+        task = attempt.task
+        try:
+            self._engine.settling.end(task, how, elapsed)
+        except Exception as exc:  # whatever it ended with, it has ended
+            self._fail(task, exc)
+
+    def _fail(self, task: LiveTask, exc: Exception) -> None:
+        """Something broke that should not: the task must not run for ever."""
+        text = "Task %s ended for a defect"
+        notify(logger, logging.ERROR, text, task.record.task_id, error=exc)
+        if task.held and task.record.status is TaskStatus.RUNNING:
+            error = f"Ended for a defect of the library: {error_text(exc)}"
+            self._engine.settling.settle(task, Verdict(Move.FAIL, 0.0, error))
 
     def released(self, task: LiveTask) -> None:
         """An attempt's slots are free."""

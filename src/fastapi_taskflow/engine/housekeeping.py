@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,11 +89,19 @@ class Housekeeping:
         self._pause = self._engine.settings.housekeeping_interval
         if self._engine.draining:
             return
+        steps: list[Callable[[], Awaitable[None]]] = []
         if self._engine.executes:
-            await self._adopt_queues()
+            steps.append(self._adopt_queues)
         if "maintain" in self._engine.settings.roles:
-            await self._fold()
-            await self._retain()
+            steps += [self._fold, self._retain]
+        failure: Exception | None = None
+        for step in steps:
+            try:
+                await step()
+            except Exception as exc:  # of no concern to the others; told after them
+                failure = exc
+        if failure is not None:
+            raise failure
 
     async def _fold(self) -> None:
         """Fold all rollups that can be, with rests as a purge has them."""

@@ -96,6 +96,7 @@ class Interventions:
 
     def _settle_foreign(self, claim: Claimed, ended: Ended) -> None:
         stored = claim.task
+        self._engine.damaged.look(stored)
         record: TaskRecord = stored.record
         entry = self._engine.registry.by_name(record.func_name)
         if entry is None:

@@ -1,26 +1,36 @@
 """Write-behind: the state of tasks that are not durable, and the log lines of all.
 
 Nobody waits for these writes. Only the latest state of a task is written; one that ends
-within the delay is written once. What cannot be written stays marked and is tried again.
+within the delay is written once. What the store does not take now stays marked and is tried
+again; what it will never take, because of a value in it, parts from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
+from fastapi_taskflow.engine.batching import in_parts
 from fastapi_taskflow.engine.journal import Unsent
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.attempt import Attempt
     from fastapi_taskflow.engine.engine import Engine
 
 __all__ = ["Mirror"]
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 500
 # Bounds the memory that a long outage takes; beyond it ended tasks lose their record.
@@ -41,8 +51,11 @@ class Mirror:
         self._wake = Wakeup()
         # Who gets it knows that no older write is under way.
         self._writing = asyncio.Lock()
+        # States that were never stored, that the store knew better, and that a value in
+        # them kept from being stored whole.
         self.dropped = 0
         self.refused = 0
+        self.misfits = 0
 
     def start(self) -> None:
         self._supervisor.loop("write-behind", self._round)
@@ -109,19 +122,70 @@ class Mirror:
         batch = [self._changed.pop(key) for key in list(self._changed)[:_BATCH]]
         if not batch:
             return
-        snapshots = [self._snapshot(task) for task in batch]
         self._underway = frozenset(task.record.task_id for task in batch)
+        waiting = deque(self._described(batch))
+        outage: Exception | None = None
         try:
-            answers = await self._engine.backend.mirror(self._engine.instance_id, snapshots)
-        except Exception:
-            for task, snapshot in zip(batch, snapshots, strict=True):
-                task.give_back_logs(Unsent(snapshot.logs, snapshot.logs_anew))
-                self._changed.setdefault(task.record.task_id, task)
+            snapshots = [snapshot for _, snapshot in waiting]
+            async for size, answers, error in in_parts(snapshots, self._mirror):
+                part = [waiting.popleft() for _ in range(size)]
+                if answers is not None:
+                    for (task, _), answer in zip(part, answers, strict=True):
+                        self._learn(task, answer)
+                elif isinstance(error, StoreUnavailable):
+                    outage = error
+                    self._take_back(part)
+                elif error is not None:
+                    outage = await self._write_rest(*part[0], error) or outage
+        except BaseException:
+            self._take_back(waiting)
             raise
         finally:
             self._underway = frozenset()
-        for task, answer in zip(batch, answers, strict=True):
+        if outage is not None:
+            raise outage
+
+    def _described(self, batch: Iterable[LiveTask]) -> Iterator[tuple[LiveTask, Snapshot]]:
+        for task in batch:
+            try:
+                yield task, self._snapshot(task)
+            except Exception as exc:  # whatever is in its record, others have theirs
+                self._give_up(task, exc)
+
+    async def _mirror(self, snapshots: list[Snapshot]) -> list[MirrorAnswer]:
+        return await self._engine.backend.mirror(self._engine.instance_id, snapshots)
+
+    async def _write_rest(
+        self, task: LiveTask, snapshot: Snapshot, error: Exception
+    ) -> StoreUnavailable | None:
+        """A value in the state cannot be stored: write what any store can.
+
+        Returns:
+            Why it could not be written now.
+        """
+        self.misfits += 1
+        rest = _rest(snapshot, f"The record could not be stored whole: {error_text(error)}")
+        try:
+            (answer,) = await self._mirror([rest])
+        except StoreUnavailable as exc:
+            self._take_back([(task, snapshot)])
+            return exc
+        except Exception as exc:  # whatever is in its record, others have theirs
+            self._give_up(task, exc)
+        else:
             self._learn(task, answer)
+        return None
+
+    def _give_up(self, task: LiveTask, error: Exception) -> None:
+        self.dropped += 1
+        text = "The state of task %s cannot be stored, so it is in no list: %s"
+        notify(logger, logging.ERROR, text, task.record.task_id, error_text(error))
+
+    def _take_back(self, part: Iterable[tuple[LiveTask, Snapshot]]) -> None:
+        """The store did not take these now; they stay marked."""
+        for task, snapshot in part:
+            task.give_back_logs(Unsent(snapshot.logs, snapshot.logs_anew))
+            self._changed.setdefault(task.record.task_id, task)
 
     def _learn(self, task: LiveTask, answer: MirrorAnswer) -> None:
         task.stored = True
@@ -134,20 +198,29 @@ class Mirror:
 
     async def _write_logs(self) -> None:
         batch = [self._talking.pop(key) for key in list(self._talking)[:_BATCH]]
-        chunks = [
+        chunks = deque(
             (task, LogChunk(task.lease, *unsent))
             for task in batch
             if (unsent := task.take_logs()).lines
-        ]
-        if not chunks:
-            return
-        try:
-            await self._engine.backend.append_logs([chunk for _, chunk in chunks])
-        except Exception:
-            for task, chunk in chunks:
-                task.give_back_logs(Unsent(chunk.lines, chunk.anew))
-                self._talking.setdefault(task.record.task_id, task)
-            raise
+        )
+        outage: Exception | None = None
+        async for size, _, error in in_parts([chunk for _, chunk in chunks], self._append):
+            part = [chunks.popleft() for _ in range(size)]
+            if isinstance(error, StoreUnavailable):
+                outage = error
+                for task, chunk in part:
+                    task.give_back_logs(Unsent(chunk.lines, chunk.anew))
+                    self._talking.setdefault(task.record.task_id, task)
+            elif error is not None:
+                text = "Log lines of task %s cannot be stored: %s"
+                task_id = part[0][0].record.task_id
+                notify(logger, logging.ERROR, text, task_id, error_text(error))
+        if outage is not None:
+            raise outage
+
+    async def _append(self, chunks: list[LogChunk]) -> list[None]:
+        await self._engine.backend.append_logs(chunks)
+        return [None] * len(chunks)
 
     def _snapshot(self, task: LiveTask) -> Snapshot:
         record = task.record
@@ -164,3 +237,12 @@ class Mirror:
             record.stacktrace,
             *task.take_logs(),
         )
+
+
+def _rest(snapshot: Snapshot, error: str) -> Snapshot:
+    """The state without all that a caller or a function has a say in."""
+    task = snapshot.task._replace(
+        payload=None, priority=None, delay=0.0, due_at=None, idempotency_key=None,
+        fingerprint=None, tags={}, source="manual", executor=None, retry_of=None,
+    )  # fmt: skip
+    return snapshot._replace(task=task, due_at=None, error=error, stacktrace=None, logs=())

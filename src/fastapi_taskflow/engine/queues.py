@@ -74,8 +74,8 @@ class QueueState:
 
     def override(self, stored: Mapping[str, Any]) -> None:
         """Take stored settings over those of the code; what is absent falls back to it."""
-        self.concurrency = stored.get("concurrency", self._code.concurrency)
-        self.max_size = stored.get("max_size", self._code.max_size)
+        self.concurrency = _limit(stored, "concurrency", self._code.concurrency)
+        self.max_size = _limit(stored, "max_size", self._code.max_size)
         self.paused = bool(stored.get("paused", self._code.paused))
 
     def change(self, settings: Mapping[str, Any]) -> None:
@@ -108,6 +108,12 @@ class QueueState:
                     heapq.heapify(line)
                     return True
         return False
+
+
+def _limit(stored: Mapping[str, Any], name: str, otherwise: int | None) -> int | None:
+    """A stored limit; what is no number, which only somebody else writes, counts as absent."""
+    found = stored.get(name, otherwise)
+    return found if found is None or type(found) is int else otherwise
 
 
 class Queues:

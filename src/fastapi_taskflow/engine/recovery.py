@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Claimed, Peer
 from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.engine.notices import notify
 
 __all__ = ["Recovery"]
 
@@ -114,7 +115,11 @@ class Recovery:
         while True:
             claims = await self._backend.recover(self._instance(), dead, limit=_BATCH)
             for claim in claims:
-                self._recovered(claim)
+                try:
+                    self._recovered(claim)
+                except Exception as exc:  # whatever is wrong with it, others wait behind it
+                    text = "Task %s of a dead instance could not be ended"
+                    notify(logger, logging.ERROR, text, claim.lease.task_id, error=exc)
             total += len(claims)
             if len(claims) < _BATCH:
                 break

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.retry import Ended, Raised, TimedOut, Verdict
 from fastapi_taskflow.states import Move
 
@@ -48,10 +49,11 @@ def report(task: LiveTask, ended: Ended, verdict: Verdict) -> None:
     record = task.record
     told = (record.task_id, record.func_name, what, (verdict.error or "").replace("\n", " "))
     if isinstance(ended, TimedOut) or (retried and not logger.isEnabledFor(logging.DEBUG)):
-        logger.log(level, _LINE, *told)
-    elif not ended.hidden:
-        written = {_TRACEBACK: ended.stacktrace.rstrip()}
-        logger.log(level, _LINE, *told, exc_info=ended.error, extra=written)
-    else:
-        # The exception itself holds what must not be logged.
-        logger.log(level, _LINE_AND_TRACEBACK, *told, ended.stacktrace.rstrip())
+        notify(logger, level, _LINE, *told)
+        return
+    text = ended.stacktrace.rstrip()
+    # Where it is hidden, the exception itself holds what must not be logged.
+    if ended.hidden or not notify(
+        logger, level, _LINE, *told, error=ended.error, extra={_TRACEBACK: text}
+    ):
+        notify(logger, level, _LINE_AND_TRACEBACK, *told, text)

@@ -12,22 +12,20 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.backends.base import Outcome, Settled
+from fastapi_taskflow.backends.base import Lease, Outcome, Settled
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.reporting import report
 from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.retry import (
-    Ended,
-    Facts,
-    Returned,
-    Verdict,
-    decide,
-)
+from fastapi_taskflow.retry import Ended, Facts, Raised, Returned, Verdict, decide
 from fastapi_taskflow.states import MOVES, TERMINAL, Move
+from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
@@ -53,6 +51,8 @@ class Settling:
         )
         # Outcomes that the store has not answered yet.
         self.unsettled = 0
+        # Leases whose end the store did not take for a value in it, and why.
+        self._stuck: dict[Lease, str] = {}
         # Outcomes that came after their lease was lost.
         self.late = 0
         self._pause = _FIRST_PAUSE_SECONDS
@@ -86,9 +86,20 @@ class Settling:
                 cancel_asked=task.cancel_asked,
                 started=task.attempt is not None if started is None else started,
             )
-            verdict = decide(task.registered.config, facts, ended, random=self._random)
+            verdict = self._decided(task, facts, ended)
         report(task, ended, verdict)
         self.settle(task, verdict, elapsed)
+
+    def _decided(self, task: LiveTask, facts: Facts, ended: Ended) -> Verdict:
+        try:
+            verdict = decide(task.registered.config, facts, ended, random=self._random)
+            # A wait without end or measure is none.
+            return verdict if isfinite(verdict.delay) else verdict._replace(delay=0.0)
+        # The classes of errors are the user's, and may do anything when they are looked at.
+        except BaseException as exc:
+            notify(logger, logging.ERROR, "What follows from an error was not found", error=exc)
+            trace = ended.stacktrace if isinstance(ended, Raised) else None
+            return Verdict(Move.FAIL, error=error_text(exc), stacktrace=trace)
 
     def settle(self, task: LiveTask, verdict: Verdict, elapsed: float | None = None) -> None:
         """Bring a verdict to the store, or for a task that is not durable to its record."""
@@ -123,20 +134,16 @@ class Settling:
         self, task: LiveTask, outcome: Outcome, settled: Settled | None, error: Exception | None
     ) -> None:
         if error is not None:
-            # Nothing acknowledged is lost: the outcome stays ours until the store has it.
-            if self._pause == _FIRST_PAUSE_SECONDS:
-                logger.warning("Outcomes cannot be stored, trying on: %s", error)
-            if task.lane:
-                self._engine.lanes.give_up(task.record.task_id)
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._pause, self._send, task, outcome)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+            self._unanswered(task, outcome, error)
             return
         self.unsettled -= 1
+        self._stuck.pop(outcome.lease, None)
         self._pause = _FIRST_PAUSE_SECONDS
         if settled is None or settled.late:
             self.late += 1
-            logger.warning(
+            notify(
+                logger,
+                logging.WARNING,
                 "The end of task %s (%s) came after its lease was lost; kept as a late outcome",
                 task.record.task_id,
                 task.record.func_name,
@@ -149,6 +156,30 @@ class Settling:
             self._engine.flow.lost(task)
         else:
             self._apply(task, outcome, outcome.elapsed, settled.status)
+
+    def _unanswered(self, task: LiveTask, outcome: Outcome, error: Exception) -> None:
+        """Nothing acknowledged is lost: the outcome stays ours until the store has it."""
+        if task.lane:
+            self._engine.lanes.give_up(task.record.task_id)
+        pause = self._pause
+        if isinstance(error, StoreUnavailable):
+            if pause == _FIRST_PAUSE_SECONDS:
+                text = "Outcomes cannot be stored, trying on: %s"
+                notify(logger, logging.WARNING, text, error)
+            self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        elif outcome.lease not in self._stuck:
+            self._stuck[outcome.lease] = reason = error_text(error)
+            text = "The end of task %s cannot be stored whole: %s"
+            notify(logger, logging.ERROR, text, task.record.task_id, reason, error=error)
+            outcome, pause = _rest(outcome, reason), 0.0
+        else:
+            pause = _LONGEST_PAUSE_SECONDS
+        asyncio.get_running_loop().call_later(pause, self._send, task, outcome)
+
+    @property
+    def stuck(self) -> dict[str, str]:
+        """Tasks whose end no store takes, and why not."""
+        return {lease.task_id: reason for lease, reason in self._stuck.items()}
 
     def _apply(
         self, task: LiveTask, how: Verdict | Outcome, elapsed: float | None, status: TaskStatus
@@ -176,3 +207,11 @@ class Settling:
             self._engine.flow.over(task)
         else:
             self._engine.flow.again(task, how.delay)
+
+
+def _rest(outcome: Outcome, reason: str) -> Outcome:
+    """The outcome without all that the function has a say in."""
+    delay = outcome.delay if type(outcome.delay) is float and isfinite(outcome.delay) else 0.0
+    failed = outcome.move is not Move.SUCCEED
+    error = f"How it ended could not be stored whole: {reason}" if failed else None
+    return Outcome(outcome.lease, outcome.move, delay, error)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Supervisor", "Wakeup"]
+from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.tracebacks import error_text
+
+__all__ = ["Failing", "Supervisor", "Wakeup"]
 
 logger = logging.getLogger(__name__)
 
@@ -16,11 +19,20 @@ logger = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
 
 
+class Failing(NamedTuple):
+    """A service whose last ``times`` rounds failed, the last one for this ``reason``."""
+
+    times: int
+    reason: str
+
+
 class Supervisor:
     """Starts tasks, keeps references to them, and logs what they should not have raised."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        # Loops whose last step failed, by name.
+        self.failing: dict[str, Failing] = {}
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a coroutine; an exception that leaves it is logged."""
@@ -41,23 +53,35 @@ class Supervisor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        failures = 0
         while True:
             try:
                 await step()
-                if failures:
-                    logger.info("%s works again after %d failures", name, failures)
-                failures = 0
-            except Exception as exc:  # a service must outlive any failure of one round
-                failures += 1
-                if failures == 1:
-                    logger.warning("%s failed, trying again: %s", name, exc, exc_info=exc)
+                if name in self.failing:
+                    times, _ = self.failing.pop(name)
+                    notify(logger, logging.INFO, "%s works again after %d failures", name, times)
+            # A service must outlive any failure of one round.
+            except (Exception, asyncio.CancelledError) as exc:
+                if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                times = self.failing[name].times + 1 if name in self.failing else 1
+                self.failing[name] = Failing(times, error_text(exc))
+                if times == 1:
+                    text = "%s failed, trying again: %s"
+                    notify(
+                        logger, logging.WARNING, text, name, self.failing[name].reason, error=exc
+                    )
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (exc := task.exception()) is not None:
-            logger.error("%s ended with an error", task.get_name(), exc_info=exc)
+            notify(logger, logging.ERROR, "%s ended with an error", task.get_name(), error=exc)
+
+
+def _is_cancelled() -> bool:
+    """This task itself is; else somebody else's cancellation came up in what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Wakeup:

@@ -6,11 +6,15 @@ would block the process for ever. These are daemons, and nobody waits for them.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 __all__ = ["DaemonThreads"]
+
+logger = logging.getLogger(__name__)
 
 
 class DaemonThreads:
@@ -30,17 +34,24 @@ class DaemonThreads:
         """Run ``call`` on a thread of the pool.
 
         Raises:
-            RuntimeError: the pool is closed.
+            RuntimeError: the pool is closed, or the system gives no thread.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError("The thread pool is closed")
             self._busy += 1
             if self._busy > self._threads and self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(
-                    target=self._work, name=f"{self._name}-{self._threads}", daemon=True
-                ).start()
+                try:
+                    threading.Thread(
+                        target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True
+                    ).start()
+                except RuntimeError:
+                    # The system has no more: those that there are will come to it.
+                    if not self._threads:
+                        self._busy -= 1
+                        raise
+                else:
+                    self._threads += 1
         self._calls.put(call)
 
     def close(self) -> None:
@@ -57,6 +68,10 @@ class DaemonThreads:
         while (call := self._calls.get()) is not None:
             try:
                 call()
+            # It must not raise. If it does, the thread must not be lost for others.
+            except BaseException:
+                with suppress(Exception):
+                    logger.exception("A call on a thread raised")
             finally:
                 with self._lock:
                     self._busy -= 1

@@ -33,11 +33,13 @@ class LiveInfo(Model):
 class HealthInfo(Model):
     """Whether this instance is ready, and what it knows of itself.
 
-    Everything but `status`, `reasons`, `draining` and `store` is null where no engine runs.
+    Everything but `status`, `reasons`, `draining`, `store` and `damaged` is null where no engine runs.
     """
 
-    status: Literal["ok", "unavailable"]
-    reasons: list[str] = Field(description="Why it is not ready")
+    status: Literal["ok", "degraded", "unavailable"] = Field(
+        description="`degraded`: ready, but somebody should see to the reasons"
+    )
+    reasons: list[str] = Field(description="Why it is not ready, or not well")
     grade: Literal["A", "B", "C"] | None = Field(description="Durability of accepted tasks")
     grade_means: str | None
     instance: str | None
@@ -56,13 +58,19 @@ class HealthInfo(Model):
         description="By function, why this process cannot read its stored tasks, which wait for "
         "an instance that can: one with newer code, or with the key"
     )
+    states_cut: int | None = Field(
+        description="Such states that were stored without a value that cannot be"
+    )
+    damaged: list[str] = Field(
+        description="Ids of tasks that somebody damaged in the store, the latest that were met"
+    )
 
     @classmethod
     def of(cls, health: Health) -> Self:
-        reasons = list(health.reasons)
+        well = not health.complaints
         return cls(
-            status="unavailable" if reasons else "ok",
-            reasons=reasons,
+            status="unavailable" if not health.ready else "ok" if well else "degraded",
+            reasons=[*health.reasons, *health.complaints],
             grade=_LETTERS[health.grade],
             grade_means=health.grade.value,
             instance=health.instance,
@@ -74,6 +82,8 @@ class HealthInfo(Model):
             events_dropped=health.events_dropped,
             states_dropped=health.states_dropped,
             unreadable={encodable(n): encodable(why) for n, why in health.unreadable.items()},
+            states_cut=health.states_cut,
+            damaged=list(health.damaged),
         )
 
     @classmethod
@@ -92,6 +102,8 @@ class HealthInfo(Model):
             events_dropped=None,
             states_dropped=None,
             unreadable=None,
+            states_cut=None,
+            damaged=[],
         )
 
 
@@ -118,12 +130,15 @@ class HealthApi:
         return router
 
     async def get_health(self, response: Response) -> HealthInfo:
-        """Readiness: 503 while this instance stops, or cannot reach its store."""
+        """Readiness: 503 while this instance stops, or cannot reach its store.
+
+        What is merely not well, a damaged task say, makes it `degraded`, with 200.
+        """
         try:
             told = HealthInfo.of(await self._operations.health())
         except EngineNotRunning as error:
             told = HealthInfo.without_engine(str(error))
-        if told.reasons:
+        if told.status == "unavailable":
             response.status_code = 503
             response.headers["Retry-After"] = str(_RETRY_SECONDS)
         return told

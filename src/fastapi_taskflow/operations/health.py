@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from fastapi_taskflow.backends.base import Grade, Peer
 from fastapi_taskflow.engine.engine import Engine
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Probes give up after one to five seconds; they shall get an answer before that.
 _PATIENCE_SECONDS = 2.0
+# Of the tasks that something is wrong with.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ class Health:
         events_dropped: Events that observers were too slow for.
         states_dropped: States of ``persist=False`` tasks that were never stored.
         unreadable: By function, why its stored tasks could not be read here lately.
+        states_cut: Such states that were stored without a value that cannot be.
+        failing: What does not get on here now, in words, by name.
+        stuck: Tasks whose end the store does not take, and why.
+        damaged: Tasks that somebody damaged in the store, and what of them; the latest met.
     """
 
     instance: str
@@ -48,10 +55,19 @@ class Health:
     events_dropped: int
     states_dropped: int
     unreadable: Mapping[str, str]
+    states_cut: int
+    failing: Mapping[str, str]
+    stuck: Mapping[str, str]
+    damaged: Mapping[str, str]
+
+    @property
+    def ready(self) -> bool:
+        """Tasks may be sent here."""
+        return not self.reasons
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why no task should be sent here; empty: it is ready."""
+        """Why no task should be sent here."""
         found = []
         if self.draining:
             found.append("draining")
@@ -61,10 +77,20 @@ class Health:
             found.append("too many ends of tasks wait for the store")
         return tuple(found)
 
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What somebody should see to, although tasks may be sent here."""
+        return (
+            *(f"{name} fails: {reason}" for name, reason in self.failing.items()),
+            *(f"the end of task {one} cannot be stored: {why}" for one, why in self.stuck.items()),
+            *(f"task {one} is damaged in the store: {why}" for one, why in self.damaged.items()),
+        )
+
 
 async def health(engine: Engine) -> Health:
-    """Ask the store, at most two seconds long, and look at this instance."""
+    """Ask the store, for some seconds at most, and look at this instance."""
     peers = await _peers(engine)
+    damaged = {} if peers is None else await _damaged(engine)
     own = [peer.lag for peer in peers or () if peer.info.instance_id == engine.instance_id]
     return Health(
         instance=engine.instance_id,
@@ -78,7 +104,20 @@ async def health(engine: Engine) -> Health:
         events_dropped=engine.feed.dropped,
         states_dropped=engine.mirror.dropped,
         unreadable=engine.unreadable.functions(),
+        states_cut=engine.mirror.misfits,
+        failing={name: one.reason for name, one in engine.failing.items()},
+        stuck=dict(islice(engine.settling.stuck.items(), _NAMED)),
+        damaged=damaged,
     )
+
+
+async def _damaged(engine: Engine) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await engine.damaged.now(_NAMED)
+    except (StoreUnavailable, TimeoutError) as error:
+        logger.debug("Nobody knows what is damaged: %r", error)
+        return {}
 
 
 async def _peers(engine: Engine) -> tuple[Peer, ...] | None:

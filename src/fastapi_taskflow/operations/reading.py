@@ -217,6 +217,7 @@ def _known_here(engine: Engine, live: LiveTask) -> TaskRecord:
 
 def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
     record = stored.record
+    engine.damaged.look(stored)
     if record.status is not TaskStatus.PENDING:
         record.due_at = None
     plain = record.encrypted_payload is None

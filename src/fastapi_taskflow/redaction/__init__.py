@@ -10,5 +10,15 @@ from fastapi_taskflow.redaction.marks import Sensitive
 from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask, hide_passwords
 from fastapi_taskflow.redaction.names import DEFAULT_NAMES
 from fastapi_taskflow.redaction.redactor import Redactor
+from fastapi_taskflow.redaction.withheld import WITHHELD
 
-__all__ = ["DEFAULT_NAMES", "MASK", "NO_MASK", "Mask", "Redactor", "Sensitive", "hide_passwords"]
+__all__ = [
+    "DEFAULT_NAMES",
+    "MASK",
+    "NO_MASK",
+    "WITHHELD",
+    "Mask",
+    "Redactor",
+    "Sensitive",
+    "hide_passwords",
+]

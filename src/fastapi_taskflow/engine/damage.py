@@ -1,0 +1,71 @@
+"""Stored tasks that somebody damaged: which ones were met here, and that nobody runs them.
+
+A backend reads such a row as far as it can be, and says what is wrong with it. It is never
+run as it is: a task without its tags or its limits is another one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from fastapi_taskflow.backends.base import StoredTask
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.retry import Verdict
+from fastapi_taskflow.states import Move
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.engine import Engine
+
+__all__ = ["DamagedTasks"]
+
+logger = logging.getLogger(__name__)
+
+_KEPT = 1_000
+# Somebody may mend it meanwhile.
+_PAUSE_SECONDS = 60.0
+
+
+class DamagedTasks:
+    """What is wrong with which stored task, by id; the latest that were met."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._found: OrderedDict[str, str] = OrderedDict()
+
+    def look(self, stored: StoredTask) -> None:
+        """A stored task was read."""
+        task_id = stored.record.task_id
+        if stored.damage is None:
+            if self._found:
+                self._found.pop(task_id, None)
+            return
+        if task_id not in self._found:
+            logger.error("Task %s is damaged in the store: %s", task_id, stored.damage)
+            while len(self._found) >= _KEPT:
+                self._found.popitem(last=False)
+        self._found[task_id] = stored.damage
+
+    def give_back(self, task: LiveTask) -> None:
+        """Leave a claimed one to the store, and ask again in a while."""
+        self._engine.settling.settle(task, Verdict(Move.GIVE_BACK, _PAUSE_SECONDS))
+
+    async def now(self, most: int) -> dict[str, str]:
+        """The newest ``most`` that still are damaged, and what is wrong with them.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        asked = list(self._found)[-most:]
+        if not asked:
+            return {}
+        for task_id, stored in zip(asked, await self._engine.backend.get(asked), strict=True):
+            if stored is None:
+                self._found.pop(task_id, None)
+            else:
+                self.look(stored)
+        return {task_id: self._found[task_id] for task_id in asked if task_id in self._found}
+
+    def __len__(self) -> int:
+        return len(self._found)
