@@ -29,6 +29,8 @@ def test_an_instance_that_is_well_is_ready(desk, store):
         "events_dropped": 0,
         "states_dropped": 0,
         "unreadable": {},
+        "states_cut": 0,
+        "damaged": [],
     }
 
 

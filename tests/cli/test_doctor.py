@@ -33,6 +33,7 @@ def test_a_well_store_has_no_problems(place):
         "store",
         "schema",
         "integrity",
+        "rows",
         "instances",
         "tasks",
         "queues",

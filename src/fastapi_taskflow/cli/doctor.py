@@ -14,6 +14,7 @@ from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.cli.fleetcheck import examine_fleet
 from fastapi_taskflow.cli.output import plain, plural, show, write_json
+from fastapi_taskflow.cli.rowcheck import rows_finding
 from fastapi_taskflow.cli.storefile import examine_content, examine_file, schema_finding
 from fastapi_taskflow.cli.stores import JsonOption, PrefixOption, StoreOption, backend_of
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
@@ -70,7 +71,7 @@ def _examine(backend: SqliteBackend) -> Iterator[Finding]:
             yield schema_finding(look)
             # SQLite does not say how far it has come.
             with bar("Reading the whole file"):
-                content = list(examine_content(look))
+                content = [*examine_content(look), rows_finding(look)]
             yield from content
             yield from examine_fleet(look)
     except ConfigurationError as exc:

@@ -33,7 +33,8 @@ class LiveInfo(Model):
 class HealthInfo(Model):
     """Whether this instance is ready, and what it knows of itself.
 
-    Everything but `status`, `reasons`, `draining`, `store` and `damaged` is null where no engine runs.
+    Where no engine runs, everything but `status`, `reasons`, `draining`, `store` and
+    `damaged` is null.
     """
 
     status: Literal["ok", "degraded", "unavailable"] = Field(

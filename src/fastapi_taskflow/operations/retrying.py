@@ -18,6 +18,7 @@ from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.errors import (
     AlreadyRetried,
+    PayloadUnreadable,
     QueueFullError,
     StoreUnavailable,
     TaskflowError,
@@ -178,6 +179,11 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
         raise TaskStateError(
             f"Task {record.task_id} is {record.status.value}; only tasks that ended without "
             "success can be retried."
+        )
+    if stored.damage is not None:
+        raise PayloadUnreadable(
+            f"Task {record.task_id} is damaged in the store, so nobody knows what it was: "
+            f"{stored.damage}. Add it anew from your code."
         )
     registered = engine.registry.by_name(record.func_name)
     if registered is None:

@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.sqlite.duetimes import due_moment
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES, status_of
 from fastapi_taskflow.clock import from_micros
 from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.texts import clip
+from fastapi_taskflow.texts import clean, clip
 
 __all__ = ["DAMAGED", "TaskRow", "is_sound", "read_tags", "salvaged", "written"]
 
@@ -61,9 +61,9 @@ _COLUMNS: tuple[tuple[str, frozenset[type], Any], ...] = (
     ("cancel_asked", _NUMBER, 0),
     ("seq", _NUMBER, 0),
 )
-# Without a word of its own, such a value is shown as what it is.
-_SHOWN = frozenset({"id", "func", "queue"})
-_SHOWN_BYTES = 100
+# What a task is called by is shown as far as it goes.
+_NAMES = frozenset({"id", "func", "queue"})
+_SHOWN = 100
 
 TaskRow = Sequence[Any]
 """The columns of `rows.FULL` or `rows.BRIEF`."""
@@ -104,7 +104,7 @@ def salvaged(row: TaskRow, logs: list[str] | None) -> StoredTask:
             values[name] = value
         else:
             faults.append(f"{name} is {written(value)}")
-            values[name] = written(value) if name in _SHOWN else stand_in
+            values[name] = _name(value) if name in _NAMES else stand_in
     if not 0 <= values["state"] < len(STATES):
         faults.append(f"state is {values['state']}")
     status = status_of(values["state"])
@@ -115,7 +115,7 @@ def salvaged(row: TaskRow, logs: list[str] | None) -> StoredTask:
         elapsed = None
     if status is TaskStatus.PENDING and values["persist"] and values["due_at"] is None:
         faults.append("due_at is missing")
-    damage = clip(", ".join(faults), 10 * _SHOWN_BYTES)
+    damage = clip(", ".join(faults), 10 * _SHOWN)
     record = TaskRecord(
         values["id"], values["func"], status, (), {}, from_micros(values["created_at"]),
         _moment(values["start_at"]), _moment(values["end_at"]), values["retries_used"],
@@ -144,9 +144,13 @@ def _moment(micros: int | None) -> datetime | None:
 
 
 def written(value: Any) -> str:
-    """A stored value of any type, for people."""
+    """A stored value of any type, for people: on one line, and cut."""
     if value is None:
         return "missing"
-    if isinstance(value, bytes):
-        value = value[:_SHOWN_BYTES].decode("utf-8", "replace")
-    return clip(repr(value) if not isinstance(value, str) else value, _SHOWN_BYTES)
+    return repr(value[:_SHOWN] if isinstance(value, str | bytes) else value)
+
+
+def _name(value: Any) -> str:
+    """Something to call a task by, whatever stands there."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return clean(text)[:_SHOWN] or "?"
