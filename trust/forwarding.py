@@ -107,9 +107,13 @@ class Forwarding(Backend):
     async def attempts(self, task_id: str) -> list[Attempt]:
         return await self.around("attempts", (), lambda: self.inner.attempts(task_id))
 
-    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
+    ) -> Page:
         return await self.around(
-            "search", (), lambda: self.inner.search(query, limit=limit, cursor=cursor)
+            "search",
+            (),
+            lambda: self.inner.search(query, limit=limit, cursor=cursor, most_bytes=most_bytes),
         )
 
     async def count(self, query: Query, *, cap: int = 10_000) -> int:

@@ -71,10 +71,10 @@ class Control:
         name: str,
         concurrency: int | EllipsisType | None = ...,
         max_size: int | EllipsisType | None = ...,
-    ) -> None:
+    ) -> dict[str, Any]:
         """Set a queue's limits, here at once and soon for every instance and restart.
 
-        Called on the event loop.
+        Called from any thread; gives the queue's entry in `queue_stats`.
 
         Args:
             concurrency: Tasks that one instance runs at a time. None: no limit. Left out: as
@@ -89,11 +89,21 @@ class Control:
         if not changes:
             raise ConfigurationError("Nothing to change: give concurrency=, max_size= or both.")
         self.operations.update_queue_soon(name, changes)
+        return next(stats for stats in self.queue_stats() if stats["name"] == name)
 
     def queue_stats(self) -> list[dict[str, Any]]:
-        """Queues with their limits and the numbers of this instance, by name."""
+        """Queues with their limits and the numbers of this instance, by name.
+
+        Before a start: what the settings say.
+        """
         return self.operations.local_queues()
 
     async def merged_list(self) -> list[TaskRecord]:
-        """The newest 1,000 tasks of all instances; what is live here over what is stored."""
+        """The newest 1,000 tasks of all instances; what is live here over what is stored.
+
+        Stored ones are without arguments, logs and stack trace: `get` has them. Without an
+        engine: what `store` holds.
+        """
+        if self.runtime.running_engine() is None:
+            return self.store.list()
         return await self.operations.newest()

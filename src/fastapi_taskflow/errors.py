@@ -116,8 +116,11 @@ class TaskNotFound(TaskflowError, LookupError):
     """No task has this id. HTTP 404."""
 
 
-class QueueNotFound(ConfigurationError, LookupError):
+class QueueNotFound(ConfigurationError, KeyError):
     """No queue has this name. HTTP 404."""
+
+    # KeyError would show the message as a key, in quotes.
+    __str__ = Exception.__str__
 
 
 class UnknownTaskFunction(TaskflowError, LookupError):

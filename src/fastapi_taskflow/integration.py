@@ -8,9 +8,10 @@ time, so a small ASGI layer looks before each request whether there are new ones
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
@@ -24,7 +25,7 @@ from fastapi_taskflow.errors import ConfigurationError
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
 
-__all__ = ["bind", "init_app", "install", "managers"]
+__all__ = ["also_called_directly", "bind", "init_app", "install", "managers"]
 
 _BOUND_KEY = "fastapi_taskflow.bound"
 
@@ -167,6 +168,23 @@ def _bound(
         return known, False
     tasks = bound[id(task_manager)] = ManagedBackgroundTasks(task_manager, background_tasks)
     return tasks, True
+
+
+def also_called_directly(dependency: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a manager's method: FastAPI awaits it, others call it with `BackgroundTasks` alone.
+
+    FastAPI looks through ``__wrapped__``, at the signature and at whether to await.
+    """
+
+    @wraps(dependency)
+    def get_tasks(
+        self: TaskManager, *given: BackgroundTasks, **named: Any
+    ) -> ManagedBackgroundTasks | Coroutine[Any, Any, ManagedBackgroundTasks]:
+        if "conn" in named:
+            return cast("Coroutine[Any, Any, Any]", dependency(self, **named))
+        return ManagedBackgroundTasks(self, *given, **named)
+
+    return get_tasks
 
 
 class _Watch:

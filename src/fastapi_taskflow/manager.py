@@ -185,10 +185,11 @@ class TaskManager(Declarations):
         registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
         return await self.runtime.enqueue(registered, call, options._replace(alias=False))
 
+    @integration.also_called_directly
     async def get_tasks(
         self, conn: HTTPConnection, background_tasks: BackgroundTasks
     ) -> ManagedBackgroundTasks:
-        """Dependency: ``tasks: ManagedBackgroundTasks = Depends(task_manager.get_tasks)``."""
+        """For ``Depends(task_manager.get_tasks)``; with ``background_tasks`` only it wraps them."""
         return integration.bind(self, conn, background_tasks)
 
     @property

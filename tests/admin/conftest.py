@@ -31,7 +31,8 @@ class Desk:
     """A running app, its manager, and a client on the same machine.
 
     Tasks: ``succeed``, ``fail``, ``stand`` (until cancelled), ``refuse`` (does not stop when
-    asked, until ``let_go`` is set), ``tell`` (logs its argument and raises it).
+    asked, until ``let_go`` is set), ``tell`` (logs its argument and raises it), ``chat`` (logs
+    its arguments).
     """
 
     def __init__(self, manager: TaskManager, app: FastAPI, store: Backend) -> None:
@@ -47,6 +48,7 @@ class Desk:
         self.stand = task(name="stand", persist=True)(self._stand)
         self.refuse = task(name="refuse", persist=True)(self._refuse)
         self.tell = task(name="tell", persist=True)(self._tell)
+        self.chat = task(name="chat", persist=True)(self._chat)
 
     @staticmethod
     async def _succeed(*args: Any, **kwargs: Any) -> None:
@@ -74,6 +76,11 @@ class Desk:
     async def _tell(text: str, **kwargs: Any) -> None:
         task_log(text)
         raise RuntimeError(text)
+
+    @staticmethod
+    async def _chat(*lines: str) -> None:
+        for line in lines:
+            task_log(line)
 
     def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a coroutine function on the app's event loop."""

@@ -202,6 +202,8 @@ def test_arguments_and_logs_are_hidden_from_viewers(task, who, settings, shown):
     assert ("a private argument" in page.text) is shown
     assert page.text.count("Hidden from viewers.") == (0 if shown else 2)
     assert "a private argument" not in str(client.get("/tasks").json())
+    (listed,) = client.get("/tasks").json()
+    assert listed["logs"] == detail["logs"]
 
 
 # Pages

@@ -119,5 +119,5 @@ def test_no_model_takes_or_gives_what_it_does_not_name():
 def test_it_says_what_lists_leave_out():
     fields = SCHEMA["components"]["schemas"]["TaskInfo"]["properties"]
 
-    assert "Left out of lists: empty there" in fields["logs"]["description"]
-    assert "Left out of lists: null there" in fields["stacktrace"]["description"]
+    assert "Empty in brief lists" in fields["logs"]["description"]
+    assert "Null in brief lists" in fields["stacktrace"]["description"]

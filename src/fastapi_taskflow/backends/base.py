@@ -83,6 +83,7 @@ __all__ = [
     "StoredTask",
     "Tally",
     "no_backend",
+    "weight",
 ]
 
 
@@ -692,11 +693,18 @@ class Backend(Logins, ABC):
         """The stored history of one task, oldest first."""
 
     @abstractmethod
-    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        """One page of tasks without their logs and stack traces; aliases are no tasks.
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
+    ) -> Page:
+        """One page of tasks without their payloads; aliases are no tasks.
 
         A cursor stays valid while tasks come and go: nothing is shown twice, and nothing
         that stays is left out.
+
+        Args:
+            most_bytes: With logs and stack traces; the page ends before the task whose
+                `weight` would make it heavier, but not before its first. None: without
+                either.
 
         Raises:
             ValueError: the cursor is not one of this backend's.
@@ -850,6 +858,17 @@ SnapshotBackend = Backend
 Its verbs were others: they wrote all records now and then, which can neither commit a task
 before its response nor let two instances share one. A class with those is refused.
 """
+
+# Names, numbers and times of a record, as JSON.
+_FRAME_BYTES = 800
+
+
+def weight(record: TaskRecord) -> int:
+    """About how many bytes a record has as JSON."""
+    texts = (record.error or "", record.stacktrace or "", *record.logs, *record.tags.values())
+    # Quotes, commas and spaces between lines are part of it.
+    return _FRAME_BYTES + sum(len(text.encode("utf-8", "replace")) + 4 for text in texts)
+
 
 _OLDER_VERBS = ("save", "load", "save_pending", "load_pending", "clear_pending")
 

@@ -11,9 +11,10 @@ from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.errors import QueueNotFound, TaskNotFound
 from fastapi_taskflow.http.bulk import BulkApi
 from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, TaskFilters, Text
+from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, ListFilters, Text
 from fastapi_taskflow.http.fleet import FleetApi
 from fastapi_taskflow.http.health import HealthApi
+from fastapi_taskflow.http.listing import listed
 from fastapi_taskflow.http.metrics import MetricsApi
 from fastapi_taskflow.http.problems import with_cursor
 from fastapi_taskflow.http.routing import AdminRoute
@@ -32,6 +33,8 @@ from fastapi_taskflow.operations import Operations
 
 __all__ = ["TaskApi"]
 
+# Of texts; a page's frame comes on top, which is small.
+_PAGE_BYTES = 4 * 2**20
 _PAGED = {
     "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
 }
@@ -64,7 +67,8 @@ class TaskApi:
         """All routes; literal paths stand before the one with a task's id."""
         router = APIRouter(route_class=AdminRoute)
         add = partial(add_route, router)
-        add("GET", "", self.list_tasks, more_answers={200: {"headers": _COUNTED}})
+        counted = {200: {"headers": _COUNTED}}
+        add("GET", "", self.list_tasks, more_answers=counted, answer=list[TaskInfo])
         add("GET", "/queues", self.list_queues)
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
@@ -83,17 +87,27 @@ class TaskApi:
     # Tasks
 
     async def list_tasks(
-        self, request: Request, response: Response, filters: Annotated[TaskFilters, Query()]
-    ) -> list[TaskInfo]:
-        """Tasks of all instances, newest first, without their logs."""
+        self, request: Request, filters: Annotated[ListFilters, Query()]
+    ) -> Response:
+        """Tasks of all instances, newest first. A page ends early at 4 MiB; its link goes on.
+
+        Viewers see no logs.
+        """
         query = filters.query()
         records, cursor = await with_cursor(
-            self._operations.search(query, limit=filters.limit, cursor=filters.cursor)
+            self._operations.search(
+                query,
+                limit=filters.limit,
+                cursor=filters.cursor,
+                most_bytes=None if filters.brief else _PAGE_BYTES,
+            )
         )
         found = await self._operations.count(query)
+        readable = self._site.at(request).may(Permission.READ_CONTENTS)
+        response = await listed(records, brief=filters.brief, readable=readable)
         response.headers["X-Total-Count"] = f"{found.number}{'+' if found.more else ''}"
         self._link_next(request, response, [], cursor)
-        return [TaskInfo.brief(record) for record in records]
+        return response
 
     async def get_task(self, request: Request, task_id: TaskId) -> TaskDetail:
         """One task with its logs and attempts."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.datastructures import Default
 
 from fastapi_taskflow.http.schemas import ProblemInfo
 
@@ -41,6 +42,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     body: dict[str, Any] | None = None,
     pages: Sequence[int] = (),
     success: int = 200,
+    answer: Any = None,
 ) -> None:
     """Add one route.
 
@@ -51,6 +53,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         body: What FastAPI cannot see of the request, in OpenAPI's form.
         pages: Statuses of refusals that may also come as a page.
         success: Status where nothing is in the way.
+        answer: The model of a body that the endpoint writes itself; left out: its annotation.
     """
     documented: dict[int | str, dict[str, Any]] = {
         status: _refusal(status, as_page=status in pages)
@@ -65,6 +68,9 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         status_code=success,
         responses=documented,
         openapi_extra=body,
+        response_model=Default(None) if answer is None else answer,
+        # Fields that depend on the settings are not there, rather than null.
+        response_model_exclude_unset=True,
     )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "AuditFilters",
     "FailedFilters",
     "HistorySpan",
+    "ListFilters",
     "MetricsFilters",
     "PageFilters",
     "TaskFilters",
@@ -182,6 +183,12 @@ class TaskFilters(_Page):
             since=self.since,
             until=self.until,
         )
+
+
+class ListFilters(TaskFilters):
+    """Of the JSON list."""
+
+    brief: bool = Field(False, description="Leave out logs and stack traces")
 
 
 class PageFilters(TaskFilters):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -66,7 +67,7 @@ class Model(BaseModel):
 
 
 class TaskInfo(Model):
-    """One task. Lists leave out `logs` and `stacktrace`: ask for the task itself."""
+    """One task."""
 
     task_id: str
     func_name: str
@@ -77,9 +78,9 @@ class TaskInfo(Model):
     duration: float | None = Field(description="Seconds that the last attempt took")
     retries_used: int
     error: str | None
-    logs: list[str] = Field(description="What the task said. Left out of lists: empty there")
+    logs: list[str] = Field(description="What the task said. Empty in brief lists")
     stacktrace: str | None = Field(
-        description="Of the last attempt that failed. Left out of lists: null there"
+        description="Of the last attempt that failed. Null in brief lists"
     )
     tags: dict[str, str]
     source: str
@@ -99,10 +100,8 @@ class TaskInfo(Model):
 
     @classmethod
     def brief(cls, record: TaskRecord) -> Self:
-        """As a line of a list."""
-        fields = record.to_dict()
-        fields.update(logs=[], stacktrace=None)
-        return cls.model_validate(_encodable(fields))
+        """Without logs and stack trace."""
+        return cls.of(replace(record, logs=[], stacktrace=None))
 
 
 class AttemptInfo(Model):
@@ -140,30 +139,33 @@ class TaskDetail(TaskInfo):
     durable: bool
     cancel_requested: bool
     stranded: bool = Field(description="It waits, and no live instance knows its function")
-    args: list[str] | None = Field(
-        description="As Python would write them; null unless display_func_args is set"
-    )
-    kwargs: dict[str, str] | None
     contents_hidden: bool = Field(
-        False, description="Arguments and log lines are left out, because a viewer asks"
+        description="Arguments and log lines are left out, because a viewer asks"
     )
+    args: list[str] | None = Field(
+        None, description="As Python would write them; with display_func_args only"
+    )
+    kwargs: dict[str, str] | None = Field(None, description="With display_func_args only")
 
     @classmethod
     def inspected(cls, found: Inspection, *, show_arguments: bool) -> Self:
-        args, kwargs = shown_arguments(found.record) if show_arguments else (None, None)
+        shown: dict[str, Any] = {}
+        if show_arguments:
+            shown["args"], shown["kwargs"] = shown_arguments(found.record)
         return cls(
             **TaskInfo.of(found.record).model_dump(),
             attempts=[AttemptInfo.of(attempt) for attempt in found.attempts],
             durable=found.durable,
             cancel_requested=found.cancel_asked,
             stranded=found.stranded,
-            args=args,
-            kwargs=kwargs,
+            contents_hidden=False,
+            **shown,
         )
 
     def masked(self) -> Self:
         """As viewers see it."""
-        hidden: dict[str, Any] = {"args": None, "kwargs": None, "logs": [], "contents_hidden": True}
+        hidden: dict[str, Any] = {"logs": [], "contents_hidden": True}
+        hidden |= dict.fromkeys({"args", "kwargs"} & self.model_fields_set)
         return self.model_copy(update=hidden)
 
 
@@ -279,6 +281,7 @@ def _encodable(fields: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in fields.items()
     }
     known["tags"] = {encodable(name): encodable(value) for name, value in fields["tags"].items()}
+    known["logs"] = [encodable(line) for line in fields["logs"]]
     return known
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import CancelResult, Grade, Query
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import QueueNotFound, TaskNotFound, TaskStateError
+from fastapi_taskflow.errors import TaskNotFound, TaskStateError
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
 from fastapi_taskflow.operations import (
@@ -23,8 +21,8 @@ from fastapi_taskflow.operations import (
     retrying,
     series,
 )
+from fastapi_taskflow.operations.queueing import check_queue, checked_changes
 from fastapi_taskflow.operations.shortids import whole
-from fastapi_taskflow.quoting import quoted
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.states import TERMINAL
 
@@ -72,10 +70,12 @@ class Operations:
         return None if found is None else reading.redacted(self._engine, found)
 
     async def search(
-        self, query: Query, *, limit: int, cursor: str | None = None
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
     ) -> tuple[list[TaskRecord], str | None]:
         """One page of tasks, newest first; see `reading.search`."""
-        return await reading.search(self._engine, query, limit=limit, cursor=cursor)
+        return await reading.search(
+            self._engine, query, limit=limit, cursor=cursor, most_bytes=most_bytes
+        )
 
     async def count(self, query: Query, *, cap: int = 10_000) -> reading.Count:
         """How many tasks match: exact without filters, else counted up to ``cap``."""
@@ -250,36 +250,32 @@ class Operations:
             QueueNotFound: no such queue.
             ConfigurationError: a limit that cannot work.
         """
-        return await self._set_queue("update_queue", queue, self._checked(queue, changes), actor)
+        checked = checked_changes(self._engine, queue, changes)
+        return await self._set_queue("update_queue", queue, checked, actor)
 
     def update_queue_soon(self, queue: str, changes: Mapping[str, int | None]) -> None:
-        """As `update_queue`, here at once and stored in the background."""
+        """As `update_queue`, here at once and stored in the background; from any thread."""
         engine = self._engine
-        checked = self._checked(queue, changes)
+        checked = checked_changes(engine, queue, changes)
         engine.queues.get(queue).change(checked)
-        engine.dispatcher.pump()
-        engine.spawn(self.update_queue(queue, checked), "update queue")
+        engine.loop.call_soon_threadsafe(self._store_limits, queue, checked)
+
+    def _store_limits(self, queue: str, changes: Mapping[str, int | None]) -> None:
+        self._engine.dispatcher.pump()
+        self._engine.spawn(self.update_queue(queue, changes), "update queue")
 
     def local_queues(self) -> list[dict[str, Any]]:
         """Limits of every queue and what this instance does with it, by name."""
-        return reading.local_queue_stats(self._engine)
-
-    def _checked(self, queue: str, changes: Mapping[str, Any]) -> dict[str, int | None]:
-        self._check_queue(queue)
-        checked = replace(QueueConfig(), **changes)
-        return {name: getattr(checked, name) for name in changes}
-
-    def _check_queue(self, queue: str) -> None:
-        names = sorted(self._engine.queues.names())
-        if not isinstance(queue, str) or queue not in names:
-            known = f"{limits.near(queue, names)} Queues: {', '.join(names)}"
-            raise QueueNotFound(f"No queue is named {quoted(queue)}.{known}")
+        engine = self._runtime.running_engine()
+        if engine is None:
+            return reading.idle_queue_stats(self._runtime.settings.queues)
+        return reading.local_queue_stats(engine)
 
     async def _set_queue(
         self, action: str, queue: str, changes: dict[str, Any], actor: str
     ) -> QueueConfig:
         engine = self._engine
-        self._check_queue(queue)
+        check_queue(engine, queue)
         state = engine.queues.get(queue)
         with engine.queues.changing():
             state.override(await engine.backend.set_queue(queue, changes))

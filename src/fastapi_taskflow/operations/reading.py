@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,8 +11,9 @@ from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.queues import QueueState
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
-from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.models import QueueConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.operations.shortids import whole
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "catch_up",
     "count",
     "find",
+    "idle_queue_stats",
     "inspect",
     "local_queue_stats",
     "queue_stats",
@@ -100,10 +103,13 @@ def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskReco
     live = engine.store.find(task_id)
     if stored is None:
         return _known_here(engine, live) if live and (live.held or not live.stored) else None
-    record = _with_arguments(engine, stored)
-    if record.duplicate_of is not None:
-        live = engine.store.find(record.duplicate_of)
+    return _laid_over(engine, _with_arguments(engine, stored))
+
+
+def _laid_over(engine: Engine, record: TaskRecord) -> TaskRecord:
+    """The newer of a stored record and what this instance knows of the task."""
     known = engine.store.overlay(record)
+    live = engine.store.find(record.duplicate_of or record.task_id)
     if known is record or live is None:
         return record
     # Lines of earlier attempts may have been written by another instance.
@@ -115,16 +121,22 @@ def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskReco
 
 
 async def search(
-    engine: Engine, query: Query, *, limit: int, cursor: str | None = None
+    engine: Engine,
+    query: Query,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    most_bytes: int | None = None,
 ) -> tuple[list[TaskRecord], str | None]:
-    """One page of tasks, newest first, and the cursor of the next one.
+    """One page of tasks without arguments, newest first, and the cursor of the next one.
 
+    Logs and stack traces, and how ``most_bytes`` ends a page early: see `Backend.search`.
     What this instance has not written yet is written first, so that a POST is always seen
     by the GET after it. Pages follow one another by arrival in the store.
     """
     await catch_up(engine)
-    page = await engine.backend.search(query, limit=limit, cursor=cursor)
-    records = [engine.store.overlay(_with_arguments(engine, stored)) for stored in page.tasks]
+    page = await engine.backend.search(query, limit=limit, cursor=cursor, most_bytes=most_bytes)
+    records = [_laid_over(engine, _shown(engine, stored)) for stored in page.tasks]
     if query.statuses:
         records = [record for record in records if record.status in query.statuses]
     # The store's order is that of arrival, where what is written behind comes late.
@@ -172,6 +184,12 @@ def local_queue_stats(engine: Engine) -> list[dict[str, Any]]:
     return [stats[name] for name in sorted(stats)]
 
 
+def idle_queue_stats(configs: Mapping[str, QueueConfig]) -> list[dict[str, Any]]:
+    """As `local_queue_stats`, where nothing runs."""
+    known = {DEFAULT_QUEUE: QueueConfig(), **configs}
+    return [_limits(QueueState(name, known[name])) for name in sorted(known)]
+
+
 def _limits(state: QueueState) -> dict[str, Any]:
     return {
         "name": state.name,
@@ -215,11 +233,16 @@ def _known_here(engine: Engine, live: LiveTask) -> TaskRecord:
     return record
 
 
-def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
+def _shown(engine: Engine, stored: StoredTask) -> TaskRecord:
     record = stored.record
     engine.damaged.look(stored)
     if record.status is not TaskStatus.PENDING:
         record.due_at = None
+    return record
+
+
+def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
+    record = _shown(engine, stored)
     plain = record.encrypted_payload is None
     if plain and stored.payload is not None and not record.args and not record.kwargs:
         with suppress(PayloadUnreadable):  # shown without arguments; running it will say why

@@ -141,7 +141,9 @@ async def retry_failed(
     while len(done.retried) < BULK_LIMIT and looked_at < _LOOKED_AT:
         limit = min(_BATCH, BULK_LIMIT - len(done.retried))
         page = await engine.backend.search(query, limit=limit, cursor=done.cursor)
-        await _retry_batch(runtime, page.tasks, done)
+        # With their arguments, which no list has.
+        whole_tasks = await engine.backend.get([task.record.task_id for task in page.tasks])
+        await _retry_batch(runtime, [task for task in whole_tasks if task is not None], done)
         looked_at += len(page.tasks)
         done.cursor = page.cursor
         if page.cursor is None:

@@ -182,9 +182,11 @@ class MemoryBackend(MemoryLogins, Backend):
             row = self._table.find(task_id)
             return [] if row is None or row.attempts is None else list(row.attempts)
 
-    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
+    ) -> Page:
         with self._lock:
-            return search(self._table.rows, query, limit, cursor)
+            return search(self._table.rows, query, limit, cursor, most_bytes)
 
     async def count(self, query: Query, *, cap: int = 10_000) -> int:
         with self._lock:

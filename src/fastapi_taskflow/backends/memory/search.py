@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastapi_taskflow.backends.base import ENDING_LENGTH, Page, Query, StoredTask
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Page, Query, StoredTask, weight
 from fastapi_taskflow.backends.memory.rows import Row
 
 __all__ = ["count", "parse_cursor", "search", "shown"]
@@ -24,22 +24,31 @@ def shown(row: Row | None, task_id: str) -> StoredTask | None:
     return row.stored(alias=None if row.task.task_id == task_id else task_id)
 
 
-def search(rows: dict[str, Row], query: Query, limit: int, cursor: str | None) -> Page:
+def search(
+    rows: dict[str, Row], query: Query, limit: int, cursor: str | None, most_bytes: int | None
+) -> Page:
     """One page. The cursor is the arrival number of the last task shown.
 
     Raises:
         ValueError: the cursor is not such a number.
     """
     before = None if cursor is None else parse_cursor(cursor)
-    found: list[Row] = []
+    whole = most_bytes is not None
+    room = most_bytes or 0
+    found: list[StoredTask] = []
+    last = cursor
     for row in _matching(rows, query):
         if before is not None and row.seq >= before:
             continue
         if len(found) == limit:
-            last = str(found[-1].seq) if found else cursor
-            return Page([one.stored(whole=False) for one in found], last)
-        found.append(row)
-    return Page([one.stored(whole=False) for one in found], None)
+            return Page(found, last)
+        task = row.stored(whole=whole)._replace(payload=None)
+        room -= weight(task.record)
+        if whole and room < 0 and found:
+            return Page(found, last)
+        found.append(task)
+        last = str(row.seq)
+    return Page(found, None)
 
 
 def count(rows: dict[str, Row], query: Query, cap: int) -> int:

@@ -162,8 +162,10 @@ class SealedBackend(Backend):
             task_id = task.record.duplicate_of
         return [self._opener.attempt(attempt, task_id) for attempt in attempts]
 
-    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        page = await self._inner.search(query, limit=limit, cursor=cursor)
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
+    ) -> Page:
+        page = await self._inner.search(query, limit=limit, cursor=cursor, most_bytes=most_bytes)
         return page._replace(tasks=[self._opener.stored(task) for task in page.tasks])
 
     # Verbs that carry nothing secret

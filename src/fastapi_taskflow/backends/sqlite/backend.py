@@ -149,9 +149,11 @@ class SqliteBackend(SqliteLogins, Backend):
     async def attempts(self, task_id: str) -> list[Attempt]:
         return await self._store.reader.read(reading.attempts, task_id)
 
-    async def search(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+    async def search(
+        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
+    ) -> Page:
         before = reading.parsed_cursor(cursor)
-        return await self._store.browser.read(reading.search, query, limit, before)
+        return await self._store.browser.read(reading.search, query, limit, before, most_bytes)
 
     async def count(self, query: Query, *, cap: int = 10_000) -> int:
         return await self._store.browser.read(reading.count, query, cap)

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from fastapi_taskflow.backends.base import Attempt, Claimed, Page, Query, StoredTask, Tally
+from fastapi_taskflow.backends.base import (
+    Attempt,
+    Claimed,
+    Page,
+    Query,
+    StoredTask,
+    Tally,
+    weight,
+)
 from fastapi_taskflow.backends.sqlite.filters import filters
 from fastapi_taskflow.backends.sqlite.history import attempts_of
 from fastapi_taskflow.backends.sqlite.logs import logs_of
@@ -46,7 +54,10 @@ _PAUSED = "SELECT name FROM @queues WHERE paused = 1"
 _NEXT_DUE = f"SELECT min(due_at) FROM @tasks WHERE {FREE} AND queue = ?"
 _CELL = (str, str, int, int, float)
 _KNOWN = frozenset(range(len(STATES)))
+_STACKTRACES = Rows("SELECT seq, stacktrace FROM @tasks WHERE seq IN ({rows})", 1)
 _LONGEST_CURSOR = 18
+# Tasks whose logs are read together: about 4 MB at most.
+_WHOLE = 16
 
 
 def parsed_cursor(cursor: str | None) -> int:
@@ -96,7 +107,9 @@ def attempts(session: Session, task_id: str) -> list[Attempt]:
     return [] if row is None else attempts_of(session, row[0])
 
 
-def search(session: Session, query: Query, limit: int, before: int) -> Page:
+def search(
+    session: Session, query: Query, limit: int, before: int, most_bytes: int | None = None
+) -> Page:
     """One page of tasks older than number ``before``, see `Backend.search`."""
     rows: list[Any] = []
     for one in filters(query):
@@ -107,8 +120,29 @@ def search(session: Session, query: Query, limit: int, before: int) -> Page:
         rows += session.all(template, [*one.parameters, before, limit + 1])
     rows.sort(key=itemgetter(SEQ), reverse=True)
     page = rows[:limit]
-    last = page[-1][SEQ] if page else before
-    return Page([stored(row) for row in page], str(last) if len(rows) > limit else None)
+    if most_bytes is None:
+        tasks = [stored(row) for row in page]
+    else:
+        tasks = _whole(session, page, most_bytes)
+    last = page[len(tasks) - 1][SEQ] if tasks else before
+    return Page(tasks, str(last) if len(rows) > len(tasks) else None)
+
+
+def _whole(session: Session, rows: Sequence[Any], room: int) -> list[StoredTask]:
+    """The first of these tasks with logs and stack traces, as many as there is room for."""
+    tasks: list[StoredTask] = []
+    for begin in range(0, len(rows), _WHOLE):
+        some = rows[begin : begin + _WHOLE]
+        logs = logs_of(session, [row[SEQ] for row in some])
+        stacktraces = dict(session.find(_STACKTRACES, [row[SEQ] for row in some]))
+        for row in some:
+            task = stored(row, logs.get(row[SEQ]))
+            task.record.stacktrace = stacktraces.get(row[SEQ])
+            room -= weight(task.record)
+            if room < 0 and tasks:
+                return tasks
+            tasks.append(task)
+    return tasks
 
 
 def count(session: Session, query: Query, cap: int) -> int:

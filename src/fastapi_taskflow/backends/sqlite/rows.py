@@ -73,8 +73,8 @@ FULL = (
 )
 """Columns that `stored` reads; the task table is called ``t``."""
 
-BRIEF = FULL.replace("t.stacktrace", "NULL")
-"""The same without the stack trace, for lists."""
+BRIEF = FULL.replace("t.stacktrace", "NULL").replace("t.payload", "NULL")
+"""The same without stack trace and payload, for lists."""
 
 SEQ = 28
 """Where in a row its ``seq`` is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Page, Query
+from fastapi_taskflow.backends.base import Backend, LogChunk, Page, Query
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
@@ -134,16 +134,56 @@ class Searching(Conformance):
         with pytest.raises(ValueError):
             await backend.search(Query(), limit=1, cursor=cursor)
 
-    async def test_a_page_has_neither_logs_nor_stack_traces(self, backend: Backend) -> None:
+    async def test_a_page_has_no_payloads_logs_or_stack_traces(self, backend: Backend) -> None:
         lease = await running(backend)
         await end(backend, lease, Move.FAIL, error="why", stacktrace="where", logs=("one",))
 
         (found,) = (await backend.search(Query(), limit=1)).tasks
 
-        assert (found.record.logs, found.record.stacktrace) == ([], None)
+        assert (found.record.logs, found.record.stacktrace, found.payload) == ([], None, None)
         assert found.record.error == "why"
         assert found.record.status is TaskStatus.FAILED
         assert (found.fence, found.failures) == (1, 1)
+
+    async def test_a_page_has_logs_and_stack_traces_on_request(self, backend: Backend) -> None:
+        lease = await running(backend)
+        await backend.append_logs([LogChunk(lease, ("one",))])
+        await end(backend, lease, Move.FAIL, error="why", stacktrace="where", logs=("two",))
+
+        (found,) = (await backend.search(Query(), limit=1, most_bytes=10_000)).tasks
+
+        assert (found.record.logs, found.record.stacktrace) == (["one", "two"], "where")
+        assert found.payload is None
+
+    async def test_a_page_ends_early_and_its_cursor_goes_on(self, backend: Backend) -> None:
+        ids = []
+        for _ in range(40):
+            lease = await running(backend)
+            await end(backend, lease, Move.SUCCEED, logs=("x" * 3_000,))
+            ids.append(lease.task_id)
+
+        pages = []
+        cursor = None
+        for _ in ids:
+            page = await backend.search(Query(), limit=30, cursor=cursor, most_bytes=50_000)
+            lines = [line for one in page.tasks for line in one.record.logs]
+            assert sum(map(len, lines)) <= 50_000
+            assert page.tasks
+            pages += [one.record.task_id for one in page.tasks]
+            cursor = page.cursor
+            if cursor is None:
+                break
+
+        assert pages == ids[::-1]
+
+    async def test_a_page_has_one_task_however_heavy_it_is(self, backend: Backend) -> None:
+        for _ in range(2):
+            await end(backend, await running(backend), Move.SUCCEED, logs=("x" * 3_000,))
+
+        first = await backend.search(Query(), limit=5, most_bytes=1)
+        second = await backend.search(Query(), limit=5, cursor=first.cursor, most_bytes=1)
+
+        assert (len(first.tasks), len(second.tasks), second.cursor) == (1, 1, None)
 
     async def test_aliases_are_no_tasks(self, backend: Backend) -> None:
         first = keyed("k")

@@ -1,0 +1,165 @@
+"""What an app that was written for the older package calls, and what it gets."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_taskflow import (
+    ConfigurationError,
+    ManagedBackgroundTasks,
+    QueueConfig,
+    TaskAdmin,
+    TaskManager,
+    TaskStatus,
+)
+from tests.support.waiting import wait_until
+
+LIMITS = {"concurrency": 2, "max_size": 50, "paused": False}
+NUMBERS = {"pending": 0, "running": 0, "finished": 0, "rejected": 0}
+
+
+def running(manager, queue="mail"):
+    return next(one["running"] for one in manager.queue_stats() if one["name"] == queue)
+
+
+@asynccontextmanager
+async def released(gate):
+    """What stands at the gate may pass in any case."""
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+@pytest.fixture
+def manager():
+    return TaskManager(queues={"mail": QueueConfig(concurrency=2, max_size=50)})
+
+
+# get_tasks
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_get_tasks_called_directly_wraps_the_tasks_of_the_request(
+    manager: TaskManager, installed: bool, by_name: bool
+) -> None:
+    app = FastAPI()
+    TaskAdmin(app, manager, auto_install=installed)
+    ran: list[int] = []
+
+    @manager.task()
+    def work(number: int) -> None:
+        ran.append(number)
+
+    @app.post("/run")
+    def run(background_tasks: BackgroundTasks) -> str:
+        given = {"background_tasks": background_tasks} if by_name else {}
+        tasks = manager.get_tasks(**given) if by_name else manager.get_tasks(background_tasks)
+        assert isinstance(tasks, ManagedBackgroundTasks)
+        return str(tasks.add_task(work, 7))
+
+    with TestClient(app) as client:
+        task_id = client.post("/run").json()
+        assert client.get(f"/tasks/{task_id}").json()["status"] == "success"
+
+    assert ran == [7]
+
+
+def test_wrapping_a_stock_object_never_stores_less_than_was_asked_for(tmp_path: Path) -> None:
+    manager = TaskManager(snapshot_db=tmp_path / "tasks.db")
+    app = FastAPI()
+    manager.init_app(app)
+
+    @manager.task(persist=True)
+    def work() -> None: ...
+
+    @app.post("/run")
+    def run(background_tasks: BackgroundTasks) -> None:
+        with pytest.raises(ConfigurationError, match="work"):
+            manager.get_tasks(background_tasks).add_task(work)
+
+    with TestClient(app) as client:
+        assert client.post("/run").status_code == 200
+
+
+def test_as_a_dependency_it_is_awaited_on_the_event_loop(manager):
+    app = FastAPI()
+    manager.init_app(app)
+
+    @app.post("/run")
+    async def run(tasks=Depends(manager.get_tasks)):  # noqa: B008
+        return isinstance(tasks, ManagedBackgroundTasks)
+
+    with TestClient(app) as client:
+        assert client.post("/run").json() is True
+    assert asyncio.iscoroutinefunction(manager.get_tasks.__wrapped__)
+
+
+# Queues
+
+
+def test_before_a_start_queues_are_as_configured(manager):
+    default = {"name": "default", "concurrency": None, "max_size": None, "paused": False}
+
+    assert manager.queue_stats() == [default | NUMBERS, {"name": "mail"} | LIMITS | NUMBERS]
+
+
+async def test_a_change_of_a_queue_answers_how_it_stands(manager):
+    async with manager:
+        answer = manager.update_queue_config("mail", concurrency=5, max_size=100)
+
+        assert answer == {"name": "mail"} | LIMITS | NUMBERS | {"concurrency": 5, "max_size": 100}
+        assert answer in manager.queue_stats()
+
+
+async def test_a_queue_is_changed_from_a_thread_and_what_waits_may_start(manager):
+    gate = asyncio.Event()
+
+    @manager.task(queue="mail")
+    async def work():
+        await gate.wait()
+
+    async with manager, released(gate):
+        for _ in range(3):
+            await manager.enqueue(work)
+        await wait_until(lambda: running(manager) == 2)
+
+        answer = await asyncio.to_thread(manager.update_queue_config, "mail", 3, None)
+
+        assert (answer["concurrency"], answer["max_size"]) == (3, None)
+        await wait_until(lambda: running(manager) == 3)
+
+
+async def test_an_unknown_queue_is_a_missing_key_with_a_readable_text(manager):
+    async with manager:
+        with pytest.raises(KeyError) as missing:
+            manager.update_queue_config("mial", concurrency=1)
+
+    assert str(missing.value).startswith("No queue is named 'mial'. Did you mean 'mail'?")
+
+
+# Lists
+
+
+async def test_the_merged_list_works_before_a_start(manager):
+    assert await manager.merged_list() == []
+
+
+async def test_the_merged_list_lays_live_records_over_stored_ones(manager):
+    gate = asyncio.Event()
+
+    @manager.task()
+    async def work():
+        await gate.wait()
+
+    async with manager, released(gate):
+        task_id = (await manager.enqueue(work)).task_id
+        await wait_until(lambda: running(manager, "default") == 1)
+
+        (record,) = await manager.merged_list()
+        assert (record.task_id, record.status) == (task_id, TaskStatus.RUNNING)
