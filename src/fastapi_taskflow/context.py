@@ -7,6 +7,7 @@ a copy of the context, and tasks that the function starts.
 from __future__ import annotations
 
 import logging
+from asyncio import Future
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ __all__ = [
     "RunContext",
     "TaskExecutionContext",
     "activate",
+    "current_run",
     "deactivate",
     "get_task_context",
     "known_level",
@@ -55,6 +57,9 @@ class RunContext(Protocol):
     def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
         """Take a line that the task logs. Called from any thread."""
 
+    def accompanied_by(self, helper: Future[Any]) -> None:
+        """Something on the event loop works for it, and is cancelled with it."""
+
 
 _current: ContextVar[RunContext | None] = ContextVar("fastapi_taskflow_run", default=None)
 
@@ -67,6 +72,11 @@ def activate(run: RunContext) -> Token[RunContext | None]:
 def deactivate(token: Token[RunContext | None]) -> None:
     """Bring back what was current before the `activate` that gave ``token``."""
     _current.reset(token)
+
+
+def current_run() -> RunContext | None:
+    """The attempt that runs here; None outside a task."""
+    return _current.get()
 
 
 def get_task_context() -> TaskContext | None:

@@ -24,6 +24,7 @@ from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
+from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.limits import near
 from fastapi_taskflow.loggers.base import TaskObserver
@@ -131,7 +132,7 @@ class Runtime:
             self.store,
             self.settings,
             clock=SYSTEM_CLOCK,
-            threads=DaemonThreads(self.settings.max_sync_threads),
+            threads=DaemonThreads(self.settings.max_sync_threads, begin=lender()),
             observer=self._observer,
         )
         self._engine, self._users = engine, 1

@@ -53,6 +53,7 @@ class Attempt:
         "_mask",
         "abandoned",
         "begun",
+        "helpers",
         "number",
         "runner",
         "stop_reason",
@@ -67,6 +68,8 @@ class Attempt:
         self.runner: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stop_reason: str | None = None
+        # On the event loop, for a function on a thread.
+        self.helpers: set[asyncio.Future[Any]] | None = None
         # The attempt was ended while its thread still runs; what that returns is ignored.
         self.abandoned = False
         self._attempts = attempts
@@ -114,6 +117,16 @@ class Attempt:
     def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
         """Add a line to the task's log. Called from any thread."""
         self._attempts.log(self, message, level, extra)
+
+    def accompanied_by(self, helper: asyncio.Future[Any]) -> None:
+        """A thread waits for something on the event loop, which is cancelled with it."""
+        if self.stop_reason is not None:
+            helper.cancel()
+            return
+        if self.helpers is None:
+            self.helpers = set()
+        self.helpers.add(helper)
+        helper.add_done_callback(self.helpers.discard)
 
     def _asked(self) -> str | None:
         if self.stop_reason is not None:
@@ -210,6 +223,8 @@ class Attempts:
         if attempt.stop_reason is not None or attempt not in self.running:
             return
         attempt.stop_reason = reason
+        for helper in tuple(attempt.helpers or ()):
+            helper.cancel()
         if attempt.runner is not None:
             attempt.runner.cancel()
         elif reason != "cancel":

@@ -18,9 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 class DaemonThreads:
-    """Up to ``limit`` threads, started as they are needed and kept until `close`."""
+    """Up to ``limit`` threads, started as they are needed and kept until `close`.
 
-    def __init__(self, limit: int, *, name: str = "taskflow") -> None:
+    Args:
+        begin: What each thread calls first.
+    """
+
+    def __init__(
+        self, limit: int, *, name: str = "taskflow", begin: Callable[[], None] = lambda: None
+    ) -> None:
+        self._begin = begin
         self._limit = limit
         self._name = name
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -65,6 +72,7 @@ class DaemonThreads:
             self._calls.put(None)
 
     def _work(self) -> None:
+        self._begin()
         while (call := self._calls.get()) is not None:
             try:
                 call()
