@@ -48,6 +48,9 @@ __all__ = ["Intake"]
 
 logger = logging.getLogger(__name__)
 
+# Unknown queues that are warned of: their names may come from requests.
+_MOST_TOLD = 100
+
 
 class Intake:
     """Makes tasks and stores them."""
@@ -223,7 +226,7 @@ class Intake:
     def _known_queue(self, queue: str) -> str:
         if queue in self._queues:
             return queue
-        if queue not in self._told:
+        if queue not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(queue)
             logger.warning(
                 "Queue %r is not configured; its tasks go to %r. Known queues: %s",

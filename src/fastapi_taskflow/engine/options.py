@@ -118,16 +118,14 @@ def _tags(what: str, tags: object) -> dict[str, str]:
         )
     found: dict[str, str] = {}
     for name, value in items:
-        kept = _tag_text(f"{what}: a name", name)
-        found[kept] = _tag_text(f"{what}: {quoted(kept)}", _as_text(what, kept, value))
+        kept = _text(f"{what}: a name", name)
+        text = _as_text(what, kept, value)
+        # An empty one says "none".
+        found[kept] = text and _text(f"{what}: {quoted(kept)}", text)
     return found
 
 
-def _tag_text(what: str, value: object) -> str:
-    # An empty one says "none".
-    if type(value) is str and not value:
-        return ""
-    return limits.text(what, value, most=_TAG_LIMIT, error=TaskArgumentError)
+_text = partial(limits.text, most=_TAG_LIMIT, error=TaskArgumentError)
 
 
 def _as_text(what: str, name: str, value: object) -> str:
