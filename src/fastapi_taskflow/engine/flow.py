@@ -78,7 +78,7 @@ class Flow:
         else:
             engine.queues.uncount(task)
             engine.store.settle(task)
-            engine.dispatcher.hint_after(task.record.queue, task.delay)
+            engine.dispatcher.hint_after(task.record.queue, self._until_due(task))
 
     def launch(self, task: LiveTask) -> None:
         """Accept a task that needs no commit; it runs as soon as it can."""
@@ -120,15 +120,17 @@ class Flow:
 
     def run_when_due(self, task: LiveTask) -> None:
         """Submit a held task at its due time."""
-        delay = task.delay
-        if task.record.due_at is not None:
-            delay = (task.record.due_at - self._engine.clock.now()).total_seconds()
+        delay = self._until_due(task)
         if delay:
             task.ready_at = self._engine.clock.monotonic() + delay
         if delay > 0:
             task.timer = self._loop.call_later(delay, self._due, task)
         else:
             self._engine.dispatcher.submit(task)
+
+    def _until_due(self, task: LiveTask) -> float:
+        due = task.record.due_at
+        return task.delay if due is None else (due - self._engine.clock.now()).total_seconds()
 
     def _due(self, task: LiveTask) -> None:
         task.timer = None
