@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from fastapi_taskflow.codec.advice import advice, is_row
 from fastapi_taskflow.codec.objects import (
     ModelState,
     build_model,
@@ -143,7 +144,7 @@ def _write_set(writer: Writer, value: set[Any] | frozenset[Any], depth: int) -> 
 
 def _write_object(writer: Writer, value: Any, depth: int) -> Any:
     cls = type(value)
-    if not is_storable(cls):
+    if not is_storable(cls) or is_row(cls):
         raise Refusal(_unstorable(cls))
     name = writer.types.name_of(cls)
     if name is None:
@@ -221,6 +222,9 @@ def _unbuildable(cls: type, exc: Exception) -> str:
 
 
 def _unstorable(cls: type) -> str:
+    told = advice(cls)
+    if told is not None:
+        return f"found {_title(cls)}, which {told}"
     base = next((base for base in cls.__mro__ if base in _WRITERS), None)
     if base is not None:
         return (
