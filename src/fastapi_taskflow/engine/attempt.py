@@ -1,41 +1,32 @@
-"""One run of one task's function: start, run, stop, and tell what came of it."""
+"""One run of one task's function, as the engine and the function itself see it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.codec import is_small
-from fastapi_taskflow.context import LINE_LIMIT_BYTES, activate, log_line
-from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
-from fastapi_taskflow.engine.firststep import FirstStep
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.telling import Telling, Untold
-from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.forks import end_if_forked, generation, guard
+from fastapi_taskflow.engine.telling import Untold
 from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.redaction import MASK, WITHHELD, Mask, Redactor
+from fastapi_taskflow.redaction import WITHHELD, Mask
 from fastapi_taskflow.retry import (
     CancelAsked,
     Ended,
     Lost,
     Raised,
-    Returned,
     Stopped,
     TimedOut,
     failure,
 )
-from fastapi_taskflow.texts import fit
 from fastapi_taskflow.tracebacks import is_quick
 
-__all__ = ["Attempt", "Attempts"]
+if TYPE_CHECKING:
+    from fastapi_taskflow.engine.attempts import Attempts
+
+__all__ = ["Attempt"]
 
 logger = logging.getLogger(__name__)
 
@@ -128,256 +119,38 @@ class Attempt:
         self.helpers.add(helper)
         helper.add_done_callback(self.helpers.discard)
 
+    def raised(self, exc: BaseException) -> Ended | Untold:
+        """How the attempt ended when its function raised."""
+        if self.stop_reason not in (None, "cancel"):
+            # The engine ended it; what its clean-up raised is not why.
+            return self.stopped()
+        try:
+            mask = self.mask
+            if is_quick(exc) and not mask.is_slow:
+                return failure(exc, mask)
+            return Untold(exc, mask)
+        # The error is a foreign object, and the attempt must end whatever it does.
+        except BaseException as beyond:
+            text = "The error of task %s cannot be told"
+            notify(logger, logging.ERROR, text, self.task.record.task_id, error=beyond)
+            return Raised(exc, "", "An error that cannot be told", hidden=True)
+
+    def stopped(self) -> Ended:
+        """How the attempt ended when the engine stopped it."""
+        match self.stop_reason:
+            case "cancel":
+                return CancelAsked()
+            case "timeout":
+                seconds = self.task.registered.config.timeout or 0.0
+                return TimedOut(seconds, left_running=self.runner is None)
+            case "lost":
+                return Lost()
+            case _:
+                return Stopped()
+
     def _asked(self) -> str | None:
         if self.stop_reason is not None:
             return self.stop_reason
         if self.task.cancel_asked:
             return "cancel"
         return "drain" if self._attempts.draining else None
-
-
-class Logged(Protocol):
-    """Who is told of a line; ``first`` since the log was last handed to the store."""
-
-    def __call__(
-        self, attempt: Attempt, message: str, level: str, extra: dict[str, Any], *, first: bool
-    ) -> None: ...
-
-
-class Attempts:
-    """Runs attempts on the event loop and on threads.
-
-    Args:
-        ended: Told on the loop, once per attempt, how it ended and how long it took.
-        released: Told on the loop when the attempt's slots are free again.
-        on_log: Told of each line from any thread.
-    """
-
-    def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
-        self,
-        clock: Clock,
-        threads: ThreadRunner,
-        *,
-        ended: Callable[[Attempt, Ended, float], None],
-        released: Callable[[LiveTask], None],
-        on_log: Logged,
-        max_log_lines: int,
-        redactor: Redactor,
-    ) -> None:
-        self._clock = clock
-        self.redactor = redactor
-        self._threads = threads
-        self._ended = ended
-        self._released = released
-        self._on_log = on_log
-        self._max_log_lines = max_log_lines
-        self._loop = asyncio.get_running_loop()
-        guard(self._loop)
-        # Attempts whose function is being run, on the loop or on a thread.
-        self.running: set[Attempt] = set()
-        self._returned: deque[tuple[Attempt, Ended | Unfinished | Untold, contextvars.Context]] = (
-            deque()
-        )
-        self._telling = Telling(self._loop)
-        self.draining = False
-
-    def run(self, task: LiveTask, *, at_once: bool = False) -> None:
-        """Call the task's function. Its slots are taken; it is RUNNING.
-
-        Args:
-            at_once: Somebody waits for it: a function on the event loop has run up to where
-                it first waits when this returns, perhaps to its end.
-        """
-        attempt = task.attempt = Attempt(task, self, self._clock.monotonic())
-        self.running.add(attempt)
-        try:
-            self._launch(attempt, at_once=at_once)
-        # No thread can be had, or the app's own task factory refuses.
-        except Exception as exc:
-            if attempt in self.running:
-                self._settle(attempt, self._raised(attempt, exc))
-
-    def _launch(self, attempt: Attempt, *, at_once: bool) -> None:
-        task = attempt.task
-        registered = task.registered
-        context = contextvars.copy_context() if task.context is None else task.context.copy()
-        timeout = registered.config.timeout
-        if timeout is not None:
-            attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
-        if registered.executor != "async":
-            self._threads.submit(lambda: self._work(attempt, context))
-        elif at_once and self._loop.get_task_factory() is None:
-            # A factory of the app's own may wrap the coroutine, or run it itself.
-            step = FirstStep(self._drive(attempt))
-            runner = attempt.runner = self._loop.create_task(step, context=context)
-            step.take(runner, context)
-        else:
-            attempt.runner = self._loop.create_task(self._drive(attempt), context=context)
-
-    def stop(self, attempt: Attempt, reason: str) -> None:
-        """End an attempt: cancel it on the loop; a thread is asked, or given up on.
-
-        The first reason wins. A thread is given up on for a timeout, a drain or a lost
-        lease: the attempt ends now, the thread keeps its slot until it returns.
-        """
-        if attempt.stop_reason is not None or attempt not in self.running:
-            return
-        attempt.stop_reason = reason
-        for helper in tuple(attempt.helpers or ()):
-            helper.cancel()
-        if attempt.runner is not None:
-            attempt.runner.cancel()
-        elif reason != "cancel":
-            attempt.abandoned = True
-            self._finish(attempt, self._stopped(attempt))
-
-    def give_up(self, attempt: Attempt) -> None:
-        """End an attempt that does not react to its cancellation."""
-        if attempt in self.running and not attempt.abandoned:
-            attempt.abandoned = True
-            self._finish(attempt, self._stopped(attempt))
-
-    def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Keep a log line, up to the limit, and pass it on. Called from any thread."""
-        task = attempt.task
-        message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
-        if extra:
-            extra = self._details(extra, attempt.mask)
-        first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
-        self._on_log(attempt, message, level, extra, first=first)
-
-    def _details(self, extra: dict[str, Any], mask: Mask) -> dict[str, Any]:
-        try:
-            return self.redactor.details(extra, mask)
-        # They are foreign objects: a line with them is worth more than none.
-        except Exception:
-            return dict.fromkeys(extra, MASK)
-
-    async def _drive(self, attempt: Attempt, begun: Awaitable[Any] | None = None) -> None:
-        """Run a function on the loop, or what it has ``begun`` on a thread."""
-        activate(attempt)
-        task = attempt.task
-        ended: Ended | Untold
-        born = generation()
-        try:
-            if begun is None:
-                begun = task.registered.func(*task.args, **task.kwargs)
-            answer = await begun
-            while answer is not None and is_unfinished(answer):
-                answer = await answer
-            end_if_forked(born)
-            ended = Returned(answer)
-        except asyncio.CancelledError as exc:
-            if attempt.stop_reason is not None:
-                ended = self._stopped(attempt)
-            elif attempt.runner is not None and attempt.runner.cancelling():
-                # Somebody tears the loop down: record it, and let the cancellation pass.
-                self._collect_one(attempt, Stopped())
-                raise
-            else:
-                ended = self._raised(attempt, exc)
-        except BaseException as exc:  # whatever a task raises is its failure, not the server's
-            end_if_forked(born, exc)
-            ended = self._raised(attempt, exc)
-        self._settle(attempt, ended)
-        # An error's trace holds this frame, and would be held by it: a cycle with all that
-        # the function had in its hands.
-        del ended
-
-    def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
-        # No variable holds how it ended: see `_drive`.
-        self._returned.append((attempt, context.run(self._call, attempt), context))
-        try:
-            self._loop.call_soon_threadsafe(self._collect)
-        except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
-            text = "Task %s ended after its event loop"
-            notify(logger, logging.WARNING, text, attempt.task.record.task_id)
-
-    def _call(self, attempt: Attempt) -> Ended | Unfinished | Untold:
-        activate(attempt)
-        task = attempt.task
-        born = generation()
-        try:
-            answer = task.registered.func(*task.args, **task.kwargs)
-            end_if_forked(born)
-            if answer is not None and is_unfinished(answer):
-                return Unfinished(answer)
-            return Returned(answer)
-        except BaseException as exc:  # as in _drive
-            end_if_forked(born, exc)
-            return self._raised(attempt, exc)
-
-    def _collect(self) -> None:
-        while self._returned:
-            attempt, ended, context = self._returned.popleft()
-            if not isinstance(ended, Unfinished):
-                self._settle(attempt, ended)
-            elif attempt.stop_reason is not None:
-                discard(ended.answer)
-                self._collect_one(attempt, self._stopped(attempt))
-            else:
-                self._go_on(attempt, ended.answer, context)
-
-    def _go_on(
-        self, attempt: Attempt, answer: Awaitable[Any], context: contextvars.Context
-    ) -> None:
-        try:
-            rest = self._drive(attempt, answer)
-            attempt.runner = self._loop.create_task(rest, context=context)
-        # The app's own task factory refuses.
-        except Exception as exc:
-            self._settle(attempt, self._raised(attempt, exc))
-
-    def _settle(self, attempt: Attempt, ended: Ended | Untold) -> None:
-        if isinstance(ended, Untold):
-            if attempt.timer is not None:
-                attempt.timer.cancel()
-            self._telling.tell(ended, partial(self._collect_one, attempt))
-        else:
-            self._collect_one(attempt, ended)
-
-    def _collect_one(self, attempt: Attempt, ended: Ended) -> None:
-        """The function is not running any more."""
-        self.running.discard(attempt)
-        self._released(attempt.task)
-        if not attempt.abandoned:
-            self._finish(attempt, ended)
-        # The runner's context holds the attempt: without this each task is a cycle of
-        # objects that only the garbage collector can free.
-        attempt.runner = None
-
-    def _finish(self, attempt: Attempt, ended: Ended) -> None:
-        if attempt.timer is not None:
-            attempt.timer.cancel()
-        self._ended(attempt, ended, self._clock.monotonic() - attempt.begun)
-
-    def _raised(self, attempt: Attempt, exc: BaseException) -> Ended | Untold:
-        if attempt.stop_reason in (None, "cancel"):
-            return _failure(attempt, exc)
-        # The engine ended it; what its clean-up raised is not why.
-        return self._stopped(attempt)
-
-    def _stopped(self, attempt: Attempt) -> Ended:
-        match attempt.stop_reason:
-            case "cancel":
-                return CancelAsked()
-            case "timeout":
-                seconds = attempt.task.registered.config.timeout or 0.0
-                return TimedOut(seconds, left_running=attempt.runner is None)
-            case "lost":
-                return Lost()
-            case _:
-                return Stopped()
-
-
-def _failure(attempt: Attempt, exc: BaseException) -> Ended | Untold:
-    try:
-        mask = attempt.mask
-        if is_quick(exc) and not mask.is_slow:
-            return failure(exc, mask)
-        return Untold(exc, mask)
-    # The error is a foreign object, and the attempt must end whatever it does.
-    except BaseException as beyond:
-        text = "The error of task %s cannot be told"
-        notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=beyond)
-        return Raised(exc, "", "An error that cannot be told", hidden=True)

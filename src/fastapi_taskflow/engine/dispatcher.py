@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.engine.adoption import adopt
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
@@ -268,7 +269,7 @@ class Dispatcher:
         return {q.name: min(q.free, limit) for q in states if q.free > 0 and not q.lines.get(pool)}
 
     def _take_on(self, claim: Claimed) -> None:
-        task = self._engine.flow.adopt(claim)
+        task = adopt(self._engine, claim)
         if task is None:
             return
         if task.interruptions >= QUARANTINE_FROM:

@@ -15,7 +15,7 @@ from typing import Any
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.engine import collector
-from fastapi_taskflow.engine.attempt import Attempts
+from fastapi_taskflow.engine.attempts import Attempts
 from fastapi_taskflow.engine.damage import DamagedTasks
 from fastapi_taskflow.engine.dispatcher import Dispatcher
 from fastapi_taskflow.engine.feed import Feed

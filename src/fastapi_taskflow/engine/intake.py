@@ -24,18 +24,16 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.refusals import refusal, unstorable
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.errors import (
-    AlreadyRetried,
     IdempotencyConflict,
     QueueFullError,
     StoreFull,
     StoreUnavailable,
     TaskArgumentError,
     TaskflowError,
-    TaskNotFound,
-    TaskStateError,
 )
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import TaskRecord, TaskStatus
@@ -216,7 +214,7 @@ class Intake:
         except TaskArgumentError:
             if durable:
                 raise
-        except Exception as exc:  # a foreign object's own defect; only its record suffers
+        except BaseException as exc:  # a foreign object's own defect; only its record suffers
             if durable:
                 raise TaskArgumentError(
                     f"Arguments of {registered.name!r} cannot be stored: {exc}"
@@ -270,10 +268,9 @@ class Intake:
             case QueueIsFull(queue, max_size, rejected):
                 error = QueueFullError(queue, max_size, task_id=rejected)
             case RetryRefused():
-                error = _refusal(admission)
+                error = refusal(admission)
             case _ if not isinstance(error, TaskflowError):
-                logger.error("An insert failed", exc_info=error)
-                error = StoreUnavailable(f"The store could not take the task: {error}")
+                error = unstorable([task.record.func_name for task in tasks], error)
             case _:
                 pass
         if error is not None:
@@ -288,14 +285,3 @@ class Intake:
     def _drop(self, tasks: Sequence[LiveTask], rejected: str | None = None) -> None:
         for task in tasks:
             self._engine.flow.dropped(task, rejected)
-
-
-def _refusal(refused: RetryRefused) -> TaskflowError:
-    if refused.retried_as is not None:
-        return AlreadyRetried(refused.task_id, refused.retried_as)
-    if refused.status is not None:
-        return TaskStateError(
-            f"Task {refused.task_id} is {refused.status.value}; only tasks that ended without "
-            "success can be retried."
-        )
-    return TaskNotFound(f"Task {refused.task_id} not found")

@@ -116,7 +116,8 @@ class Feed:
             except asyncio.CancelledError:
                 self.dropped += len(batch)
                 raise
-            except Exception:  # a failing observer loses its own events only
+            # A failing observer loses its own events only, and is not to end the process.
+            except (Exception, SystemExit, KeyboardInterrupt):
                 self._note_failure("failed")
             else:
                 self._failing = False

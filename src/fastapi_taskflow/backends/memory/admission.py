@@ -6,7 +6,7 @@ Checking writes nothing, so a refused group needs no undoing.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import MAXYEAR, datetime, timedelta
+from datetime import MAXYEAR, datetime
 
 from fastapi_taskflow.backends.base import (
     Admission,
@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.base import (
     RetryRefused,
     Stored,
 )
-from fastapi_taskflow.backends.memory.rows import Row, in_utc
+from fastapi_taskflow.backends.memory.rows import Row, in_utc, later
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.clock import SteadyClock
 from fastapi_taskflow.models import TaskStatus
@@ -116,7 +116,7 @@ class Admissions:
         if task.due_at is not None:
             due = in_utc(task.due_at)
             return due + self._lead if due.year < MAXYEAR - 1000 else due
-        return self._now + timedelta(seconds=task.delay) if task.delay else self._now
+        return later(self._now, task.delay) if task.delay else self._now
 
 
 class _Duplicate:

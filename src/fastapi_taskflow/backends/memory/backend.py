@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from fastapi_taskflow.backends import storable
 from fastapi_taskflow.backends.base import (
     Admission,
     Attempt,
@@ -38,7 +39,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.backends.memory.admission import Admissions
 from fastapi_taskflow.backends.memory.audit import AuditTrail
 from fastapi_taskflow.backends.memory.contents import contents, rewrite
-from fastapi_taskflow.backends.memory.endings import cancel, finish
+from fastapi_taskflow.backends.memory.endings import cancel, finish, start
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
@@ -97,6 +98,7 @@ class MemoryBackend(MemoryLogins, Backend):
     ) -> list[Admission]:
         if not groups:
             return []
+        storable.check_groups(groups)
         with self._lock:
             admissions = Admissions(self._table, self._fleet, limits or {}, key_ttl, self._clock)
             answers = [admissions.admit(group) for group in groups]
@@ -125,25 +127,12 @@ class MemoryBackend(MemoryLogins, Backend):
             return []
         with self._lock:
             now = self._clock.now()
-            return [self._start(lease, now) for lease in leases]
-
-    def _start(self, lease: Lease, now: datetime) -> datetime | None:
-        row = self._table.rows.get(lease.task_id)
-        if row is None or row.fence != lease.fence or row.owner is None:
-            return None
-        if row.status is _PENDING:
-            self._table.become(row, _RUNNING)
-            if row.claim_id is not None:
-                self._table.unclaim(row)
-            row.start_time = now
-            row.elapsed = None
-            row.instance = row.owner
-            row.retries_used = row.failures
-        return row.start_time
+            return [start(self._table, lease, now) for lease in leases]
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Settled | None]:
         if not outcomes:
             return []
+        storable.check_outcomes(outcomes)
         with self._lock:
             now = self._clock.now()
             answers = [finish(self._table, outcome, now) for outcome in outcomes]
@@ -162,11 +151,13 @@ class MemoryBackend(MemoryLogins, Backend):
     async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
         if not snapshots:
             return []
+        storable.check_snapshots(snapshots)
         with self._lock:
             now = self._clock.now()
             return [mirror(self._table, instance, snapshot, now) for snapshot in snapshots]
 
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
+        storable.check_chunks(chunks)
         with self._lock:
             for lease, lines, anew in chunks:
                 row = self._table.rows.get(lease.task_id)

@@ -1,25 +1,42 @@
-"""How claims end: `states.MOVES` applied to a row, and cancellation."""
+"""How claims begin and end: `states.MOVES` applied to a row, and cancellation."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fastapi_taskflow.backends.base import (
     Attempt,
     CancelAnswer,
     CancelResult,
+    Lease,
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.memory.rows import Row
+from fastapi_taskflow.backends.memory.rows import Row, later
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import MOVES, Move, Rule
 
-__all__ = ["cancel", "finish"]
+__all__ = ["cancel", "finish", "start"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 _CANCELLED = TaskStatus.CANCELLED
+
+
+def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
+    """Begin one claim: when it was begun; None if it is lost."""
+    row = table.rows.get(lease.task_id)
+    if row is None or row.fence != lease.fence or row.owner is None:
+        return None
+    if row.status is _PENDING:
+        table.become(row, _RUNNING)
+        if row.claim_id is not None:
+            table.unclaim(row)
+        row.start_time = now
+        row.elapsed = None
+        row.instance = row.owner
+        row.retries_used = row.failures
+    return row.start_time
 
 
 def finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
@@ -51,7 +68,7 @@ def _apply(table: Table, row: Row, rule: Rule, outcome: Outcome, now: datetime) 
     if outcome.elapsed is not None:
         row.elapsed = outcome.elapsed
     if target is _PENDING:
-        table.free(row, now + timedelta(seconds=outcome.delay), now)
+        table.free(row, later(now, outcome.delay), now)
     else:
         row.end_time = now
         table.end(row, target, now)

@@ -6,14 +6,17 @@ they do to it reaches the store.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow.backends.base import Attempt, Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.memory.keys import Hold
 from fastapi_taskflow.backends.memory.tallies import Family
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 
-__all__ = ["Row", "in_utc"]
+__all__ = ["Row", "in_utc", "later"]
+
+# The calendar's last day.
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
@@ -140,4 +143,17 @@ class Row:
 
 def in_utc(moment: datetime) -> datetime:
     """The same instant in UTC."""
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _LATEST
+
+
+def later(now: datetime, seconds: float) -> datetime:
+    """So many seconds from now, within the calendar."""
+    try:
+        return now + timedelta(seconds=seconds)
+    except OverflowError:
+        return _LATEST

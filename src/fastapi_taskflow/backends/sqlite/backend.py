@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from fastapi_taskflow.backends import storable
 from fastapi_taskflow.backends.base import (
     Admission,
     Attempt,
@@ -118,6 +119,7 @@ class SqliteBackend(SqliteLogins, Backend):
         *,
         key_ttl: float = 86400.0,
     ) -> list[Admission]:
+        storable.check_groups(groups)
         terms = Terms(tuple((limits or {}).items()), span(key_ttl))
         return await self._batch(insert, groups, terms, admits=True)
 
@@ -130,15 +132,18 @@ class SqliteBackend(SqliteLogins, Backend):
         return await self._batch(outcomes.start, leases)
 
     async def finish(self, outcomes_: Sequence[Outcome]) -> list[Settled | None]:
+        storable.check_outcomes(outcomes_)
         return await self._batch(outcomes.finish, outcomes_)
 
     async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
         return await self._batch(outcomes.cancel, task_ids)
 
     async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
+        storable.check_snapshots(snapshots)
         return await self._batch(mirrors.mirror, snapshots, instance)
 
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
+        storable.check_chunks(chunks)
         await self._batch(outcomes.append_logs, chunks)
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:

@@ -1,0 +1,44 @@
+"""What a caller is told whose tasks the store did not take."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from fastapi_taskflow.backends.base import RetryRefused
+from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.errors import (
+    AlreadyRetried,
+    StoreUnavailable,
+    TaskArgumentError,
+    TaskflowError,
+    TaskNotFound,
+    TaskStateError,
+)
+from fastapi_taskflow.tracebacks import error_text
+
+__all__ = ["refusal", "unstorable"]
+
+logger = logging.getLogger(__name__)
+
+
+def unstorable(functions: Iterable[str], error: Exception | None) -> TaskflowError:
+    """The store raised something that it should not: for a value, or for a defect."""
+    names = ", ".join(sorted(map(repr, set(functions))))
+    notify(logger, logging.ERROR, "Tasks of %s could not be stored", names, error=error)
+    reason = "" if error is None else error_text(error)
+    if isinstance(error, TypeError | ValueError | OverflowError):
+        return TaskArgumentError(f"Tasks of {names} cannot be stored: {reason}")
+    return StoreUnavailable(f"The store could not take tasks of {names}: {reason}")
+
+
+def refusal(refused: RetryRefused) -> TaskflowError:
+    """A task that somebody wanted to retry cannot be."""
+    if refused.retried_as is not None:
+        return AlreadyRetried(refused.task_id, refused.retried_as)
+    if refused.status is not None:
+        return TaskStateError(
+            f"Task {refused.task_id} is {refused.status.value}; only tasks that ended without "
+            "success can be retried."
+        )
+    return TaskNotFound(f"Task {refused.task_id} not found")
