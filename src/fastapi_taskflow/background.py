@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import BackgroundTasks
 from starlette.background import BackgroundTask
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.chain import Bond, Chain
+from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.unit import Unit
@@ -44,6 +46,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
     def __init__(
         self, task_manager: TaskManager, background_tasks: BackgroundTasks | None = None
     ) -> None:
+        if not isinstance(task_manager, Control):
+            raise limits.wrong("ManagedBackgroundTasks", "a TaskManager", task_manager)
         super().__init__()
         if background_tasks is not None:
             self.tasks = background_tasks.tasks

@@ -9,6 +9,7 @@ from fastapi_taskflow import (
     ConfigurationError,
     InMemoryLogger,
     LoggerChain,
+    ManagedBackgroundTasks,
     MemoryBackend,
     QueueConfig,
     SqliteBackend,
@@ -153,6 +154,13 @@ def test_app_and_manager_in_the_wrong_places_are_told_apart() -> None:
 def test_a_router_is_no_app(method: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{method} takes the FastAPI app"):
         getattr(TaskManager(), method)(APIRouter())
+
+
+def test_background_tasks_are_made_for_a_manager() -> None:
+    wrong: Any = FastAPI()
+
+    with pytest.raises(ConfigurationError, match="a TaskManager, got an object of fastapi"):
+        ManagedBackgroundTasks(wrong)
 
 
 def test_observers_refuse_what_cannot_work() -> None:

@@ -1,6 +1,9 @@
 """Code as users write it. Type checkers read it in strict mode; nothing runs it."""
 
+from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Annotated, assert_type
+from uuid import uuid4
 
 from fastapi import BackgroundTasks, Depends, FastAPI
 
@@ -56,7 +59,16 @@ async def send_email(address: str, *, subject: str = "Welcome") -> None:
     raise Retry(after=5.0)
 
 
-@task_manager.task(executor="thread", timeout=10.0)
+@task_manager.task
+async def shown(number: int) -> str:
+    return str(number)
+
+
+class Urgency(IntEnum):
+    HIGH = 9
+
+
+@task_manager.task(executor="thread", timeout=10.0, priority=Urgency.HIGH, retry_on=[ValueError])
 def make_report(month: int) -> int:
     context = get_task_context()
     if context is not None:
@@ -67,6 +79,7 @@ def make_report(month: int) -> int:
 async def the_decorator_keeps_the_function() -> None:
     assert_type(await send_email("ada@example.com"), None)
     assert_type(make_report(4), int)
+    assert_type(await shown(4), str)
 
 
 @app.post("/bare")
@@ -86,7 +99,8 @@ async def managed(background_tasks: ManagedBackgroundTasks) -> str:
 async def injected(
     tasks: Annotated[ManagedBackgroundTasks, Depends(task_manager.get_tasks)],
 ) -> str:
-    return tasks.add_task(make_report, 4, priority=10)
+    tasks.add_task(make_report, 4, run_at=datetime.now(UTC), tags={"order": 7, "id": uuid4()})
+    return tasks.add_task(make_report, 4, priority=Urgency.HIGH, delay=60)
 
 
 @app.post("/anywhere")
@@ -94,6 +108,8 @@ async def anywhere() -> dict[str, str | bool]:
     enqueued = await task_manager.enqueue(send_email, "ada@example.com", delay=30.0)
     call = task_manager.call(send_email, "ada@example.com", subject="delay is an option")
     await task_manager.enqueue(call, delay=60.0)
+    task_manager.call(send_email, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    task_manager.call(send_email, subjct="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     return {"task_id": enqueued.task_id, "duplicate": enqueued.duplicate}
 
 
