@@ -20,9 +20,11 @@ from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.registry import TaskRegistry
 
 __all__ = [
     "check_reserved",
+    "check_task_queues",
     "checked_retention",
     "choose_backend",
     "choose_keyring",
@@ -235,3 +237,20 @@ def checked_retention(days: float | None) -> float | None:
 def _default_threads() -> int:
     """As many as the standard library's pool would take."""
     return min(32, (os.cpu_count() or 1) + 4)
+
+
+def check_task_queues(registry: TaskRegistry, settings: Settings) -> None:
+    """Look at the queues that the registered tasks name.
+
+    Raises:
+        ConfigurationError: one that is not configured.
+    """
+    known = {DEFAULT_QUEUE, *settings.queues}
+    for entry in map(registry.by_name, sorted(registry.names())):
+        queue = None if entry is None else entry.config.queue
+        if entry is not None and queue is not None and queue not in known:
+            raise ConfigurationError(
+                f"Task {entry.name!r} has queue={queue!r}, and no queue has this name."
+                f"{limits.near(queue, known)} Known queues: {', '.join(sorted(known))}. A new "
+                f"one is TaskManager(queues={{{queue!r}: QueueConfig()}})."
+            )

@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import BackgroundTasks
-from starlette.background import BackgroundTask
 
 from fastapi_taskflow import limits
 from fastapi_taskflow.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import asked
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.strays import stray
 from fastapi_taskflow.unit import Unit
 
 if TYPE_CHECKING:
@@ -143,19 +142,22 @@ class ManagedBackgroundTasks(BackgroundTasks):
             unit = self._find_unit()
         if unit is None:
             runtime.require_engine_for(registered, options)
-            self.tasks.append(BackgroundTask(call.func, *call.args, **call.kwargs))
-            return new_id()
-        config = registered.config
         if options.idempotency_key is not None:
             known = runtime.find_duplicate(registered, call, options.idempotency_key)
             if known is not None:
                 return known
-        task = runtime.prepare(registered, call, options)
+        config = registered.config
         in_queue = (
             (config.queue if options.queue is None else options.queue) is not None
             or (config.priority if options.priority is None else options.priority) is not None
             or options.is_later
         )
+        if unit is None:
+            waits = in_queue and self._chain.bond is Bond.CALL
+            own = stray(runtime, registered, call, options, waits=waits)
+            self.tasks.append(own)
+            return own.task_id
+        task = runtime.prepare(registered, call, options)
         item = unit.add(
             task,
             eager=config.eager if options.eager is None else options.eager,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Coroutine
 from enum import Enum
+from typing import Any
+from weakref import finalize
 
+from fastapi_taskflow.crossing import hand_over
 from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.unbound import Unbound, forget
 from fastapi_taskflow.unit import Unit
 
 __all__ = ["Bond", "Chain"]
@@ -25,19 +30,23 @@ class Chain:
     store refuses, the first one's tasks are accepted already.
     """
 
-    __slots__ = ("_closed", "_units", "bond")
+    __slots__ = ("__weakref__", "_closed", "_units", "bond")
 
     def __init__(self, bond: Bond) -> None:
         self.bond = bond
         self._units: list[Unit] = []
         self._closed = False
+        if bond is Bond.CALL:
+            # Its units do not know it, so that it goes when nobody has it any more.
+            finalize(self, forget, self._units).atexit = False
 
     def unit(self, engine: Engine) -> Unit:
         """The unit of this engine's tasks; made when it is first asked for."""
         for unit in self._units:
             if unit.engine is engine:
                 return unit
-        unit = Unit(engine, closed=self._closed)
+        kind = Unbound if self.bond is Bond.CALL else Unit
+        unit = kind(engine, closed=self._closed)
         self._units.append(unit)
         return unit
 
@@ -52,7 +61,7 @@ class Chain:
             TaskflowError: a store refused.
         """
         for unit in self._units:
-            await unit.commit()
+            await _there(unit, unit.commit())
 
     def discard(self) -> None:
         """The endpoint raised."""
@@ -68,10 +77,8 @@ class Chain:
         for unit in self._units:
             if unit.answer_now():
                 continue
-            if self.bond is Bond.CALL:
-                await unit.answer()
-            else:
-                await unit.answer_late()
+            late = self.bond is not Bond.CALL
+            await _there(unit, unit.answer_late() if late else unit.answer())
 
     def skip_lanes(self) -> None:
         """The chain has ended, perhaps before its end."""
@@ -87,4 +94,9 @@ class Chain:
         """The request's scope ends; see `Unit.close`."""
         self._closed = True
         for unit in self._units:
-            await unit.close(failed=failed)
+            await _there(unit, unit.close(failed=failed))
+
+
+def _there(unit: Unit, step: Coroutine[Any, Any, None]) -> Awaitable[None]:
+    """Run a step on the loop of the unit's engine: this one, or that of another test client."""
+    return step if unit.engine.is_here() else hand_over(step, unit.engine)

@@ -29,6 +29,7 @@ __all__ = [
     "TaskflowError",
     "UnknownTaskFunction",
     "UsersUnavailable",
+    "WrongThread",
 ]
 
 
@@ -56,6 +57,10 @@ class RequestClosed(TaskflowError, RuntimeError):
 
     Nothing would wait for its commit any more: use ``await task_manager.enqueue(...)``.
     """
+
+
+class WrongThread(TaskflowError, RuntimeError):
+    """A call that blocks was made on the event loop that it would wait for."""
 
 
 # Admission

@@ -165,7 +165,7 @@ class TaskManager(Declarations):
         run_at: datetime | None = UNSET,
         **kwargs: Any,
     ) -> Enqueued:
-        """Add a task from anywhere on the app's event loop; accepted when this returns.
+        """Add a task from any event loop; accepted when this returns.
 
         The options are those of ``add_task``; ``eager`` is none, since nothing is waited for.
 
@@ -184,6 +184,38 @@ class TaskManager(Declarations):
         )
         registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
         return await self.runtime.enqueue(registered, call, options._replace(alias=False))
+
+    def enqueue_sync(  # noqa: PLR0913
+        self,
+        func_or_call: Callable[..., Any] | TaskCall,
+        *args: Any,
+        idempotency_key: str | None = UNSET,
+        tags: Tags | None = UNSET,
+        priority: int | None = UNSET,
+        queue: str | None = UNSET,
+        delay: float | None = UNSET,
+        run_at: datetime | None = UNSET,
+        **kwargs: Any,
+    ) -> Enqueued:
+        """As `enqueue`, for plain functions: blocks until the task is accepted.
+
+        From any thread but that of the engine's event loop.
+
+        Raises:
+            TaskArgumentError, QueueFullError, IdempotencyConflict, EngineNotRunning,
+                StoreUnavailable: as `enqueue`.
+            WrongThread: on the engine's event loop.
+        """
+        given = said(
+            idempotency_key=idempotency_key,
+            tags=tags,
+            priority=priority,
+            queue=queue,
+            delay=delay,
+            run_at=run_at,
+        )
+        registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
+        return self.runtime.enqueue_sync(registered, call, options._replace(alias=False))
 
     @integration.also_called_directly
     async def get_tasks(

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi_taskflow import codec
-from fastapi_taskflow.assembly import checked_retention
+from fastapi_taskflow.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.durability import Durability
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
-from fastapi_taskflow.errors import ConfigurationError, EngineNotRunning, IdempotencyConflict
+from fastapi_taskflow.engine.settings import Settings
+from fastapi_taskflow.errors import EngineNotRunning, IdempotencyConflict, WrongThread
 from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
-from fastapi_taskflow.limits import near
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.models import TaskRecord, TaskStatus
@@ -68,6 +69,8 @@ class Runtime:
         self.durability = Durability(
             self.registry, persistent=backend is not None, by_default=settings.durable_default
         )
+        # What no engine took when it was added; run at the next start.
+        self.at_begin: list[Callable[[], Coroutine[Any, Any, None]]] = []
         # It was said that no engine runs.
         self._warned = False
 
@@ -124,7 +127,7 @@ class Runtime:
             self._users += asyncio.get_running_loop() is engine.loop
             return
         self.durability.check()
-        self._check_queues()
+        check_task_queues(self.registry, self.settings)
         engine = Engine(
             # Without a keyring it still tells what others have sealed from plain arguments.
             SealedBackend(self.backend, self.keyring),
@@ -147,6 +150,9 @@ class Runtime:
         engine = self._own_engine()
         if engine is not None:
             engine.begin()
+            waiting, self.at_begin = self.at_begin, []
+            for step in waiting:
+                engine.spawn(step(), "task from before the start")
 
     async def drain(self) -> None:
         """End what runs if this is the last of its users; tasks are still accepted."""
@@ -220,7 +226,7 @@ class Runtime:
         self._warned = True
         logger.warning(
             "No engine of this TaskManager runs: tasks run as plain FastAPI background tasks, "
-            "without records or retries (first one: %r)",
+            "with a record in memory only and without retries (first one: %r)",
             registered.name,
         )
 
@@ -238,30 +244,45 @@ class Runtime:
         known = self.store.find(record.task_id)
         if known is None or not known.stored or known.fingerprint is None:
             return None
-        payload = self.registry.encode(
-            registered, call.args, call.kwargs, max_bytes=self.settings.max_payload_bytes
-        )
+        payload = self.encode(registered, call)
         if codec.fingerprint(registered.name, payload) != known.fingerprint:
             raise IdempotencyConflict(key, record.task_id)
         return record.task_id
 
+    def encode(self, registered: Registered, call: TaskCall) -> bytes:
+        """The call's arguments as they are stored; see `TaskRegistry.encode`."""
+        most = self.settings.max_payload_bytes
+        return self.registry.encode(registered, call.args, call.kwargs, max_bytes=most)
+
     async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
-        """Accept a task from any place on the engine's loop."""
+        """Accept a task on any event loop."""
         engine = self.engine()
-        if asyncio.get_running_loop() is not engine.loop:
-            raise EngineNotRunning(
-                "enqueue() was called on another event loop than the one that the TaskManager "
-                "was started on. Start it in this loop, or call from the app's own."
+        task = self._prepare_alone(registered, call, options)
+        if asyncio.get_running_loop() is engine.loop:
+            return await _accept(engine, task)
+        return await hand_over(_accept(engine, task), engine)
+
+    def enqueue_sync(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
+        """Accept a task in any thread but the engine's own.
+
+        Raises:
+            WrongThread: it is the engine's.
+        """
+        engine = self.engine()
+        if engine.is_here():
+            raise WrongThread(
+                "enqueue_sync() would block the event loop that it waits for. Use: "
+                "await task_manager.enqueue(...)"
             )
+        task = self._prepare_alone(registered, call, options)
+        future = asyncio.run_coroutine_threadsafe(_accept(engine, task), engine.loop)
+        return wait_in_thread(future, engine)
+
+    def _prepare_alone(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
         task = self.prepare(registered, call, options)
         task.context = contextvars.copy_context()
         task.launch_on_commit = True
-        if task.durable or options.idempotency_key is not None:
-            await engine.commit([task])
-        else:
-            engine.flow.launch(task)
-        record = task.record
-        return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)
+        return task
 
     def _holds(self, record: TaskRecord) -> bool:
         if record.status not in _HOLDING:
@@ -272,17 +293,11 @@ class Runtime:
             seconds=self.settings.idempotency_ttl
         )
 
-    def _check_queues(self) -> None:
-        known = {DEFAULT_QUEUE, *self.settings.queues}
-        for entry in self._entries():
-            queue = entry.config.queue
-            if queue is not None and queue not in known:
-                raise ConfigurationError(
-                    f"Task {entry.name!r} has queue={queue!r}, and no queue has this name."
-                    f"{near(queue, known)} Known queues: {', '.join(sorted(known))}. A new one is "
-                    f"TaskManager(queues={{{queue!r}: QueueConfig()}})."
-                )
 
-    def _entries(self) -> list[Registered]:
-        found = map(self.registry.by_name, sorted(self.registry.names()))
-        return [entry for entry in found if entry is not None]
+async def _accept(engine: Engine, task: LiveTask) -> Enqueued:
+    record = task.record
+    if task.durable or record.idempotency_key is not None:
+        await engine.commit([task])
+    else:
+        engine.flow.launch(task)
+    return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)

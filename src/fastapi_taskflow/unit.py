@@ -14,45 +14,17 @@ import logging
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any
-
-from starlette.background import BackgroundTask
 
 from fastapi_taskflow import latecomers
+from fastapi_taskflow.crossing import wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.errors import ConfigurationError, TaskflowError
+from fastapi_taskflow.items import LaneItem
 
-__all__ = ["LaneItem", "Unit"]
+__all__ = ["Unit", "needs_commit"]
 
 logger = logging.getLogger(__name__)
-
-
-class LaneItem(BackgroundTask):
-    """A task in the response's background chain.
-
-    ``func`` is the user's function, so FastAPI's telemetry names the right thing. Calling
-    the item runs the attempt in the engine and waits for it.
-    """
-
-    def __init__(self, unit: Unit, task: LiveTask) -> None:
-        # Not super().__init__, which would inspect the function for every task.
-        self.func = task.registered.func
-        self.is_async = True
-        self._unit = unit
-        self._task = task
-
-    @property
-    def args(self) -> Any:  # type: ignore[override]  # the base has an attribute
-        """The task's, which lets go of them at its end; the chain lives on."""
-        return self._task.args
-
-    @property
-    def kwargs(self) -> Any:  # type: ignore[override]
-        return self._task.kwargs
-
-    async def __call__(self) -> None:
-        await self._unit.run_in_lane(self._task)
 
 
 class Unit:
@@ -123,8 +95,10 @@ class Unit:
 
     def commit_now(self) -> bool:
         """`commit`, if nothing of it needs the store; else nothing is done, and False."""
+        if not self.engine.is_here():
+            return False
         with self._lock:
-            if self._eager or any(_needs_commit(task) for task in self._staged):
+            if self._eager or any(needs_commit(task) for task in self._staged):
                 return False
             staged, self._staged = self._staged, []
         self._committed(staged, fresh=staged)
@@ -139,8 +113,8 @@ class Unit:
         with self._lock:
             staged, self._staged = self._staged, []
             eager, self._eager = self._eager, []
-        durable = [task for task in staged if _needs_commit(task)]
-        others = [task for task in staged if not _needs_commit(task)]
+        durable = [task for task in staged if needs_commit(task)]
+        others = [task for task in staged if not needs_commit(task)]
         try:
             for future in eager:
                 # Shielded: the task started at its adding and is not undone.
@@ -168,7 +142,7 @@ class Unit:
 
     def answer_now(self) -> bool:
         """`answer`, if nothing was staged meanwhile; else False."""
-        if self._staged or self._eager:
+        if self._staged or self._eager or not self.engine.is_here():
             return False
         self._answered = True
         self._accept()
@@ -230,7 +204,9 @@ class Unit:
 
     def skip_lane(self) -> None:
         """The chain waits for nothing more: its tasks run from their queues."""
-        if self._lane:
+        if not self.engine.is_here():
+            self.engine.call_soon(self.skip_lane)
+        elif self._lane:
             lane, self._lane = self._lane, {}
             self._hand_over(lane.values())
 
@@ -275,7 +251,7 @@ class Unit:
         """Start an eager task, or one that was added after the request."""
         engine = self.engine
         on_loop = threading.get_ident() == engine.thread_id
-        if not _needs_commit(task):
+        if not needs_commit(task):
             if on_loop:
                 engine.flow.launch(task)
             else:
@@ -291,10 +267,11 @@ class Unit:
         elif on_loop:
             future.add_done_callback(latecomers.log_failure)
         else:
-            latecomers.wait_in_thread(future, engine)
+            wait_in_thread(future, engine)
 
 
-def _needs_commit(task: LiveTask) -> bool:
+def needs_commit(task: LiveTask) -> bool:
+    """It is not accepted before the store has it."""
     return task.durable or task.record.idempotency_key is not None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi_taskflow.backends.base import Backend
@@ -116,6 +117,15 @@ class Engine:
         """It can run: its event loop is open, and this is its process, not a forked copy."""
         return self._born == generation() and not self.loop.is_closed()
 
+    def is_here(self) -> bool:
+        """This is the thread of the engine's event loop."""
+        return threading.get_ident() == self.thread_id
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call something on the engine's loop, from any thread, if the loop is still there."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(callback, *args)
+
     @property
     def instance_id(self) -> str:
         return self.fleet.instance_id
@@ -171,6 +181,7 @@ class Engine:
             await self._supervisor.stop()
             self._threads.close()
             await self.backend.close()
+            self._drop_unaccepted()
 
     def prepare(
         self,
@@ -205,6 +216,17 @@ class Engine:
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         """Run a coroutine of an operation in the background."""
         self._supervisor.spawn(coroutine, name)
+
+    def _drop_unaccepted(self) -> None:
+        left = [task for task in self.store.held() if not task.held and not task.stored]
+        if left:
+            logger.warning(
+                "%d tasks were added and never awaited before the stop (first one: %r); they are "
+                "dropped",
+                len(left),
+                left[0].record.func_name,
+            )
+            self.drop(left)
 
     def _reject(self, task: LiveTask) -> QueueFullError:
         record = task.record

@@ -1,0 +1,110 @@
+"""Tasks of a manager whose engine does not run: FastAPI's own, with a record in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from fastapi_taskflow import codec
+from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.ends import failure
+from fastapi_taskflow.engine.answers import is_unfinished
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.runtime import Runtime
+
+__all__ = ["StrayItem", "stray"]
+
+
+class StrayItem(BackgroundTask):
+    """One of them in a background chain. It runs once, whoever comes first."""
+
+    def __init__(self, task: LiveTask, call: TaskCall, redactor: Redactor) -> None:
+        super().__init__(call.func, *call.args, **call.kwargs)
+        self._task = task
+        self._redactor = redactor
+
+    @property
+    def task_id(self) -> str:
+        return self._task.record.task_id
+
+    async def __call__(self) -> None:
+        record = self._task.record
+        if record.status is not TaskStatus.PENDING:
+            return
+        record.status = TaskStatus.RUNNING
+        record.start_time = SYSTEM_CLOCK.now()
+        begun = SYSTEM_CLOCK.monotonic()
+        try:
+            await self._run()
+            record.status = TaskStatus.SUCCESS
+        except BaseException as exc:
+            # As in stock FastAPI it goes on to the server.
+            self._note(exc)
+            raise
+        finally:
+            record.end_time = SYSTEM_CLOCK.now()
+            record.elapsed = SYSTEM_CLOCK.monotonic() - begun
+            self.args, self.kwargs = (), {}  # type: ignore[assignment]  # not generic
+            self._task.release()
+
+    async def _run(self) -> None:
+        answer: Any
+        if self.is_async:
+            answer = await self.func(*self.args, **self.kwargs)
+        else:
+            answer = await run_in_threadpool(self.func, *self.args, **self.kwargs)
+        while answer is not None and is_unfinished(answer):
+            answer = await answer
+
+    def _note(self, exc: BaseException) -> None:
+        record = self._task.record
+        raised = failure(exc, self._redactor.mask_of(self.func, self.args, self.kwargs))
+        record.error = raised.text
+        record.stacktrace = raised.stacktrace
+        record.status = TaskStatus.FAILED
+
+
+def stray(
+    runtime: Runtime, registered: Registered, call: TaskCall, options: Options, *, waits: bool
+) -> StrayItem:
+    """A task to run in its place, known to ``manager.store``.
+
+    Args:
+        waits: Nobody may ever await it: the next start of an engine runs it, too.
+    """
+    settings = runtime.settings
+    config = registered.config
+    mask = settings.redactor.mask_of(registered.func, call.args, call.kwargs)
+    record = TaskRecord(
+        new_id(),
+        registered.name,
+        TaskStatus.PENDING,
+        () if settings.sealed else call.args,
+        {} if settings.sealed else call.kwargs,
+        SYSTEM_CLOCK.now(),
+        idempotency_key=options.idempotency_key,
+        tags=settings.redactor.labels(dict(options.tags or {}), mask),
+        priority=config.priority if options.priority is None else options.priority,
+        executor=registered.executor,
+        queue=options.queue or config.queue or DEFAULT_QUEUE,
+    )
+    task = LiveTask(record, registered, call.args, call.kwargs, False)
+    if options.idempotency_key is not None:
+        task.fingerprint = codec.fingerprint(registered.name, runtime.encode(registered, call))
+        # As far as keys go, memory is its store.
+        task.stored = True
+    runtime.store.add(task)
+    runtime.store.settle(task)
+    item = StrayItem(task, call, settings.redactor)
+    if waits:
+        runtime.at_begin.append(item)
+    return item

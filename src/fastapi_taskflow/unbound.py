@@ -1,0 +1,97 @@
+"""Tasks added outside of a request: stored and run when their object is awaited.
+
+What goes to a queue anyway does not wait for that: it is accepted at the end of the event
+loop's iteration, together with what was added meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Iterable
+
+from fastapi_taskflow import latecomers
+from fastapi_taskflow.crossing import wait_in_thread
+from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.items import LaneItem
+from fastapi_taskflow.unit import Unit, needs_commit
+
+__all__ = ["Unbound", "forget"]
+
+logger = logging.getLogger(__name__)
+
+
+class Unbound(Unit):
+    """One manager's tasks in an object that belongs to no request."""
+
+    __slots__ = ("_together",)
+
+    def __init__(self, engine: Engine, *, closed: bool) -> None:
+        super().__init__(engine, closed=closed)
+        # Accepted at the end of this iteration of the loop, which touches it alone.
+        self._together: list[LiveTask] = []
+
+    def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
+        engine = self.engine
+        blocks = needs_commit(task) and not engine.is_here()
+        if not blocks and lane and not eager and not engine.settings.queues:
+            return super().add(task, eager=eager, lane=lane, committed=committed)
+        task.launch_on_commit = True
+        task.context = contextvars.copy_context()
+        if blocks:
+            wait_in_thread(
+                asyncio.run_coroutine_threadsafe(engine.commit([task]), engine.loop), engine
+            )
+        elif engine.is_here():
+            if not self._together:
+                engine.loop.call_soon(self._accept_together)
+            self._together.append(task)
+        else:
+            engine.call_soon(engine.flow.launch, task)
+        return None
+
+    def commit_now(self) -> bool:
+        self._accept_together()
+        return super().commit_now()
+
+    def answer_now(self) -> bool:
+        self._accept_together()
+        return super().answer_now()
+
+    def forget(self) -> None:
+        """Nobody will await the object: drop what waits for that; its slots are free again."""
+        staged, self._staged = self._staged, []
+        if staged:
+            logger.warning(
+                "%d tasks were added to a ManagedBackgroundTasks that was never awaited (first "
+                "one: %r); they are dropped. Use `await tasks()`, or await "
+                "task_manager.enqueue(...)",
+                len(staged),
+                staged[0].record.func_name,
+            )
+            self.engine.call_soon(self.engine.drop, staged)
+        for future in self._eager:
+            future.add_done_callback(latecomers.log_failure)
+
+    def _accept_together(self) -> None:
+        if not self._together or not self.engine.is_here():
+            return
+        tasks, self._together = self._together, []
+        durable = [task for task in tasks if needs_commit(task)]
+        for task in tasks:
+            if not needs_commit(task):
+                self.engine.flow.launch(task)
+        if durable:
+            commit = self.engine.commit(durable)
+            future = asyncio.run_coroutine_threadsafe(commit, self.engine.loop)
+            with self._lock:
+                self._eager.append(future)
+
+
+def forget(units: Iterable[Unit]) -> None:
+    """The object of these units is gone."""
+    for unit in units:
+        if isinstance(unit, Unbound):
+            unit.forget()
