@@ -16,6 +16,7 @@ from fastapi_taskflow.cli.demo import demo
 from fastapi_taskflow.cli.doctor import doctor
 from fastapi_taskflow.cli.fleet import functions, instances
 from fastapi_taskflow.cli.hashing import hash_password
+from fastapi_taskflow.cli.importing import import_store
 from fastapi_taskflow.cli.output import plain
 from fastapi_taskflow.cli.queues import app as queues
 from fastapi_taskflow.cli.rotating import rotate
@@ -44,6 +45,7 @@ app.command("functions")(functions)
 app.command("instances")(instances)
 app.command("doctor")(doctor)
 app.command("rotate-keys")(rotate)
+app.command("import")(import_store)
 app.command("hash-password")(hash_password)
 app.command("demo")(demo)
 

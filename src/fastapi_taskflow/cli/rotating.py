@@ -1,34 +1,36 @@
-"""``rotate-keys``: everything in a store sealed anew under the newest key.
-
-Keys never come in the arguments of the command, which every user of the machine can read.
-"""
+"""``rotate-keys``: everything in a store sealed anew under the newest key."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Annotated
 
 import typer
 
 from fastapi_taskflow.cli.bars import bar
-from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.cli.output import plain, plural, show, write_json
+from fastapi_taskflow.cli.sources import (
+    KeyFileOption,
+    TargetOption,
+    check_source,
+    given_keys,
+    of_app,
+)
 from fastapi_taskflow.cli.stores import JsonOption, OptionalStoreOption, PrefixOption, actor, opened
-from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
 
 __all__ = ["rotate"]
 
-_KEYS = "TASKFLOW_KEYS"
+_NO_KEY = (
+    "There is no key. Give them in TASKFLOW_KEYS, separated by commas, the newest first; or in "
+    "a file with --key-file, one to a line; or name the app with --app."
+)
 # Where nobody sees a bar, a line with the cursor after the first batch and then so often.
 _TELL_SECONDS = 5.0
 
@@ -37,14 +39,8 @@ def rotate(  # noqa: PLR0913  (options)
     context: typer.Context,
     *,
     store: OptionalStoreOption = None,
-    target: Annotated[
-        str | None,
-        typer.Option("--app", metavar="MODULE:APP", help="Take store and keys from this app."),
-    ] = None,
-    key_file: Annotated[
-        Path | None,
-        typer.Option(help="File with the keys, one to a line, the newest first."),
-    ] = None,
+    target: TargetOption = None,
+    key_file: KeyFileOption = None,
     cursor: Annotated[
         str | None,
         typer.Option(help="Go on where a rotation to the same newest key was cut off."),
@@ -70,19 +66,14 @@ def rotate(  # noqa: PLR0913  (options)
     key too. It may be cut off at any point and begun again. Exit code 1 if something could
     not be opened.
     """
+    check_source(context, target, key_file)
     if target is None:
-        if not store:
-            raise typer.BadParameter("Give it, or TASKFLOW_STORE, or --app.", param_hint="--store")
-        manager = opened(store, table_prefix, _keys(key_file))
+        keys = given_keys(key_file)
+        if not keys:
+            raise typer.BadParameter(_NO_KEY, param_hint="TASKFLOW_KEYS")
+        manager = opened(store or "", table_prefix, keys)
     else:
-        # In the environment they may be there for the app itself.
-        source = context.get_parameter_source("store")
-        if key_file is not None or (source is not None and source.name == "COMMANDLINE"):
-            raise typer.BadParameter(
-                "The app has a store and keys of its own: leave out --store and --key-file.",
-                param_hint="--app",
-            )
-        manager = _of_app(target)
+        manager = of_app(target)
     rotated = asyncio.run(_rotate(manager, cursor, seal_clear))
     if json:
         names = ("replaced", "overtaken", "unopened", "clear")
@@ -91,54 +82,6 @@ def rotate(  # noqa: PLR0913  (options)
         _report(rotated)
     if rotated.unopened:
         raise typer.Exit(1)
-
-
-def _keys(path: Path | None) -> list[str]:
-    """The keys that were given, known to be usable.
-
-    Raises:
-        BadParameter: there is none, or one that cannot be a key. Says nothing of its text.
-    """
-    if path is not None:
-        hint = "--key-file"
-        try:
-            given = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-            raise typer.BadParameter(f"Cannot read {str(path)!r}: {why}.", param_hint=hint) from exc
-    else:
-        hint, given = _KEYS, os.environ.get(_KEYS, "").split(",")
-    keys = [key.strip() for key in given if key.strip()]
-    if not keys:
-        raise typer.BadParameter(
-            f"There is no key. Give them in {_KEYS}, separated by commas, the newest first; or "
-            "in a file with --key-file, one to a line; or name the app with --app.",
-            param_hint=hint,
-        )
-    try:
-        Keyring(keys)
-    except ConfigurationError as exc:
-        raise typer.BadParameter(str(exc), param_hint=hint) from exc
-    except ImportError as exc:
-        raise ConfigurationError(str(exc)) from exc
-    return keys
-
-
-@asynccontextmanager
-async def _of_app(target: str) -> AsyncIterator[TaskManager]:
-    name, app = load_app(target)
-    found = managers_of(app, name)
-    if len(found) > 1:
-        raise ConfigurationError(
-            f"{name} has {len(found)} TaskManagers with a store. Name one store with --store, "
-            f"and its keys with {_KEYS} or --key-file."
-        )
-    (task_manager,) = found
-    runtime = task_manager.runtime
-    # This process ends at once: it takes part in nothing.
-    runtime.settings = replace(runtime.settings, roles=frozenset())
-    async with task_manager:
-        yield task_manager
 
 
 async def _rotate(

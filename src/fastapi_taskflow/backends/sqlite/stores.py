@@ -13,6 +13,7 @@ from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.heartbeat import Heartbeat
 from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
+from fastapi_taskflow.backends.sqlite.older import notice
 from fastapi_taskflow.backends.sqlite.readers import Reader
 from fastapi_taskflow.backends.sqlite.reading import NEWEST, search
 from fastapi_taskflow.backends.sqlite.schema import migrate
@@ -68,6 +69,7 @@ class Store:
             clock.reach(fleet.latest_shown(tx))
             known = fleet.instance_ids(tx)
             tx.after.append(lambda: life.sweep(known))
+            notice(tx, database.path)
 
         writer = Writer(database, clock, begin=begin, on_change=on_change)
         try:

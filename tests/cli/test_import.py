@@ -1,0 +1,97 @@
+"""``import`` takes over what the older package left in a SQLite file."""
+
+import pytest
+
+from tests.compat.older import OlderStore
+
+PICKLE = "gAAAAABnot-to-be-opened"
+NOTHING = {"ended": 0, "waiting": 0, "held_keys": 0, "known": 0, "refused": 0, "refusals": []}
+
+
+@pytest.fixture
+def older(place):
+    return OlderStore(place.folder / "tasks.db")
+
+
+def test_it_takes_all_over_once_and_says_so(place, older):
+    older.key("k", older.ended("add", 1, 2))
+    waiting = older.waiting("add", 3, 4)
+    found = {"ended": 1, "waiting": 1, "held_keys": 1, "schedules": 0}
+    before = older.content()
+
+    first = place.run("import", "--json")
+    second = place.run("import", "--json")
+
+    taken = {"ended": 1, "waiting": 1, "held_keys": 1}
+    assert (first.code, first.json) == (
+        0,
+        {"found": found, **NOTHING, **taken, "earlier": False},
+    )
+    assert (second.code, second.json) == (0, {"found": found, **NOTHING, "earlier": True})
+    assert (first.err, older.content()) == ("", before)
+    place.worker()
+    place.wait_for_state(waiting, "success")
+
+
+def test_what_is_left_is_listed_and_ends_with_1(place, older):
+    left = older.waiting("add", encrypted_payload=PICKLE)
+    older.waiting("add", 1, 2)
+
+    done = place.run("import")
+
+    assert done.code == 1
+    assert "Taken over: 0 records of ended tasks, 1 waiting task, 0 idempotency keys" in done.out
+    assert "Not taken over: 1 task" in done.out
+    (row,) = [line for line in done.out.splitlines() if line.startswith(left)]
+    assert row.split()[1] == "add"
+    assert row.endswith("its arguments are encrypted pickles, which are never opened")
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(place, older):
+    older.waiting("add", encrypted_payload=PICKLE)
+    older.waiting("add", 1, 2)
+    tables = older.tables()
+
+    done = place.run("import", "--dry-run")
+
+    assert done.code == 1
+    assert "Would take over: 0 records of ended tasks, 1 waiting task" in done.out
+    assert older.tables() == tables
+
+
+def test_a_file_beside_the_store_goes_into_the_apps_own(place):
+    OlderStore(place.folder / "old file.db").ended("add", 1, 2)
+
+    done = place.run("import", "--from", "old file.db", "--app", "main:app", store=None)
+    listed = place.run("tasks", "list", "--json")
+
+    assert done.code == 0
+    assert [task["func_name"] for task in listed.json["tasks"]] == ["add"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--from", "nothing.db"], "There is no file"),
+        (["--from", "main.py"], "main.py"),
+        (["--app", "main:app"], "holds no store of the older fastapi-taskflow"),
+    ],
+)
+def test_without_an_older_store_nothing_is_made(place, arguments, complaint):
+    store = None if "--app" in arguments else "sqlite:///tasks.db"
+    if store is None:
+        place.enqueue("add", 1, 2)
+
+    done = place.run("import", *arguments, store=store)
+
+    assert done.code == 1
+    assert done.err.startswith("error:")
+    assert complaint in done.err
+    assert (place.folder / "tasks.db").exists() is (store is None)
+
+
+def test_a_store_must_be_named(place):
+    done = place.run("import", store=None)
+
+    assert done.code == 2
+    assert "--store" in done.err
