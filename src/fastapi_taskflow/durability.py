@@ -57,6 +57,13 @@ class Durability:
             )
         return False
 
+    def names(self) -> list[str]:
+        """The tasks that are durable, by name."""
+        found = map(self._registry.by_name, sorted(self._registry.names()))
+        if not self._persistent:
+            return []
+        return [one.name for one in found if one and self._registry.wants_durable(one)]
+
     def check(self) -> None:
         """Look at all registered functions, before the start.
 

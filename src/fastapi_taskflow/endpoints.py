@@ -16,11 +16,12 @@ from fastapi import BackgroundTasks, routing
 from fastapi.dependencies.models import Dependant
 from starlette.requests import HTTPConnection
 
-__all__ = ["Bind", "wrap"]
+__all__ = ["CONNECTION", "Bind", "keep_its_place", "wrap"]
 
 Bind = Callable[[HTTPConnection, BackgroundTasks, bool], object]
 
-_CONNECTION = "fastapi_taskflow_connection"
+CONNECTION = "fastapi_taskflow_connection"
+"""The parameter by which FastAPI gives us the connection of a request."""
 _MARK = "__fastapi_taskflow_wraps__"
 
 
@@ -43,16 +44,16 @@ def wrap(dependant: Dependant, bind: Bind) -> bool:
         return True
     own = dependant.http_connection_param_name
     if own is None:
-        dependant.http_connection_param_name = _CONNECTION
+        dependant.http_connection_param_name = CONNECTION
 
     def prepare(values: dict[str, Any]) -> None:
-        connection = values[own] if own is not None else values.pop(_CONNECTION)
+        connection = values[own] if own is not None else values.pop(CONNECTION)
         bind(connection, values[name], not dependant.dependencies)
 
     managed = _managed(endpoint, prepare)
     setattr(managed, _MARK, bind)
     dependant.call = managed
-    _keep_its_place(endpoint, managed)
+    keep_its_place(endpoint, managed)
     return True
 
 
@@ -83,7 +84,7 @@ def _managed(
     return call
 
 
-def _keep_its_place(endpoint: Callable[..., Any], managed: Callable[..., Any]) -> None:
+def keep_its_place(endpoint: Callable[..., Any], managed: Callable[..., Any]) -> None:
     """Let FastAPI's validation errors name the endpoint's own file, not this one."""
     find = getattr(routing, "_extract_endpoint_context", None)
     known = getattr(routing, "_endpoint_context_cache", None)

@@ -21,6 +21,7 @@ from fastapi_taskflow import explicit, http_errors, lifespans, limits, routes, s
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.responses import Own
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
@@ -36,6 +37,7 @@ class _Known:
 
     managers: list[TaskManager] = field(default_factory=list)
     installed: TaskManager | None = None
+    warned: bool = False
 
 
 def _found(app: FastAPI) -> _Known | None:
@@ -78,7 +80,15 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
     known.managers.append(task_manager)
     http_errors.add_handlers(app)
     if len(known.managers) == 1:
-        lifespans.enclose(app, known.managers, lambda: explicit.check(app, _is_installed))
+        lifespans.enclose(app, known.managers, lambda: _check(app, known))
+
+
+def _check(app: FastAPI, known: _Known) -> None:
+    """Look at the app's routes before its lifespan."""
+    explicit.check(app, _is_installed)
+    if not known.warned:
+        known.warned = explicit.warn(app, known.managers, _is_installed)
+    routes.guard_all(app, Own(known.managers, bind))
 
 
 def install(
@@ -119,10 +129,11 @@ def install(
     ) -> ManagedBackgroundTasks:
         return _bound(task_manager, conn, background_tasks)[0]
 
+    own = Own(known.managers, bind)
     if has_stacks:
-        walker = routes.Walker(app, params.Depends(bind_background_tasks), bind_at_call)
+        walker = routes.Walker(app, params.Depends(bind_background_tasks), bind_at_call, own)
     else:
-        walker = routes.Walker(app, scopes.by_yield(bind_only), None)
+        walker = routes.Walker(app, scopes.by_yield(bind_only), None, own)
     app.add_middleware(_Watch, walk=walker.walk)
 
 

@@ -6,7 +6,7 @@ ours is put in front of all others: it must have them first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,9 @@ from fastapi.routing import APIRouter, iter_route_contexts
 from starlette.routing import Host, Mount
 
 from fastapi_taskflow.endpoints import Bind, wrap
+from fastapi_taskflow.responses import Own, guard
 
-__all__ = ["Walker"]
+__all__ = ["Walker", "guard_all"]
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
@@ -45,9 +46,11 @@ class Walker:
         depends: The dependency to insert, in front of all others: that of a mounted app
             which has a walker of its own stands before this one's.
         bind: For endpoints that can be wrapped instead; None: none can.
+        own: For the responses of their own that endpoints return.
     """
 
-    def __init__(self, app: FastAPI, depends: params.Depends, bind: Bind | None) -> None:
+    def __init__(self, app: FastAPI, depends: params.Depends, bind: Bind | None, own: Own) -> None:
+        self._own = own
         self._app = app
         self._depends = depends
         self._bind = bind
@@ -60,16 +63,13 @@ class Walker:
         """Do what is missing."""
         if self._state() == self._seen:
             return
-        places = list(self._find(self._app.router, self._app, included=False))
+        places = list(_find(self._app.router, self._app, included=False))
         self._holders = [place.holder for place in places]
         self._apps = list(dict.fromkeys(place.app for place in places))
-        for place in places:
-            if place.included:
-                continue
-            for context in iter_route_contexts(place.holder.routes):
-                dependant = getattr(context, "dependant", None)
-                if isinstance(dependant, Dependant):
-                    self._manage(dependant, context.path_format or "", place.app)
+        for dependant, path, app in _dependants(places):
+            self._manage(dependant, path, app)
+            if self._own.is_needed:
+                guard(dependant, self._own)
         self._seen = self._state()
 
     def _state(self) -> tuple[int, list[object]]:
@@ -83,25 +83,6 @@ class Walker:
                 overrides += app.dependency_overrides.items()
         return version, overrides
 
-    def _find(
-        self, holder: APIRouter | Mount | Host, app: FastAPI, *, included: bool
-    ) -> Iterator[_Place]:
-        yield _Place(holder, app, included)
-        for route in holder.routes:
-            router = getattr(route, "original_router", None)
-            hidden = getattr(router, "hidden", None)
-            if isinstance(hidden, APIRouter):
-                yield from self._find(hidden, app, included=False)
-            elif isinstance(router, APIRouter):
-                if not getattr(router, "is_final", False):
-                    yield from self._find(router, app, included=True)
-            elif isinstance(route, Mount | Host):
-                inner = route.app
-                if isinstance(inner, FastAPI):
-                    yield from self._find(inner.router, inner, included=False)
-                else:
-                    yield from self._find(route, app, included=False)
-
     def _manage(self, dependant: Dependant, path: str, app: FastAPI) -> None:
         inserted = self._depends.dependency
         if any(sub.call is inserted for sub in dependant.dependencies):
@@ -113,6 +94,41 @@ class Walker:
             dependant.dependencies.insert(
                 0, get_parameterless_sub_dependant(depends=self._depends, path=path)
             )
+
+
+def guard_all(app: FastAPI, own: Own) -> None:
+    """Have what the endpoints return looked at, of the routes that are there by now."""
+    if own.is_needed:
+        for dependant, _, _ in _dependants(_find(app.router, app, included=False)):
+            guard(dependant, own)
+
+
+def _find(holder: APIRouter | Mount | Host, app: FastAPI, *, included: bool) -> Iterator[_Place]:
+    """All that holds routes in here, itself too."""
+    yield _Place(holder, app, included)
+    for route in holder.routes:
+        router = getattr(route, "original_router", None)
+        hidden = getattr(router, "hidden", None)
+        if isinstance(hidden, APIRouter):
+            yield from _find(hidden, app, included=False)
+        elif isinstance(router, APIRouter):
+            if not getattr(router, "is_final", False):
+                yield from _find(router, app, included=True)
+        elif isinstance(route, Mount | Host):
+            inner = route.app
+            if isinstance(inner, FastAPI):
+                yield from _find(inner.router, inner, included=False)
+            else:
+                yield from _find(route, app, included=False)
+
+
+def _dependants(places: Iterable[_Place]) -> Iterator[tuple[Dependant, str, FastAPI]]:
+    """Of each route, with its path and app."""
+    for place in places:
+        for context in () if place.included else iter_route_contexts(place.holder.routes):
+            dependant = getattr(context, "dependant", None)
+            if isinstance(dependant, Dependant):
+                yield dependant, context.path_format or "", place.app
 
 
 def _some_take_background_tasks(dependants: list[Dependant], overrides: Overrides) -> bool:

@@ -1,0 +1,157 @@
+"""Durable functions in a response of the endpoint's own: ``Response(background=...)``.
+
+FastAPI runs a stock `BackgroundTask` there as it is, so a durable function in it would not be
+durable, and nobody would be told. What an endpoint returns is looked at; if a durable task
+stands in it, all of its tasks become managed ones of this request.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import BackgroundTasks
+from fastapi.dependencies.models import Dependant
+from starlette import background as stock
+from starlette.background import BackgroundTask
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.endpoints import CONNECTION, keep_its_place
+from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.registry import Hidden
+from fastapi_taskflow.taskconfig import is_coroutine_callable
+
+if TYPE_CHECKING:
+    from fastapi_taskflow.manager import TaskManager
+
+__all__ = ["Own", "guard"]
+
+_MARK = "__fastapi_taskflow_guards__"
+
+
+class Own:
+    """Makes the tasks of an endpoint's own response managed, where one of them is durable.
+
+    Args:
+        managers: Those of the app.
+        bind: Gives a request's managed tasks of one manager.
+    """
+
+    def __init__(
+        self,
+        managers: Sequence[TaskManager],
+        bind: Callable[..., ManagedBackgroundTasks],
+    ) -> None:
+        self._managers = managers
+        self._bind = bind
+
+    @property
+    def is_needed(self) -> bool:
+        """Some task may be durable."""
+        return any(each.runtime.persistent for each in self._managers)
+
+    def take(self, conn: HTTPConnection, response: Response) -> None:
+        """Look at a response that has background tasks.
+
+        Raises:
+            TaskflowError: a durable task that cannot be taken; nothing of the response runs.
+        """
+        items = _items(response.background)
+        owners = [self._owner(item) for item in items]
+        first = next((owner for owner in owners if owner is not None), None)
+        if first is None:
+            return
+        tasks = self._bind(first, conn, BackgroundTasks())
+        for item, owner in zip(items, owners, strict=True):
+            if type(item) is BackgroundTask:
+                bound = self._bind(owner, conn, tasks) if owner else tasks
+                bound.add_task(TaskCall(item.func, item.args, dict(item.kwargs)))
+            else:
+                tasks.tasks.append(item)
+        response.background = tasks
+
+    def _owner(self, item: BackgroundTask) -> TaskManager | None:
+        """Whose durable task this is; None if it is not durable."""
+        for each in self._managers:
+            found = each.registry.find(item.func)
+            hidden = Hidden(found, each.registry) if found else each.registry.adopt(item.func).hides
+            if hidden is None or not hidden.registry.wants_durable(hidden.entry):
+                continue
+            for owner in self._managers:
+                if owner.registry is hidden.registry and type(item) is BackgroundTask:
+                    return owner
+            raise ConfigurationError(_NOT_TAKEN.format(hidden.entry.name, type(item).__name__))
+        return None
+
+
+def guard(dependant: Dependant, own: Own) -> None:
+    """Have the endpoint's own responses looked at; idempotent."""
+    endpoint = dependant.call
+    if endpoint is None or _is_guarded(endpoint) or not _returns(endpoint):
+        return
+    name = dependant.http_connection_param_name
+    if name is None:
+        dependant.http_connection_param_name = CONNECTION
+    guarded = _guarded(endpoint, name, own)
+    setattr(guarded, _MARK, True)
+    dependant.call = guarded
+    keep_its_place(endpoint, guarded)
+
+
+def _guarded(endpoint: Callable[..., Any], name: str | None, own: Own) -> Callable[..., Any]:
+    if is_coroutine_callable(endpoint):
+
+        @functools.wraps(endpoint)
+        async def call_later(**values: Any) -> Any:
+            conn = values.pop(CONNECTION) if name is None else values[name]
+            answer = await endpoint(**values)
+            if isinstance(answer, Response) and answer.background is not None:
+                own.take(conn, answer)
+            return answer
+
+        return call_later
+
+    @functools.wraps(endpoint)
+    def call(**values: Any) -> Any:
+        conn = values.pop(CONNECTION) if name is None else values[name]
+        answer = endpoint(**values)
+        if isinstance(answer, Response) and answer.background is not None:
+            own.take(conn, answer)
+        return answer
+
+    return call
+
+
+def _is_guarded(function: Any) -> bool:
+    """By this app, or one that it is mounted in."""
+    while function is not None:
+        if getattr(function, _MARK, False):
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False
+
+
+def _returns(endpoint: Callable[..., Any]) -> bool:
+    """It is a function or method that answers with a value, and not in pieces."""
+    if not (inspect.isfunction(endpoint) or inspect.ismethod(endpoint)):
+        return False
+    return not (inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint))
+
+
+def _items(background: object) -> Sequence[BackgroundTask]:
+    """The tasks of a chain; none of one that is managed."""
+    if isinstance(background, stock.BackgroundTasks):
+        return () if isinstance(background, ManagedBackgroundTasks) else background.tasks
+    return (background,) if isinstance(background, BackgroundTask) else ()
+
+
+_NOT_TAKEN = (
+    "Task {!r} in a Response(background=...) is durable, and would not be stored: it stands there "
+    "in a {}, which is no plain BackgroundTask, or its TaskManager does not know this app "
+    "(task_manager.init_app(app))."
+)
