@@ -7,6 +7,10 @@ One base, four families: configuration (wrong settings or decorators), admission
 
 from __future__ import annotations
 
+import sys
+
+from fastapi_taskflow.quoting import quoted
+
 __all__ = [
     "AlreadyRetried",
     "ArgumentsMismatch",
@@ -195,6 +199,14 @@ class SealUnopened(PayloadUnreadable):
 # Execution: raised by a task to say how its attempt ends
 
 
+def _seconds(what: str, value: float) -> float:
+    """As `limits.span`, which knows these errors."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and 0 <= value <= sys.float_info.max:
+        return float(value)
+    raise ConfigurationError(f"{what} takes seconds from 0 up, got {quoted(value)}.")
+
+
 class Retry(TaskflowError):
     """Raise in a task to fail this attempt and ask for another.
 
@@ -206,10 +218,8 @@ class Retry(TaskflowError):
     """
 
     def __init__(self, after: float | None = None, reason: str | None = None) -> None:
-        if after is not None and not 0 <= after < float("inf"):
-            raise ConfigurationError(f"Retry(after=...) takes seconds from 0 up, got {after!r}.")
         super().__init__(reason or "retry requested")
-        self.after = after
+        self.after = None if after is None else _seconds("Retry(after=...)", after)
         self.reason = reason
 
 
@@ -221,10 +231,8 @@ class Snooze(TaskflowError):
     """
 
     def __init__(self, seconds: float) -> None:
-        if not 0 <= seconds < float("inf"):
-            raise ConfigurationError(f"Snooze(...) takes seconds from 0 up, got {seconds!r}.")
-        super().__init__(f"snoozed for {seconds:g} s")
-        self.seconds = seconds
+        self.seconds = _seconds("Snooze(...)", seconds)
+        super().__init__(f"snoozed for {self.seconds:g} s")
 
 
 class Cancel(TaskflowError):

@@ -1,6 +1,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.errors import Cancel, Retry, Snooze
+from fastapi_taskflow.errors import Cancel, ConfigurationError, Retry, Snooze
 from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
 from fastapi_taskflow.models import TaskConfig, TaskStatus
 from fastapi_taskflow.retry import (
@@ -440,3 +441,10 @@ def test_a_task_never_fails_more_often_than_it_may(config, ended, persist, reque
         assert moves.count(Move.RETRY) == config.retries
     for move in (Move.DRAIN, Move.UNSTART, Move.SNOOZE, Move.GIVE_BACK):
         assert (MOVES[move].failures, MOVES[move].interruptions) == (0, 0)
+
+
+@pytest.mark.parametrize("word", [Snooze, lambda wrong: Retry(after=wrong)])
+@pytest.mark.parametrize("wrong", [-1, math.nan, math.inf, True, "5", 10**400, timedelta(1)])
+def test_a_wait_that_is_no_length_of_time_is_refused(word: Any, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="takes seconds from 0 up"):
+        word(wrong)

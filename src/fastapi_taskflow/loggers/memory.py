@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow import limits
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver, is_at_least
 
 __all__ = ["InMemoryLogger"]
@@ -20,8 +20,7 @@ class InMemoryLogger(TaskObserver):
 
     def __init__(self, min_level: str = "debug", *, max_events: int = 10_000) -> None:
         super().__init__(min_level)
-        if max_events < 1:
-            raise ConfigurationError(f"max_events is a number from 1 up, got {max_events!r}.")
+        max_events = limits.whole("max_events", max_events, least=1)
         self._logs: deque[LogEvent] = deque(maxlen=max_events)
         self._lifecycle: deque[LifecycleEvent] = deque(maxlen=max_events)
 

@@ -14,6 +14,7 @@ from fastapi_taskflow.backends.sqlite.stores import Store
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.clock import Clock, SteadyClock
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.quoting import quoted
 
 __all__ = ["Handle"]
 
@@ -42,11 +43,10 @@ class Handle:
             raise limits.wrong("SqliteBackend", "the path of a file", db_path)
         if path in ("", ":memory:") or path.startswith("file:"):
             raise ConfigurationError(
-                f"SqliteBackend takes the path of a file, got {path!r}. For tasks in memory use "
-                "MemoryBackend."
+                f"SqliteBackend takes the path of a file, got {quoted(path)}. Use MemoryBackend "
+                "for tasks in memory."
             )
-        if synchronous not in ("FULL", "NORMAL"):
-            raise ConfigurationError(f"synchronous takes 'FULL' or 'NORMAL', got {synchronous!r}.")
+        limits.one_of("synchronous", synchronous, ("FULL", "NORMAL"))
         self._clock = SteadyClock(clock)
         self._database = Database(
             path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
