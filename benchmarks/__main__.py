@@ -57,11 +57,11 @@ def _arguments() -> argparse.Namespace:
 def _sections(*, quick: bool) -> dict[str, Callable[[Path], list[Figure]]]:
     if quick:
         tasks = engine.Effort(rounds=3, tasks=10_000, durable_tasks=4_000, samples=1_000)
-        posts = web.Effort(rounds=2, seconds=1.0)
+        posts = web.Effort(rounds=2, seconds=0.7)
         past = history.Effort(rounds=2, samples=100)
     else:
         tasks = engine.Effort(rounds=9, tasks=20_000, durable_tasks=10_000, samples=2_000)
-        posts = web.Effort(rounds=7, seconds=3.0)
+        posts = web.Effort(rounds=7, seconds=2.0)
         past = history.Effort(rounds=5, samples=200)
     return {
         "engine": lambda folder: asyncio.run(engine.measure(tasks, folder)),

@@ -1,6 +1,7 @@
-"""One small app, three ways: `python -m benchmarks.server {stock,memory,durable}`.
+"""README's app in small, several ways: `python -m benchmarks.server KIND`.
 
-The endpoint is the same text in all three; only what manages its `BackgroundTasks` differs.
+The endpoints are the same text in all of them; only what manages their `BackgroundTasks`
+differs, and is set up before them, as README does.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI
 
-from fastapi_taskflow import TaskManager
+from fastapi_taskflow import TaskAdmin, TaskManager
 
 __all__ = ["KINDS", "make_app"]
 
-KINDS = ("stock", "memory", "durable")
+KINDS = ("stock", "memory", "behind", "durable")
 
 ran = 0
 
@@ -29,21 +30,26 @@ async def noop(number: int) -> None:  # noqa: ARG001  (what is added has an argu
 
 
 def make_app(kind: str, db: Path) -> FastAPI:
+    """One kind of app: ``behind`` has a store and tasks that are written to it behind."""
     app = FastAPI()
+    if kind != "stock":
+        manager = TaskManager(snapshot_db=None if kind == "memory" else db)
+        TaskAdmin(app, manager, auto_install=True)
+        manager.task(persist=kind == "durable")(noop)
 
     @app.post("/add")
     async def add(background_tasks: BackgroundTasks) -> dict[str, bool]:
         background_tasks.add_task(noop, 42)
         return {"added": True}
 
+    @app.post("/plain")
+    async def plain() -> dict[str, bool]:
+        return {"added": False}
+
     @app.get("/state")
     async def state() -> dict[str, float]:
         return {"ran": ran, "cpu_seconds": time.process_time()}
 
-    if kind != "stock":
-        manager = TaskManager(snapshot_db=db if kind == "durable" else None)
-        manager.task(persist=kind == "durable")(noop)
-        manager.install(app)
     return app
 
 
@@ -55,6 +61,7 @@ async def _serve(kind: str, db: Path) -> None:
     # Nagle's algorithm on: every response would wait 40 ms for the client's delayed ACK.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # who reads the port may connect at once
         print(listener.getsockname()[1], flush=True)
         await server.serve([listener])
 

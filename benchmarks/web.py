@@ -1,4 +1,4 @@
-"""An HTTP POST that adds one task: ours against FastAPI's own background tasks.
+"""HTTP requests to README's app: ours against FastAPI's own background tasks.
 
 Server and load generator are processes of their own. Every task must have run by the end,
 or the figures count for nothing.
@@ -23,7 +23,21 @@ from benchmarks.server import KINDS
 __all__ = ["Effort", "measure"]
 
 CONNECTIONS = 32
-GROUP = f"HTTP POST that adds a task, {CONNECTIONS} connections, against stock"
+GROUP = f"HTTP POST to README's app, {CONNECTIONS} connections, against stock"
+
+# What is measured: kind of server and path.
+LOADS = {
+    "no task": ("durable", "/plain"),
+    "one task in memory": ("memory", "/add"),
+    "one task, written behind": ("behind", "/add"),
+    "one durable task": ("durable", "/add"),
+}
+RATES = {
+    "no task": Bar(limit=0.97, at_least=True),
+    "one task in memory": Bar(limit=0.75, aim=0.85, at_least=True),
+    "one durable task": Bar(limit=0.55, aim=0.65, at_least=True),
+}
+P99S = {"one task in memory": Bar(limit=1.5), "one durable task": Bar(limit=3)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +54,17 @@ class Server:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         self.port = int(process.stdout.readline())
-        self.requests = 0
+        self.added = 0
 
-    def load(self, seconds: float) -> dict[str, float]:
+    def load(self, path: str, seconds: float) -> dict[str, float]:
         """Requests per second, latencies in ms, and the server's CPU time in us per request."""
-        command = [sys.executable, "-m", "benchmarks.load", str(self.port), "/add"]
+        command = [sys.executable, "-m", "benchmarks.load", str(self.port), path]
         limits = ["--connections", str(CONNECTIONS), "--seconds", str(seconds)]
         begun = self._state()["cpu_seconds"]
         done = subprocess.run([*command, *limits], check=True, capture_output=True, text=True)
         answer: dict[str, float] = json.loads(done.stdout)
-        self.requests += int(answer["requests"])
+        if path == "/add":
+            self.added += int(answer["requests"])
         spent = self._state()["cpu_seconds"] - begun
         return answer | {"cpu": spent / answer["requests"] * 1e6}
 
@@ -60,9 +75,9 @@ class Server:
             AssertionError: some did not within 10 s.
         """
         deadline = time.monotonic() + 10
-        while (ran := self._state()["ran"]) != self.requests and time.monotonic() < deadline:
+        while (ran := self._state()["ran"]) != self.added and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert ran == self.requests, (ran, self.requests)
+        assert ran == self.added, (ran, self.added)
 
     def _state(self) -> dict[str, float]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/state") as answer:
@@ -73,34 +88,37 @@ class Server:
 def measure(effort: Effort, folder: Path) -> list[Figure]:
     with ExitStack() as stack:
         servers = {kind: stack.enter_context(_server(kind, folder)) for kind in KINDS}
-        rounds = [
-            {kind: server.load(effort.seconds) for kind, server in servers.items()}
-            for _ in range(effort.rounds + 1)
-        ][1:]  # the first one warms up
+        rounds = [_round(servers, effort.seconds) for _ in range(effort.rounds + 1)]
+        del rounds[0]  # it warms up
         for server in servers.values():
             server.check()
 
-    def figure(name: str, kind: str, measured: str, unit: str, bar: Bar | None) -> Figure:
-        pairs = [(one[kind][measured], one["stock"][measured]) for one in rounds]
-        return compare(GROUP, name, unit, pairs, bar)
+    def figure(name: str, title: str, measured: str, unit: str, bar: Bar | None) -> Figure:
+        pairs = [(ours[measured], peer[measured]) for ours, peer in (one[name] for one in rounds)]
+        return compare(GROUP, title, unit, pairs, bar)
 
-    at_least = {
-        "memory": Bar(limit=0.70, aim=0.85, at_least=True),
-        "durable": Bar(limit=0.45, aim=0.60, at_least=True),
-    }
     return [
-        figure("in memory", "memory", "rate", "req/s", at_least["memory"]),
-        figure("durable", "durable", "rate", "req/s", at_least["durable"]),
-        figure("p99, in memory", "memory", "p99", "ms", Bar(limit=2)),
-        figure("p99, durable", "durable", "p99", "ms", Bar(limit=4)),
-        figure("server CPU, in memory", "memory", "cpu", "us/req", None),
-        figure("server CPU, durable", "durable", "cpu", "us/req", None),
+        *(figure(name, name, "rate", "req/s", RATES.get(name)) for name in LOADS),
+        *(figure(name, f"p99, {name}", "p99", "ms", P99S.get(name)) for name in LOADS),
+        *(figure(name, f"server CPU, {name}", "cpu", "us/req", None) for name in LOADS),
     ]
+
+
+Measured = dict[str, float]
+
+
+def _round(servers: dict[str, Server], seconds: float) -> dict[str, tuple[Measured, Measured]]:
+    """By load, ours and stock's, one right after the other."""
+    stock = servers["stock"]
+    return {
+        name: (servers[kind].load(path, seconds), stock.load(path, seconds))
+        for name, (kind, path) in LOADS.items()
+    }
 
 
 @contextmanager
 def _server(kind: str, folder: Path) -> Iterator[Server]:
-    command = [sys.executable, "-m", "benchmarks.server", kind, "--db", str(folder / "web.db")]
+    command = [sys.executable, "-m", "benchmarks.server", kind, "--db", str(folder / f"{kind}.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)

@@ -108,11 +108,13 @@ def _find(holder: APIRouter | Mount | Host, app: FastAPI, *, included: bool) -> 
     yield _Place(holder, app, included)
     for route in holder.routes:
         router = getattr(route, "original_router", None)
-        hidden = getattr(router, "hidden", None)
-        if isinstance(hidden, APIRouter):
-            yield from _find(hidden, app, included=False)
-        elif isinstance(router, APIRouter):
-            if not getattr(router, "is_final", False):
+        # See `http.routers`: those two know what is in them, and nobody adds a route.
+        if isinstance(router, APIRouter):
+            hiding: Any = router
+            guards: list[Dependant] = getattr(router, "guards", [])
+            if _some_take_background_tasks(guards, app.dependency_overrides):
+                yield from _find(hiding.hidden, app, included=False)
+            elif not getattr(router, "is_final", False):
                 yield from _find(router, app, included=True)
         elif isinstance(route, Mount | Host):
             inner = route.app

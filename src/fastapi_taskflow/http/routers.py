@@ -58,6 +58,8 @@ class HiddenRouter(APIRouter):
         make: Makes that one, ``under`` a path and with ``dependencies``.
     """
 
+    is_final = True
+
     def __init__(
         self,
         app: FastAPI,
@@ -67,10 +69,14 @@ class HiddenRouter(APIRouter):
         dependencies: Sequence[Depends],
     ) -> None:
         super().__init__(lifespan=self._ready)
-        for one in dependencies:  # what is wrong with them is said now
-            get_parameterless_sub_dependant(depends=one, path=under)
         self._app = app
         self._make = make
+        #: What is asked before each of the hidden routes, which take no background tasks
+        #: themselves. Made now, to say now what is wrong with it.
+        self.guards = [
+            get_parameterless_sub_dependant(depends=one, path=under)
+            for one in (*app.router.dependencies, *dependencies)
+        ]
         self._leads_here = _path_with(under)
 
     @cached_property
