@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,15 @@ from fastapi_taskflow.errors import ConfigurationError, SealUnopened
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-__all__ = ["Keyring", "Secret", "is_closed", "is_sealed_text"]
+__all__ = ["Keyring", "Secret", "has_sealed_form", "is_closed", "is_sealed_text"]
 
 Secret = str | bytes
 """A Fernet key, or any other secret of at least 16 bytes."""
 
 _MAGIC = b"tfe1"
 _TEXT_MAGIC = "tfe1:"
+# The magic bytes in base64, and at least as much as head and tag are.
+_SEALED_TEXT = re.compile(r"tfe1:dGZlM[Q-Za-f][A-Za-z0-9_-]{48,}={0,2}")
 # Version byte 0x80 and the high bytes of the time, in base64: every token until 2106.
 _FERNET_MAGIC = b"gAAAA"
 _KEY_ID_BYTES = 8
@@ -177,8 +180,13 @@ def is_closed(value: bytes) -> bool:
 
 
 def is_sealed_text(value: str) -> bool:
-    """It has the form that `Keyring.seal_text` gives."""
+    """It begins as what `Keyring.seal_text` gives."""
     return value.startswith(_TEXT_MAGIC)
+
+
+def has_sealed_form(value: str) -> bool:
+    """It has all of that form; where nothing is encrypted, others only happen to begin so."""
+    return _SEALED_TEXT.fullmatch(value) is not None
 
 
 def _key_id(sealed: bytes) -> bytes:

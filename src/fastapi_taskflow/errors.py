@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from fastapi_taskflow.addresses import hide_passwords
 from fastapi_taskflow.quoting import quoted
 
 __all__ = [
@@ -38,7 +39,10 @@ __all__ = [
 
 
 class TaskflowError(Exception):
-    """Base of every error of this library."""
+    """Base of every error of this library. Its message shows no password of an address."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(hide_passwords(one) if isinstance(one, str) else one for one in args))
 
 
 # Configuration

@@ -111,7 +111,7 @@ def test_a_stranger_is_refused_on_every_route(method, path):
         ("127.255.0.9", True),
         ("::1", True),
         ("::ffff:127.0.0.1", True),
-        ("testclient", True),
+        ("testclient", False),
         ("10.0.0.1", False),
         ("192.168.1.2", False),
         ("203.0.113.5", False),
@@ -124,7 +124,7 @@ def test_a_stranger_is_refused_on_every_route(method, path):
         ("", False),
     ],
 )
-def test_only_loopback_peers_and_the_test_client_are_local(peer, admitted):
+def test_only_loopback_peers_are_local(peer, admitted):
     assert ask(DEFAULT, (peer, 1)).status_code == (503 if admitted else 403)
 
 
@@ -144,7 +144,7 @@ def test_a_peer_that_the_server_does_not_know_is_a_stranger():
         ("127.0.0.1:65535", True),
         ("[::1]", True),
         ("[::1]:8000", True),
-        ("testserver", True),
+        ("testserver", False),
         ("example.com", False),
         ("localhost.example.com", False),
         ("127.0.0.1.example.com:80", False),
@@ -166,7 +166,7 @@ def test_two_host_headers_are_refused():
     assert ask(DEFAULT, extra=headers).status_code == 403
 
 
-@pytest.mark.parametrize("peer", ["127.0.0.1", "testclient"])
+@pytest.mark.parametrize("peer", [("127.0.0.1", 1), ("testclient", 50_000)])
 @pytest.mark.parametrize(
     "header",
     [
@@ -181,11 +181,28 @@ def test_two_host_headers_are_refused():
 )
 def test_a_request_that_came_through_a_proxy_is_not_local(peer, header):
     # Servers take the peer from such headers, so even the test client's name may be forged.
-    assert ask(DEFAULT, (peer, 1), **{header: "127.0.0.1"}).status_code == 403
+    assert ask(DEFAULT, peer, **{header: "127.0.0.1"}).status_code == 403
 
 
 def test_the_test_client_may_use_any_host():
-    assert ask(DEFAULT, ("testclient", 1), host="shop.example").status_code == 503
+    assert ask(DEFAULT, ("testclient", 50_000), host="shop.example").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("peer", "admitted"),
+    [
+        (("testclient", 50_000), True),
+        # Of httpx's transport for ASGI apps.
+        (("127.0.0.1", 123), True),
+        (("127.0.0.1", 50_000), False),
+        # What a server makes of a header that names the test client.
+        (("testclient", 0), False),
+    ],
+)
+def test_the_name_of_test_servers_is_local_for_test_clients_only(peer, admitted):
+    response = ask(DEFAULT, peer, host="testserver")
+
+    assert response.status_code == (503 if admitted else 403)
 
 
 # Dependencies, and no guard at all

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_taskflow import TaskManager
-from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.crypto import Keyring, has_sealed_form
 from fastapi_taskflow.errors import ConfigurationError, SealUnopened
 
 OLD, NEW = "the secret of last year", "the secret of this year"
@@ -128,3 +128,9 @@ def test_the_manager_has_a_fernet_iff_it_has_a_key():
     fernet = TaskManager(encrypt_args_key=key).fernet
     assert fernet is not None
     assert Fernet(key).decrypt(fernet.encrypt(b"x")) == b"x"
+
+
+@pytest.mark.parametrize("text", ["tfe1:", "tfe1: a note", "tfe1:dGZlMQ==", "tfe1:" + "x" * 80])
+def test_a_text_that_only_begins_like_a_sealed_one_is_none(text):
+    assert not has_sealed_form(text)
+    assert has_sealed_form(Keyring("a secret that is long enough").seal_text(text, "id", "error"))

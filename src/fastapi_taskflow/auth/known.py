@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi_taskflow.auth.passwords import Passwords, is_hash
 from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
@@ -20,12 +21,6 @@ _FORM = (
     "or None."
 )
 _PAIR, _TRIPLE = 2, 3
-
-
-class _Account(NamedTuple):
-    user: AuthUser
-    name: bytes
-    hashed: str
 
 
 class KnownUsers(TaskAuthBackend):
@@ -44,43 +39,77 @@ class KnownUsers(TaskAuthBackend):
     def __init__(self, given: Any, passwords: Passwords | None = None) -> None:
         entries = [_entry(one) for one in _listed(given)]
         self._passwords = Passwords() if passwords is None else passwords
-        plain = sum(not is_hash(password) for _, password in entries)
-        self._accounts = [self._account(user, password) for user, password in entries]
-        # Invariant: no two accounts have one name.
-        if len({account.name for account in self._accounts}) != len(self._accounts):
+        # Invariant: no two users have one name.
+        self._users = {user.name.encode(): user for user, _ in entries}
+        if len(self._users) != len(entries):
             raise ConfigurationError("auth names a user twice.")
-        self._decoy = self._passwords.decoy(self._accounts[0].hashed)
+        plain = {
+            user.name.encode(): password for user, password in entries if not is_hash(password)
+        }
+        for password in plain.values():
+            self._passwords.check(password)
+        self._hashes = {
+            user.name.encode(): password for user, password in entries if is_hash(password)
+        }
+        # A hash that nobody's password fits, for each of the costs that there are.
+        self._decoys: dict[tuple[str, int, int], str] = {}
+        # Set when all passwords are hashes; a tenth of a second each, which no event loop has.
+        self._ready = threading.Event()
         if plain:
-            logger.warning(
-                "auth holds %d password(s) as plain text. They are hashed in memory, but who "
-                "reads your code or its settings reads them: put hashes there, made with "
-                "`fastapi-taskflow hash-password`",
-                plain,
-            )
+            self._warn(len(plain))
+            threading.Thread(
+                target=self._hash, args=(plain,), name="taskflow-passwords", daemon=True
+            ).start()
+        else:
+            self._hash(plain)
 
     def authenticate_user(self, username: str, password: str) -> AuthUser | None:
-        """The user, if the password is theirs. Takes as long for a user that there is not."""
-        account = self._find(username)
-        hashed = self._decoy if account is None else account.hashed
-        right = self._passwords.verify(password, hashed)
-        return account.user if account is not None and right else None
+        """The user, if the password is theirs. Takes as long for a user that there is not.
+
+        Users may have hashes of different costs: each try has one check at each of them.
+        """
+        self._ready.wait()
+        name = self._find(username)
+        hashed = None if name is None else self._hashes[name]
+        costs = None if hashed is None else self._passwords.costs(hashed)
+        right = False
+        for each, decoy in self._decoys.items():
+            if each == costs and hashed is not None:
+                right = self._passwords.verify(password, hashed)
+            else:
+                self._passwords.verify(password, decoy)
+        return self._users[name] if name is not None and right else None
+
+    def _hash(self, plain: dict[bytes, str]) -> None:
+        for name, password in plain.items():
+            self._hashes[name] = self._passwords.hash(password)
+        for hashed in self._hashes.values():
+            costs = self._passwords.costs(hashed)
+            if costs not in self._decoys:
+                self._decoys[costs] = self._passwords.decoy(hashed)
+        self._ready.set()
+
+    @staticmethod
+    def _warn(count: int) -> None:
+        logger.warning(
+            "auth holds %d password(s) as plain text. They are hashed in memory, but who "
+            "reads your code or its settings reads them: put hashes there, made with "
+            "`fastapi-taskflow hash-password`",
+            count,
+        )
 
     async def current_user(self, user: AuthUser) -> AuthUser | None:
         """The user as the app has them now, so a restart without them ends their sessions."""
-        account = self._find(user.name)
-        return None if account is None else account.user
+        name = self._find(user.name)
+        return None if name is None else self._users[name]
 
-    def _find(self, name: str) -> _Account | None:
+    def _find(self, name: str) -> bytes | None:
         wanted, found = name.encode("utf-8", "surrogatepass"), None
         # All of them, whoever is found: how long it takes tells nothing.
-        for account in self._accounts:
-            if compare_digest(account.name, wanted):
-                found = account
+        for known in self._users:
+            if compare_digest(known, wanted):
+                found = known
         return found
-
-    def _account(self, user: AuthUser, password: str) -> _Account:
-        hashed = password if is_hash(password) else self._passwords.hash(password)
-        return _Account(user, user.name.encode(), hashed)
 
 
 def _listed(given: Any) -> Sequence[Any]:

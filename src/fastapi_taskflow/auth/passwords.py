@@ -6,8 +6,10 @@ thread. Hashes made elsewhere with other costs are good as well.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import threading
 from base64 import b64encode
 from unicodedata import normalize
 
@@ -21,6 +23,11 @@ PASSWORD_LIMIT = 1_024
 # Above the least that OWASP's cheat sheet on password storage asks for (19 MiB, 2 passes);
 # four at once have to fit into a small container beside the app.
 _MEMORY_KIB, _PASSES, _LANES = 32_768, 3, 1
+
+# Threads that make or check hashes at a time, over all managers of the process: half of the
+# cores stay with the event loops, and the memory is that of so many.
+_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
+_turn = threading.BoundedSemaphore(_AT_ONCE)
 
 _PREFIX = "$argon2"
 _FORM = re.compile(
@@ -72,15 +79,32 @@ class Passwords:
         Raises:
             ConfigurationError: the password is empty, or longer than `PASSWORD_LIMIT`.
         """
+        self.check(password)
+        with _turn:
+            return self._hashing.hash(_encoded(password))
+
+    def verify(self, password: str, hashed: str) -> bool:
+        """Whether this is the password; the comparison takes the same time for each answer."""
+        with _turn:
+            return self._hashing.verify(_encoded(password), hashed)
+
+    @staticmethod
+    def check(password: str) -> None:
+        """It can be hashed.
+
+        Raises:
+            ConfigurationError: it is empty, or longer than `PASSWORD_LIMIT`.
+        """
         if not 1 <= len(password) <= PASSWORD_LIMIT:
             raise ConfigurationError(
                 f"A password has 1 to {PASSWORD_LIMIT} characters; this one has {len(password)}."
             )
-        return self._hashing.hash(_encoded(password))
 
-    def verify(self, password: str, hashed: str) -> bool:
-        """Whether this is the password; the comparison takes the same time for each answer."""
-        return self._hashing.verify(_encoded(password), hashed)
+    @staticmethod
+    def costs(hashed: str) -> tuple[str, int, int]:
+        """What it takes to check a password against a hash; equal for equal costs."""
+        head, salt, digest = hashed.rsplit("$", 2)
+        return head, len(salt), len(digest)
 
     def decoy(self, hashed: str) -> str:
         """A hash with the same costs that no password has: checking it takes as long."""

@@ -6,6 +6,8 @@ import re
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from unicodedata import normalize
 
+from fastapi_taskflow.texts import escape
+
 __all__ = ["UNKNOWN_NETWORK", "account_key", "network_of"]
 
 UNKNOWN_NETWORK = "unknown"
@@ -31,7 +33,7 @@ def network_of(peer: str | None) -> str:
         address = ip_address(peer if given is None else given[1] or given[2])
     except ValueError:
         # Starlette's test client, or a server with names of its own.
-        return peer[:_LONGEST]
+        return escape(peer[:_LONGEST])
     if not isinstance(address, IPv6Address):
         return str(address)
     if address.ipv4_mapped is not None:

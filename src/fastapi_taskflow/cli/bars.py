@@ -29,7 +29,7 @@ def bar(description: str, total: int | None = None) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield _untold
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total)
 

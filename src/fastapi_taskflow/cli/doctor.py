@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from fastapi_taskflow.addresses import hide_passwords
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.findings import Finding, Level
@@ -42,7 +43,7 @@ def doctor(
     if json:
         write_json(
             {
-                "store": store,
+                "store": hide_passwords(store),
                 "problems": counts[Level.PROBLEM],
                 "warnings": counts[Level.WARNING],
                 "findings": [each.as_json() for each in findings],

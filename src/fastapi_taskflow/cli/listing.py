@@ -10,14 +10,13 @@ from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Page, Query, StoredTask
 from fastapi_taskflow.backends.sealed.values import Opener
 from fastapi_taskflow.backends.sqlite.looks import Look
-from fastapi_taskflow.cli.output import age, facts, plain, show, status, table, took
+from fastapi_taskflow.cli.output import age, block, facts, plain, show, status, table, took
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.http.schemas import AttemptInfo, TaskInfo, shown_arguments
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.operations.shortids import is_short, only_one
-from fastapi_taskflow.texts import clean
 
 __all__ = ["Found", "Listed", "inspect", "read_arguments", "show_page", "show_task"]
 
@@ -139,7 +138,7 @@ def show_task(found: Found, *, show_arguments: bool) -> None:
     if record.logs:
         show(_heading("Log"), *(plain(line) for line in record.logs))
     if record.stacktrace:
-        show(_heading("Traceback"), Text(clean(record.stacktrace).rstrip()))
+        show(_heading("Traceback"), block(record.stacktrace))
 
 
 def _heading(text: str) -> Text:

@@ -18,10 +18,22 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastapi_taskflow.addresses import hide_passwords
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.texts import clean
 
-__all__ = ["age", "facts", "plain", "plural", "show", "status", "table", "took", "write_json"]
+__all__ = [
+    "age",
+    "block",
+    "facts",
+    "plain",
+    "plural",
+    "show",
+    "status",
+    "table",
+    "took",
+    "write_json",
+]
 
 # Where nobody looks no line is cut: `grep` and `awk` get all of it.
 _UNCUT_COLUMNS = 100_000
@@ -60,7 +72,8 @@ def show(*renderables: RenderableType) -> None:
     with console.capture() as captured:
         for each in renderables:
             console.print(each)
-    lines = captured.get().splitlines()
+    # Not `splitlines`, which parts lines at more than this.
+    lines = captured.get().removesuffix("\n").split("\n")
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
@@ -77,7 +90,12 @@ def write_json(value: Any) -> None:
 
 def plain(text: object, style: str = "") -> Text:
     """One line of text without control characters."""
-    return Text(clean(str(text)).replace("\n", " ").replace("\t", " "), style)
+    return Text(hide_passwords(clean(str(text))).replace("\n", " ").replace("\t", " "), style)
+
+
+def block(text: str) -> Text:
+    """Several lines, none of which begins where those of the page do."""
+    return Text("\n".join(f"  {line}" for line in clean(text).rstrip().split("\n")))
 
 
 def status(name: str) -> Text:
@@ -92,7 +110,8 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[Text]], *, right: str =
         right: Titles of columns of numbers, separated by blanks.
     """
     made = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)
-    widths = [max(map(len, [title, *cells])) for title, *cells in zip(titles, *rows, strict=True)]
+    columns = zip(*([Text(title) for title in titles], *rows), strict=True)
+    widths = [max(cell.cell_len for cell in cells) for cells in columns]
     room = _columns() - sum(width + _GAP for width in widths[:-1])
     # Ids are there to be copied, whole.
     shown = titles if room >= min(widths[-1], _LEAST_ROOM) else titles[:-1]

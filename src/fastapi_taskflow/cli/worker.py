@@ -26,7 +26,7 @@ from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import TERMINAL
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.texts import escape
 
 __all__ = ["worker"]
 
@@ -168,7 +168,7 @@ class _Narrator(TaskObserver):
             self._tell(logging.INFO, event, f" (retry {event.attempt})" if event.attempt else "")
 
     async def on_log(self, event: LogEvent) -> None:
-        message = clean(event.message).replace("\n", " ")
+        message = escape(event.message)
         logger.info("Task %s %s: %s", event.task_id, event.func_name, message)
 
     def _tell(self, level: int, event: LifecycleEvent, more: str) -> None:

@@ -51,9 +51,14 @@ def report(task: LiveTask, ended: Ended, verdict: Verdict) -> None:
     if isinstance(ended, TimedOut) or (retried and not logger.isEnabledFor(logging.DEBUG)):
         notify(logger, level, _LINE, *told)
         return
-    text = ended.stacktrace.rstrip()
+    text = _indented(ended.stacktrace)
     # Where it is hidden, the exception itself holds what must not be logged.
     if ended.hidden or not notify(
         logger, level, _LINE, *told, error=ended.error, extra={_TRACEBACK: text}
     ):
         notify(logger, level, _LINE_AND_TRACEBACK, *told, text)
+
+
+def _indented(trace: str) -> str:
+    """So that no line of an error's text can pass for a line of the log."""
+    return "  " + trace.rstrip().replace("\n", "\n  ")

@@ -11,14 +11,17 @@ from ipaddress import IPv6Address, ip_address
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from fastapi_taskflow.http.credentials import LOCAL_HOST, has_session_cookie, is_forwarded
+from fastapi_taskflow.http.credentials import (
+    has_local_host,
+    has_session_cookie,
+    is_forwarded,
+    is_test,
+)
 from fastapi_taskflow.http.refusals import Refused
 
 __all__ = ["Access", "is_local", "is_same_origin"]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# Starlette's test client calls the app directly and names itself so.
-_TEST_CLIENT = "testclient"
 
 _NOT_LOCAL = (
     "The task API answers direct clients on the same machine only, and this request is not "
@@ -44,8 +47,7 @@ class Access:
 
     async def __call__(self, request: Request) -> None:
         """Pass, or raise `Refused`."""
-        peer = None if request.client is None else request.client.host
-        if self.local_only and not is_local(peer, request.headers):
+        if self.local_only and not is_local(request):
             raise Refused(_NOT_LOCAL)
         if request.method in _SAFE:
             return
@@ -53,15 +55,15 @@ class Access:
             raise Refused(_OTHER_SITE)
 
 
-def is_local(peer: str | None, headers: Headers) -> bool:
+def is_local(request: Request) -> bool:
     """The request comes straight from this machine, or from the test client."""
     # First: servers may take the peer's address from such a header.
-    if is_forwarded(headers):
+    if is_forwarded(request.headers):
         return False
-    if peer == _TEST_CLIENT:
+    if is_test(request):
         return True
-    hosts = headers.getlist("host")
-    return _is_loopback(peer) and len(hosts) == 1 and LOCAL_HOST.fullmatch(hosts[0]) is not None
+    peer = None if request.client is None else request.client.host
+    return _is_loopback(peer) and has_local_host(request.headers)
 
 
 def is_same_origin(headers: Headers, *, from_browser: bool = False) -> bool:

@@ -15,23 +15,28 @@ from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT
 from fastapi_taskflow.auth.users import NAME_LIMIT
 
 __all__ = [
-    "LOCAL_HOST",
     "Basic",
     "Cookies",
     "basic_of",
     "has_basic",
+    "has_local_host",
     "has_session_cookie",
     "is_forwarded",
     "is_plain_local",
+    "is_test",
 ]
 
 logger = logging.getLogger(__name__)
 
 # Names of the machine itself only, so that a page whose name was rebound to 127.0.0.1 is
 # refused.
-LOCAL_HOST = re.compile(
-    r"(?:localhost|127\.0\.0\.1|\[::1\]|testserver)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+_LOCAL_HOST = re.compile(
+    r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
 )
+# What Starlette's test client and httpx's ASGI transport say of themselves. No server says
+# this of a client: one is no address, and the other port is kept for the system's own.
+_TEST_CLIENTS = frozenset({("testclient", 50_000), ("127.0.0.1", 123)})
+_TEST_HOST = "testserver"
 
 # Beside X-Forwarded-*: what a proxy adds and a direct client never does.
 _PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
@@ -92,8 +97,23 @@ def is_plain_local(request: Request) -> bool:
     Not through a proxy: many call the app by such a name, whatever the browser called them.
     """
     hosts = request.headers.getlist("host")
-    local = len(hosts) == 1 and LOCAL_HOST.fullmatch(hosts[0]) is not None
+    # A test client takes a Secure cookie for its plain address no more than a browser does.
+    local = has_local_host(request.headers) or hosts == [_TEST_HOST]
     return local and request.scope.get("scheme") == "http" and not is_forwarded(request.headers)
+
+
+def has_local_host(headers: Headers) -> bool:
+    """It is addressed to a name of this machine."""
+    hosts = headers.getlist("host")
+    return len(hosts) == 1 and _LOCAL_HOST.fullmatch(hosts[0]) is not None
+
+
+def is_test(request: Request) -> bool:
+    """A test client calls the app directly, under the name that test clients use."""
+    client = request.scope.get("client")
+    if client is None or tuple(client) not in _TEST_CLIENTS:
+        return False
+    return client[0] == "testclient" or request.headers.getlist("host") == [_TEST_HOST]
 
 
 class Cookies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any
 
@@ -9,12 +10,15 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from fastapi_taskflow.http.needs import methods_of, needed
 from fastapi_taskflow.http.problems import HANDLED, Problem, problem
 
 __all__ = ["SECURITY_HEADERS", "AdminRoute"]
+
+logger = logging.getLogger(__name__)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -71,6 +75,9 @@ class AdminRoute(APIRoute):
                 return await inner(request)
             except HANDLED as error:
                 return self.refuse(request, problem(error))
+            except ClientDisconnect:
+                logger.info("A client of %s left before it had sent its request", self.path)
+                return Response(status_code=400)
 
         return handler
 

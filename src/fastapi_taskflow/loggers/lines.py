@@ -10,24 +10,9 @@ from datetime import datetime
 
 from fastapi_taskflow.loggers.base import LogEvent, TaskEvent
 from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.texts import escape
 
-__all__ = ["escape", "format_event"]
-
-# C0 (with CR, LF, ESC), DEL and C1; the two Unicode line ends; marks that reorder text.
-_UNSAFE = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F)]
-_UNSAFE += range(0x2066, 0x206A)
-_ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in _UNSAFE}
-del _ESCAPES[ord("\t")]
-
-
-def escape(text: str) -> str:
-    r"""The text on one line, with control characters as Python would write them.
-
-    >>> escape("two\nlines")
-    'two\\nlines'
-    """
-    # None of the marks is printable. Nearly every text is, and asking is ten times cheaper.
-    return text if text.isprintable() else text.translate(_ESCAPES)
+__all__ = ["format_event"]
 
 
 def format_event(event: TaskEvent) -> str:

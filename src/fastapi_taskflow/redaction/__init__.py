@@ -7,7 +7,7 @@ tags and shown arguments, gets `MASK` in its place.
 """
 
 from fastapi_taskflow.redaction.marks import Sensitive
-from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask, hide_passwords
+from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask
 from fastapi_taskflow.redaction.names import DEFAULT_NAMES
 from fastapi_taskflow.redaction.redactor import Redactor
 from fastapi_taskflow.redaction.withheld import WITHHELD
@@ -20,5 +20,4 @@ __all__ = [
     "Mask",
     "Redactor",
     "Sensitive",
-    "hide_passwords",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fastapi_taskflow.addresses import passwords_in
 from fastapi_taskflow.redaction.judging import Judge
-from fastapi_taskflow.redaction.masks import password_of
 from fastapi_taskflow.redaction.shapes import ATOMS, Pair, inside, is_text_like, text_of
 
 __all__ = ["Findings"]
@@ -102,7 +102,7 @@ class Findings:
                 return
 
     def _take_passwords(self, text: str) -> None:
-        for password in password_of(text):
+        for password in passwords_in(text):
             self._take(password)
 
     def _take(self, value: Any) -> None:
@@ -126,7 +126,7 @@ class Findings:
 
     def _take_parts(self, text: str) -> None:
         """What is secret in a header's value."""
-        self.secrets.update(password_of(text))
+        self.secrets.update(passwords_in(text))
         scheme = _SCHEME.match(text)
         if scheme is not None:
             self.secrets.add(scheme[1])

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring, encode_basestring_ascii
 from urllib.parse import quote
 
+from fastapi_taskflow.addresses import HIDDEN, password_spans
 from fastapi_taskflow.texts import clean
 
-__all__ = ["MASK", "NO_MASK", "Mask", "hide_passwords", "password_of"]
+__all__ = ["MASK", "NO_MASK", "Mask"]
 
-MASK = "[redacted]"
+MASK = HIDDEN
 
 # A shorter value is in any text by chance; where its place is known it is masked all the same.
 _LEAST_LENGTH = 4
@@ -34,7 +35,6 @@ _FEW = 48
 # Tries at forms that begin alike, for each text beside one for each of its characters.
 _PATIENCE = 50_000
 
-_PASSWORD = re.compile(r"""://[^\s/:@?#"'<>]*:([^\s/"'<>]+)@""")
 # Text that Python, JSON and terminals write as it is.
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 # Text that URLs write as it is.
@@ -94,7 +94,7 @@ class Mask:
 
     def _spans(self, text: str) -> list[Span] | None:
         """Where secrets are, in order and apart; None if that would take too long."""
-        found = [match.span(1) for match in _PASSWORD.finditer(text)] if "://" in text else []
+        found = password_spans(text)
         if self._secrets:
             forms = self._ready()
             searched = _each(text, forms) if len(forms) <= _FEW else self._pass(text, forms)
@@ -130,16 +130,6 @@ class Mask:
 
 
 NO_MASK = Mask()
-
-
-def hide_passwords(text: str) -> str:
-    """The text with the passwords of addresses in it masked."""
-    return NO_MASK(text)
-
-
-def password_of(text: str) -> list[str]:
-    """The passwords of addresses in a text, in the order in which they come."""
-    return [match[1] for match in _PASSWORD.finditer(text)] if "://" in text else []
 
 
 def _each(text: str, forms: Iterable[str]) -> list[Span]:

@@ -18,7 +18,7 @@ from fastapi_taskflow.backends.base import (
     Snapshot,
     StoredTask,
 )
-from fastapi_taskflow.crypto import Keyring, is_closed, is_sealed_text
+from fastapi_taskflow.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
 from fastapi_taskflow.errors import SealUnopened
 
 __all__ = ["Opener", "Sealer", "is_clear", "resealed"]
@@ -118,7 +118,7 @@ class Opener:
 
     def text(self, sealed: str | None, task_id: str, field: str) -> str | None:
         """None for what cannot be opened."""
-        if not sealed or not is_sealed_text(sealed):
+        if not sealed or not self._is_sealed(sealed):
             return sealed
         if self._keyring is None:
             return None
@@ -127,10 +127,13 @@ class Opener:
         except SealUnopened:
             return None
 
+    def _is_sealed(self, text: str) -> bool:
+        return is_sealed_text(text) and (self._keyring is not None or has_sealed_form(text))
+
     def lines(self, lines: Iterable[str], task_id: str) -> list[str]:
         opened: list[str] = []
         for line in lines:
-            if not is_sealed_text(line):
+            if not self._is_sealed(line):
                 opened.append(line)
             elif chunk := self.text(line, task_id, LOG):
                 opened.extend(json.loads(chunk))

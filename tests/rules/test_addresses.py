@@ -1,0 +1,36 @@
+"""No error of ours says the password of an address."""
+
+import pytest
+
+from fastapi_taskflow import TaskManager
+from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+
+PASSWORD = "hunter2"  # noqa: S105  (of nobody)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql+asyncpg://ada:{PASSWORD}@host/db",
+        f"redis://:{PASSWORD}@host:6379/0",
+        f"sqlite://ada:{PASSWORD}@host/db",
+        f"oracle://ada:{PASSWORD}@host",
+        f"postgres:/ada:{PASSWORD}@host",
+        f"postgres//ada:{PASSWORD}@host",
+        f"postgresql://host/db?user=ada&password={PASSWORD}",
+        f"postgresql://ada:{PASSWORD}/x@host/db",
+    ],
+)
+def test_an_address_that_is_refused_is_told_without_its_password(address):
+    with pytest.raises((ConfigurationError, ImportError)) as refused:
+        TaskManager(snapshot_backend=address)
+
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize("error", [ConfigurationError, StoreUnavailable])
+def test_an_error_of_ours_hides_passwords_whoever_wrote_its_message(error):
+    told = error(f"No answer from postgresql://ada:{PASSWORD}@host/db in 2 s.")
+
+    assert str(told) == "No answer from postgresql://ada:[redacted]@host/db in 2 s."
+    assert PASSWORD not in repr(told)
