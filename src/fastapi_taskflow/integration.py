@@ -21,7 +21,7 @@ from fastapi_taskflow import explicit, http_errors, lifespans, limits, routes, s
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.responses import Own
+from fastapi_taskflow.responses import Own, guard_handlers
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
@@ -81,6 +81,7 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
     http_errors.add_handlers(app)
     if len(known.managers) == 1:
         lifespans.enclose(app, known.managers, lambda: _check(app, known))
+        guard_handlers(app, Own(known.managers, bind))
 
 
 def _check(app: FastAPI, known: _Known) -> None:

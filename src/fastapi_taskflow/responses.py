@@ -12,12 +12,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastapi import BackgroundTasks
+from fastapi import BackgroundTasks, FastAPI
 from fastapi.dependencies.models import Dependant
 from starlette import background as stock
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import TaskCall
@@ -29,7 +31,7 @@ from fastapi_taskflow.taskconfig import is_coroutine_callable
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager
 
-__all__ = ["Own", "guard"]
+__all__ = ["Own", "guard", "guard_handlers"]
 
 _MARK = "__fastapi_taskflow_guards__"
 
@@ -75,6 +77,21 @@ class Own:
                 tasks.tasks.append(item)
         response.background = tasks
 
+    async def take_apart(self, response: Response) -> None:
+        """As `take`, after the request's exits: durable tasks are enqueued here and now.
+
+        Raises:
+            TaskflowError: one that was not accepted.
+        """
+        owned = [(item, self._owner(item)) for item in _items(response.background)]
+        left = [item for item, owner in owned if owner is None]
+        if len(left) == len(owned):
+            return
+        for item, owner in owned:
+            if owner is not None:
+                await owner.enqueue(TaskCall(item.func, item.args, dict(item.kwargs)))
+        response.background = stock.BackgroundTasks(left)
+
     def _owner(self, item: BackgroundTask) -> TaskManager | None:
         """Whose durable task this is; None if it is not durable."""
         for each in self._managers:
@@ -87,6 +104,40 @@ class Own:
                     return owner
             raise ConfigurationError(_NOT_TAKEN.format(hidden.entry.name, type(item).__name__))
         return None
+
+
+def guard_handlers(app: FastAPI, own: Own) -> None:
+    """Have what the app's exception handlers answer looked at.
+
+    They are read once, at the app's first call.
+    """
+    build = app.build_middleware_stack
+
+    def build_with_guards() -> ASGIApp:
+        if not own.is_needed:
+            return build()
+        handlers = app.exception_handlers
+        app.exception_handlers = {kind: _handling(one, own) for kind, one in handlers.items()}
+        try:
+            return build()
+        finally:
+            app.exception_handlers = handlers
+
+    app.build_middleware_stack = build_with_guards  # type: ignore[method-assign]
+
+
+def _handling(handler: Callable[..., Any], own: Own) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    async def handle(conn: HTTPConnection, error: Exception) -> Any:
+        if is_coroutine_callable(handler):
+            answer = await handler(conn, error)
+        else:
+            answer = await run_in_threadpool(handler, conn, error)
+        if isinstance(answer, Response) and answer.background is not None:
+            await own.take_apart(answer)
+        return answer
+
+    return handle
 
 
 def guard(dependant: Dependant, own: Own) -> None:

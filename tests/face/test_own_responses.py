@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.background import BackgroundTask
@@ -187,6 +187,66 @@ def test_the_requests_own_object_may_be_given(tasks: TaskManager) -> None:
         assert client.post("/").is_success
 
     assert ran == ["durable"]
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("kind", [LookupError, Exception, 418])
+def test_an_exception_handlers_durable_task_is_enqueued(
+    make_manager: Make, kind: Any, sync: bool
+) -> None:
+    store = WatchedStore()
+    tasks = make_manager(store)
+    durable = durable_of(tasks)
+    app = FastAPI()
+    tasks.init_app(app)
+
+    def answer(request: Request, error: Exception) -> Any:
+        chain = BackgroundTasks()
+        chain.add_task(plain)
+        chain.add_task(durable)
+        return JSONResponse({}, 418, background=chain)
+
+    async def answer_later(request: Request, error: Exception) -> Any:
+        return answer(request, error)
+
+    app.add_exception_handler(kind, answer if sync else answer_later)
+
+    @app.post("/")
+    async def refuse() -> None:
+        raise HTTPException(418) if kind == 418 else LookupError
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.post("/").status_code == 418
+        assert store.inserts == [[1]]
+        drain(tasks)
+
+    assert sorted(ran) == ["durable", "plain"]
+
+
+def test_an_exception_handlers_other_tasks_are_left_alone(tasks: TaskManager) -> None:
+    durable = durable_of(tasks)
+    app = FastAPI()
+    tasks.install(app)
+
+    @app.exception_handler(LookupError)
+    async def answer(request: Request, error: Exception) -> Any:
+        managed = ManagedBackgroundTasks(tasks)
+        managed.add_task(durable, "managed")
+        return JSONResponse({}, 404, background=managed)
+
+    @app.exception_handler(KeyError)
+    async def answer_plainly(request: Request, error: Exception) -> Any:
+        return JSONResponse({}, 404, background=BackgroundTask(plain))
+
+    @app.post("/{key}")
+    async def refuse(key: bool) -> None:
+        raise KeyError if key else LookupError
+
+    with TestClient(app) as client:
+        assert client.post("/0").status_code == 404
+        assert client.post("/1").status_code == 404
+
+    assert ran == ["managed", "plain"]
 
 
 class Odd(BackgroundTask):
