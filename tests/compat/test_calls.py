@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ from fastapi_taskflow import (
     TaskAdmin,
     TaskManager,
     TaskStatus,
+    task_log,
 )
+from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.testing import async_drain
 from tests.support.waiting import wait_until
 
 LIMITS = {"concurrency": 2, "max_size": 50, "paused": False}
@@ -163,3 +168,78 @@ async def test_the_merged_list_lays_live_records_over_stored_ones(manager):
 
         (record,) = await manager.merged_list()
         assert (record.task_id, record.status) == (task_id, TaskStatus.RUNNING)
+
+
+# The store
+
+
+async def ended(manager, work, count):
+    """So many tasks, ended one after the other; their ids, newest first."""
+    async with manager:
+        ids = []
+        for number in range(count):
+            ids.append((await manager.enqueue(work, number)).task_id)
+            await async_drain(manager)
+    return ids[::-1]
+
+
+def lasting(tmp_path, **settings):
+    manager = TaskManager(snapshot_db=tmp_path / "tasks.db", **settings)
+
+    @manager.task(persist=True)
+    async def work(number):
+        task_log(f"number {number}")
+        if number == 0:
+            raise ValueError("none")
+
+    return manager, work
+
+
+async def test_the_store_starts_with_what_had_ended_before(tmp_path):
+    ids = await ended(*lasting(tmp_path), 3)
+
+    manager, work = lasting(tmp_path)
+    async with manager:
+        assert [record.task_id for record in manager.store.list()] == ids
+        failed = manager.store.get(ids[-1])
+        assert (failed.status, failed.error) == (TaskStatus.FAILED, "none")
+        assert failed.logs[0].endswith(" number 0")
+
+        new = (await manager.enqueue(work, 9)).task_id
+        assert [record.task_id for record in manager.store.list()] == [new, *ids]
+
+
+async def test_a_second_start_shows_every_task_once(tmp_path):
+    manager, work = lasting(tmp_path)
+    ids = await ended(manager, work, 2)
+
+    async with manager:
+        assert [record.task_id for record in manager.store.list()] == ids
+
+
+async def test_what_is_deleted_leaves_the_store_too(tmp_path):
+    ids = await ended(*lasting(tmp_path), 2)
+
+    manager, _ = lasting(tmp_path, retry_replaces_original=True)
+    async with manager:
+        new = await manager.retry(ids[-1])
+        await async_drain(manager)
+        assert {record.task_id for record in manager.store.list()} == {new, ids[0]}
+        purged = await manager.operations.purge_history(timedelta())
+        assert (purged.store, purged.backend) == (2, 2)
+        assert manager.store.list() == []
+
+
+async def test_it_starts_with_the_newest_thousand(tmp_path):
+    manager, _ = lasting(tmp_path)
+    backend = manager.runtime.backend
+    tasks = [NewTask(new_id(), "f", None, "default", datetime.now(UTC)) for _ in range(1_010)]
+    await backend.open(lambda: None)
+    await backend.insert([tasks])
+    await backend.cancel([task.task_id for task in tasks])
+    await backend.close()
+
+    async with manager:
+        known = [record.task_id for record in manager.store.list()]
+
+    assert known == [task.task_id for task in tasks[:9:-1]]

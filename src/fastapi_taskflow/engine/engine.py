@@ -19,6 +19,7 @@ from fastapi_taskflow.engine import collector
 from fastapi_taskflow.engine.attempts import Attempts
 from fastapi_taskflow.engine.damage import DamagedTasks
 from fastapi_taskflow.engine.dispatcher import Dispatcher
+from fastapi_taskflow.engine.earlier import remember
 from fastapi_taskflow.engine.feed import Feed
 from fastapi_taskflow.engine.fleet import Fleet
 from fastapi_taskflow.engine.flow import Flow
@@ -151,6 +152,7 @@ class Engine:
             await self.fleet.start()
             self.mirror.start()
             self.housekeeping.start()
+            await remember(self)
         except BaseException:
             collector.restore()
             self.fleet.abort()

@@ -172,9 +172,9 @@ class LiveTask:
 class TaskStore:
     """Records by id, without waiting for the store.
 
-    Bounded: the live tasks of this instance, and the newest ``keep`` others (finished
-    here, or waiting in the backend for any instance). Read it from any thread; only the
-    engine writes.
+    Bounded: the live tasks of this instance, the newest ``keep`` others (finished here, or
+    waiting in the backend for any instance), and as many that had ended before the start.
+    Read it from any thread; only the engine writes.
     """
 
     def __init__(self, keep: int = 1_000) -> None:
@@ -182,17 +182,21 @@ class TaskStore:
         self._live: dict[str, LiveTask] = {}
         self._recent: OrderedDict[str, LiveTask] = OrderedDict()
         self._by_key: dict[str, str] = {}
+        # As the store had them at the start, newest first; ended, so they do not change.
+        self._earlier: dict[str, TaskRecord] = {}
 
     def get(self, task_id: str) -> TaskRecord | None:
         """The record of a task that this instance knows, else None."""
         task = self.find(task_id)
-        return None if task is None else task.record
+        return self._earlier.get(task_id) if task is None else task.record
 
     def list(self) -> list[TaskRecord]:
         """All records held, newest first."""
         tasks = [*self._live.values(), *self._recent.values()]
         tasks.sort(key=lambda task: task.arrival, reverse=True)
-        return [task.record for task in tasks]
+        records = {task.record.task_id: task.record for task in tasks}
+        earlier = [one for task_id, one in self._earlier.items() if task_id not in records]
+        return [*records.values(), *earlier]
 
     def find_by_idempotency_key(self, key: str) -> TaskRecord | None:
         """The record known here that was added with this key, else None."""
@@ -207,6 +211,10 @@ class TaskStore:
     def ending(self, text: str) -> Iterable[str]:
         """The ids that end so."""
         return [each for each in (*self._recent, *self._live) if each.endswith(text)]
+
+    def remember(self, records: Iterable[TaskRecord]) -> None:
+        """Ended tasks of earlier runs, newest first, in place of those known so far."""
+        self._earlier = {record.task_id: record for record in records}
 
     def held(self) -> Iterable[LiveTask]:
         """The live tasks, in no order; safe against changes while iterating."""
@@ -253,7 +261,18 @@ class TaskStore:
         ]
         for task in old:
             self.drop(task)
-        return tuple(task.record.task_id for task in old)
+        earlier = [
+            record.task_id
+            for record in self._earlier.values()
+            if record.end_time is not None and record.end_time < before
+        ]
+        for task_id in earlier:
+            self.forget(task_id)
+        return (*(task.record.task_id for task in old), *earlier)
+
+    def forget(self, task_id: str) -> None:
+        """The record of an earlier run is gone."""
+        self._earlier.pop(task_id, None)
 
     def overlay(self, record: TaskRecord) -> TaskRecord:
         """The newer of a stored record and what this instance knows of it.

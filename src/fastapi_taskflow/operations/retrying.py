@@ -212,6 +212,8 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
     task.context = contextvars.copy_context()
     task.launch_on_commit = True
     await engine.commit([task])
-    if options.replace_original and (original := engine.store.find(record.task_id)):
-        engine.store.drop(original)
+    if options.replace_original:
+        if original := engine.store.find(record.task_id):
+            engine.store.drop(original)
+        engine.store.forget(record.task_id)
     return task.record.task_id
