@@ -52,6 +52,10 @@ def choose_backend(
         return snapshot_backend
     if isinstance(snapshot_backend, str):
         return _backend_from_url(snapshot_backend, table_prefix)
+    if isinstance(snapshot_backend, type):
+        raise ConfigurationError(
+            f"snapshot_backend takes a Backend, got {quoted(snapshot_backend)}: call it."
+        )
     if snapshot_backend is not None:
         raise ConfigurationError(
             "snapshot_backend takes a Backend or a URL such as 'sqlite:///tasks.db', "
@@ -75,10 +79,10 @@ def _scheme(url: str) -> str:
 def _backend_from_url(url: str, table_prefix: str) -> Backend:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
-        found = f"the address {_scheme(url)}" if "://" in url else "what is no address"
+        found = f"the address {_scheme(url)}" if "://" in url else "text that is no address"
         raise ConfigurationError(
-            f"snapshot_backend does not know {found}. Use 'sqlite:///relative.db' or "
-            "'sqlite:////absolute/path.db'; the path of a file goes to snapshot_db=..."
+            f"snapshot_backend takes 'sqlite:///relative.db' or 'sqlite:////absolute/path.db', got "
+            f"{found}. The path of a file goes to snapshot_db=..."
         )
     path = unquote(parts.path).removeprefix("/")
     if parts.netloc or not path:
@@ -112,6 +116,8 @@ def choose_observer(
     expected = "a list of TaskObserver instances"
     chosen = [] if loggers is None else limits.several("loggers", expected, loggers)
     log_lifecycle = limits.switch("log_lifecycle", log_lifecycle)
+    if log_file is not None and not isinstance(log_file, str | os.PathLike):
+        raise limits.wrong("log_file", "the path of a file", log_file)
     known = {Path(other.path) for other in chosen if isinstance(other, FileLogger)}
     if log_file is not None and Path(log_file) not in known:
         chosen.append(

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.errors import ConfigurationError, SealUnopened
@@ -64,6 +64,16 @@ class _Key:
         return hmac.digest(self._sealing, task_id.encode(), "sha256")
 
 
+def _several(secrets: object) -> list[Secret]:
+    # Not `limits.several`, which would quote what may be a secret.
+    if isinstance(secrets, Mapping) or not isinstance(secrets, Iterable):
+        raise ConfigurationError(
+            "encrypt_args_key takes text, bytes or a list of them, got an object of "
+            f"{type(secrets).__name__}."
+        )
+    return list(secrets)
+
+
 class Keyring:
     """The keys of one manager: the first seals, all of them open.
 
@@ -86,7 +96,7 @@ class Keyring:
                 "encrypt_args_key needs the extra 'encryption': "
                 "pip install 'fastapi-taskflow[encryption]'"
             ) from exc
-        given = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
+        given = [secrets] if isinstance(secrets, str | bytes) else _several(secrets)
         if not given:
             raise ConfigurationError(
                 "encrypt_args_key got an empty list; give None for no encryption."

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from fastapi_taskflow import limits
@@ -72,11 +73,17 @@ def is_coroutine_callable(func: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
-def _check_function(func: Callable[..., Any], config: TaskConfig) -> None:
+def _check_function(func: object, config: TaskConfig) -> None:
     if isinstance(func, (staticmethod, classmethod)):
         raise ConfigurationError(
             f"Put @task(...) below @{type(func).__name__}: the decorated function is not what "
             "the class gives for its name."
+        )
+    if isinstance(func, CoroutineType):
+        # It was never to run, so Python need not warn that it did not.
+        func.close()
+        raise ConfigurationError(
+            f"Expected a function to register as a task, got {quoted(func)}: it was called already."
         )
     if not callable(func):
         raise ConfigurationError(

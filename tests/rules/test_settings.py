@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
+from pydantic import SecretStr
 
 from fastapi_taskflow import (
     ConfigurationError,
@@ -62,6 +63,11 @@ from fastapi_taskflow import (
         {"snapshot_backend": SqliteBackend},
         {"table_prefix": 5, "snapshot_db": "tasks.db"},
         {"redact": [5]},
+        {"redact": 5},
+        {"encrypt_args_key": 5},
+        {"encrypt_args_key": SecretStr("x" * 32)},
+        {"encrypt_args_key": {"key": "x" * 32}},
+        {"log_file": 5},
     ],
     ids=str,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow import limits
 
 __all__ = ["DEFAULT_NAMES", "Names"]
 
@@ -45,10 +45,10 @@ class Names:
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        given = [names] if isinstance(names, str) else list(names)
+        given = [names] if isinstance(names, str) else limits.several("redact", "names", names)
         for name in given:
             if not isinstance(name, str) or not _words(name):
-                raise ConfigurationError(f"redact takes names, got {name!r}.")
+                raise limits.wrong("redact", "names", name)
         phrases = {" ".join(_words(name)) for name in DEFAULT_NAMES.union(given)}
         phrases |= {_plural(phrase) for phrase in phrases}
         self._phrases = tuple(f" {phrase} " for phrase in sorted(phrases))
