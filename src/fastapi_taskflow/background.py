@@ -13,7 +13,8 @@ from fastapi_taskflow import limits
 from fastapi_taskflow.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.control import Control
-from fastapi_taskflow.engine.options import asked
+from fastapi_taskflow.engine.options import Options, asked
+from fastapi_taskflow.registry import Registered
 from fastapi_taskflow.strays import stray
 from fastapi_taskflow.unit import Unit
 
@@ -135,8 +136,10 @@ class ManagedBackgroundTasks(BackgroundTasks):
                 delay=delay,
                 run_at=run_at,
             )
+        return self._add(*asked(self._manager.registry, func, args, kwargs, given))
+
+    def _add(self, registered: Registered, call: TaskCall, options: Options) -> str:
         runtime = self._manager.runtime
-        registered, call, options = asked(runtime.registry, func, args, kwargs, given)
         unit = self._unit
         if unit is None or unit.engine is not runtime.running_engine():
             unit = self._find_unit()

@@ -16,7 +16,9 @@ from pathlib import Path
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["Kinship", "Origin", "innermost", "kinship", "origin_of"]
+from fastapi_taskflow.errors import ConfigurationError
+
+__all__ = ["Kinship", "Origin", "innermost", "kinship", "origin_of", "refuse_taken"]
 
 # Bounds the way through wrappers, which may be a circle.
 _MOST_WRAPPERS = 100
@@ -116,6 +118,30 @@ def kinship(old: Callable[..., Any], of_old: Origin, new: Callable[..., Any]) ->
         of_old.file is None or of_old.file != origin.file or _line(of_old) == _line(origin)
     )
     return Kinship.REMADE if again else Kinship.STRANGER
+
+
+def refuse_taken(
+    name: str, old: Callable[..., Any], of_old: Origin, new: Callable[..., Any]
+) -> None:
+    """Let only the same function, made again, have a task name that is taken.
+
+    Raises:
+        ConfigurationError: ``new`` is another function than ``old``.
+    """
+    match kinship(old, of_old, new):
+        case Kinship.SIBLING:
+            raise ConfigurationError(
+                f"Two functions with one task name: {origin_of(new)} was made twice, with other "
+                f"values inside, and both would be {name!r}. Give each a name= of its own, or "
+                "register one and pass the values as arguments."
+            )
+        case Kinship.STRANGER:
+            raise ConfigurationError(
+                f"Two functions with one task name: {name!r} is {of_old} already, and "
+                f"{origin_of(new)} asks for it. Give one of them another name=."
+            )
+        case Kinship.REMADE:
+            pass
 
 
 def _one_file(one: Origin, other: Origin) -> bool:

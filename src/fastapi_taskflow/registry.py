@@ -18,7 +18,7 @@ from fastapi_taskflow.disguises import Owners, inside, name_of
 from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.origins import Kinship, Origin, kinship, origin_of
+from fastapi_taskflow.origins import Origin, origin_of, refuse_taken
 from fastapi_taskflow.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
 
@@ -105,7 +105,8 @@ class TaskRegistry:
         """
         config = checked_config(func, config)
         name = printable("name", config.name or func.__name__)
-        self._refuse_taken(name, func)
+        if (other := self._by_name.get(name)) is not None:
+            refuse_taken(name, other.func, self._origins[name], func)
         self._refuse_renamed(name, func)
         is_async = is_coroutine_callable(func)
         executor = config.executor or ("async" if is_async else "thread")
@@ -139,25 +140,6 @@ class TaskRegistry:
                 ", ".join(own),
                 own[0],
             )
-
-    def _refuse_taken(self, name: str, func: Func) -> None:
-        other = self._by_name.get(name)
-        if other is None:
-            return
-        match kinship(other.func, self._origins[name], func):
-            case Kinship.SIBLING:
-                raise ConfigurationError(
-                    f"Two functions with one task name: {origin_of(func)} was made twice, with "
-                    f"other values inside, and both would be {name!r}. Give each a name= of its "
-                    "own, or register one and pass the values as arguments."
-                )
-            case Kinship.STRANGER:
-                raise ConfigurationError(
-                    f"Two functions with one task name: {name!r} is {self._origins[name]} already, "
-                    f"and {origin_of(func)} asks for it. Give one of them another name=."
-                )
-            case Kinship.REMADE:
-                pass
 
     def _refuse_renamed(self, name: str, func: Func) -> None:
         known = self._by_func.get(func)

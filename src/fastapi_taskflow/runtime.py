@@ -203,14 +203,10 @@ class Runtime:
 
     # Tasks
 
-    def durable(self, registered: Registered) -> bool:
-        """The task must be stored before it counts as accepted; see `Durability.of`."""
-        return self.durability.of(registered)
-
     def prepare(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
         """See `Engine.prepare`."""
         return self.engine().prepare(
-            registered, call.args, call.kwargs, options, durable=self.durable(registered)
+            registered, call.args, call.kwargs, options, durable=self.durability.of(registered)
         )
 
     def require_engine_for(self, registered: Registered, options: Options) -> None:
@@ -219,7 +215,7 @@ class Runtime:
         Raises:
             EngineNotRunning: the task is durable, or may not start at once.
         """
-        if options.is_later or self.durable(registered):
+        if options.is_later or self.durability.of(registered):
             self.engine()
         if self._warned:
             return

@@ -35,7 +35,7 @@ class Retrier:
         if record is None:
             raise TaskNotFound(f"Task {task_id} not found")
         registered = task_manager.registry.by_name(record.func_name)
-        if registered is not None and not task_manager.runtime.durable(registered):
+        if registered is not None and not task_manager.runtime.durability.of(registered):
             raise TaskStateError(
                 f"Task {task_id} runs {record.func_name!r}, which is not durable "
                 "(persist=False): its retry would end with this command. Retry it over HTTP or "
