@@ -98,6 +98,13 @@ class Shape:
             names = {*self._signature.parameters, *OPTION_NAMES} - kwargs.keys()
             hint = near(min(unknown), names) if unknown else ""
             raise ArgumentsMismatch(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
+        injected = [name for name, p in self._signature.parameters.items() if _is_injected(p)]
+        if injected:
+            raise ArgumentsMismatch(
+                f"Task {task!r}: {', '.join(injected)} would be what FastAPI's Depends() or the "
+                "like stands for, which nobody puts into tasks. Pass a value, or make it in the "
+                "task."
+            )
 
 
 class _Dots:
@@ -108,6 +115,11 @@ class _Dots:
 _DOTS = _Dots()
 
 
+def _is_injected(parameter: Parameter) -> bool:
+    """FastAPI gives the value, in endpoints only."""
+    return type(parameter.default).__module__ == "fastapi.params"
+
+
 def _rest(positional: list[Parameter], named: list[Parameter], count: int) -> _Rest | None:
     left = positional[count:]
     if any(p.kind is Parameter.POSITIONAL_ONLY and p.default is p.empty for p in left):
@@ -115,7 +127,7 @@ def _rest(positional: list[Parameter], named: list[Parameter], count: int) -> _R
     filled = {p.name for p in positional[:count]}
     open_ = [p for p in named if p.name not in filled]
     return _Rest(
-        frozenset(p.name for p in open_ if p.default is p.empty),
+        frozenset(p.name for p in open_ if p.default is p.empty or _is_injected(p)),
         frozenset(p.name for p in open_),
         frozenset(p.name for p in named if p.name in filled),
     )

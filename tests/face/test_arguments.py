@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import BackgroundTasks, FastAPI
+from fastapi import BackgroundTasks, Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import (
@@ -121,6 +121,23 @@ def test_arguments_of_a_decorator_s_own_are_not_asked_for(tasks: TaskManager) ->
         assert client.post("/").is_success
 
     assert seen == ["a session", "ada"]
+
+
+SESSION: Any = Depends(dict)
+
+
+async def test_what_fastapi_injects_must_be_given_to_a_task(tasks: TaskManager) -> None:
+    seen: list[Any] = []
+
+    @tasks.task()
+    async def save(name: str, session: Any = SESSION) -> None:
+        seen.append((name, session))
+
+    async with tasks:
+        with pytest.raises(TaskArgumentError, match=r"session would be what FastAPI's Depends"):
+            await tasks.enqueue(save, "ada")
+        await tasks.enqueue(save, "ada", session=None)
+        await wait_until(lambda: seen == [("ada", None)])
 
 
 def test_what_nobody_registered_fails_as_a_task(tasks: TaskManager) -> None:

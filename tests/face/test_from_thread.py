@@ -161,4 +161,5 @@ async def test_a_plain_task_adds_the_next_one(tasks: TaskManager) -> None:
         await tasks.enqueue(parent)
         await async_drain(tasks)
 
-    assert sent == [False, "child"]
+    # The child may be quicker than its parent, which only then hears of it.
+    assert sorted(sent, key=str) == [False, "child"]
