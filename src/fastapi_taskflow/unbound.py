@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Iterable
+from concurrent.futures import Future
 
 from fastapi_taskflow import latecomers
 from fastapi_taskflow.crossing import wait_in_thread
@@ -72,8 +73,6 @@ class Unbound(Unit):
                 staged[0].record.func_name,
             )
             self.engine.call_soon(self.engine.drop, staged)
-        for future in self._eager:
-            future.add_done_callback(latecomers.log_failure)
 
     def _accept_together(self) -> None:
         if not self._together or not self.engine.is_here():
@@ -88,6 +87,18 @@ class Unbound(Unit):
             future = asyncio.run_coroutine_threadsafe(commit, self.engine.loop)
             with self._lock:
                 self._eager.append(future)
+            future.add_done_callback(self._accepted)
+
+    def _accepted(self, future: Future[None]) -> None:
+        """A later await hears of a failure; if nobody awaits by now, the log does as well."""
+        with self._lock:
+            if future not in self._eager:
+                return
+            failed = future.cancelled() or future.exception() is not None
+            # One tells enough: who never awaits must not collect them.
+            if not failed or len(self._eager) > 1:
+                self._eager.remove(future)
+        latecomers.log_failure(future)
 
 
 def forget(units: Iterable[Unit]) -> None:

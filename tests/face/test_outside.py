@@ -105,18 +105,24 @@ async def test_nobody_awaits_so_the_log_tells_that_the_store_refused(
     make_manager: Make, watched: WatchedStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     tasks = make_manager(watched)
-    watched.refuse = StoreFull("no space")
+    ran: list[str] = []
 
     @tasks.task(persist=True, priority=1)
-    async def note() -> None: ...
+    async def note() -> None:
+        ran.append("ran")
 
     async with tasks:
         unbound = ManagedBackgroundTasks(tasks)
+        watched.refuse = StoreFull("no space")
         unbound.add_task(note)
-        await asyncio.sleep(0.01)
-        del unbound
-        gc.collect()
         await wait_until(lambda: "no space" in caplog.text)
+        watched.refuse = None
+        unbound.add_task(note)
+        await wait_until(lambda: ran)
+        # It is not forgotten by that.
+        with pytest.raises(StoreFull):
+            await unbound()
+        await unbound()
 
 
 @pytest.mark.parametrize("persist", [False, True])
