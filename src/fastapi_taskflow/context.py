@@ -170,5 +170,5 @@ class TaskExecutionContext:
             task_id=data["task_id"],
             func_name=data["func_name"],
             attempt=data["attempt"],
-            tags=dict(data["tags"]),
+            tags=dict(data.get("tags") or {}),
         )
