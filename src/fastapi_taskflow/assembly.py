@@ -152,7 +152,8 @@ def choose_settings(
         others[name] = limits.optional(limits.whole, name, others[name], least=1)
     threads = limits.optional(limits.whole, "max_sync_threads", max_sync_threads, least=1)
     for name in ("drain_timeout", "heartbeat_interval", "instance_ttl", "idempotency_ttl"):
-        others[name] = limits.span(name, others[name])
+        # A heart that beats without a pause does nothing else.
+        others[name] = limits.span(name, others[name], above=name == "heartbeat_interval")
     interval = limits.span("snapshot_interval", others["housekeeping_interval"], above=True)
     others["housekeeping_interval"] = interval
     others["retention_days"] = checked_retention(others["retention_days"])

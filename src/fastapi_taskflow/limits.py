@@ -43,7 +43,7 @@ LARGEST = 2**31 - 1
 """The largest whole number that every store has a column for."""
 
 LONGEST_DELAY_SECONDS = 10 * 365 * 86_400.0
-"""Ten years: no delay is longer, so that no due time leaves the calendar."""
+"""Ten years: no delay is longer, so that no due time leaves the calendar, and no clock ends."""
 
 NAME_LIMIT = 200
 """Characters of a task's or a queue's name; it is part of indexes in every backend."""
@@ -135,7 +135,7 @@ def span(
     value: object,
     *,
     above: bool = False,
-    most: float = math.inf,
+    most: float = LONGEST_DELAY_SECONDS,
     unit: str = "seconds",
     error: Refusal = ConfigurationError,
 ) -> float:
@@ -150,7 +150,7 @@ def span(
     if found is not None and found <= most and (found > 0 or (found == 0 and not above)):
         return found
     expected = f"{unit} above 0" if above else f"{unit} from 0 up"
-    if most != math.inf:
+    if found is not None and found > most:
         expected += f", at most {most:.0f}"
     if _is(value, timedelta):
         expected += " (a timedelta's total_seconds())"

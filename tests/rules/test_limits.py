@@ -167,6 +167,14 @@ def test_the_ends_of_the_calendar_are_taken() -> None:
         assert limits.moment("run_at", moment) == moment
 
 
+def test_a_span_ends_somewhere() -> None:
+    assert limits.span("delay", limits.LONGEST_DELAY_SECONDS) == limits.LONGEST_DELAY_SECONDS
+    with pytest.raises(ConfigurationError, match="from 0 up, at most 315360000, got 1000"):
+        limits.span("delay", 1e12)
+    with pytest.raises(ConfigurationError, match=r"seconds above 0, got 0\."):
+        limits.span("timeout", 0, above=True)
+
+
 def test_a_span_says_what_a_timedelta_lacks() -> None:
     with pytest.raises(ConfigurationError, match="total_seconds"):
         limits.span("delay", timedelta(hours=1))

@@ -165,7 +165,7 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "tags": _tags,
     "priority": partial(limits.whole, error=TaskArgumentError),
     "queue": partial(limits.printable, error=TaskArgumentError),
-    "delay": partial(limits.span, most=limits.LONGEST_DELAY_SECONDS, error=TaskArgumentError),
+    "delay": partial(limits.span, error=TaskArgumentError),
     "run_at": partial(limits.moment, error=TaskArgumentError),
     "eager": partial(limits.switch, error=TaskArgumentError),
 }
