@@ -272,8 +272,8 @@ def test_a_walk_does_nothing_twice(tasks: TaskManager) -> None:
             assert client.get("/sub/leaf").json() == MANAGED
 
     found: dict[str, Any] = {getattr(each, "path", ""): each for each in sub.routes}
-    # One per app.
-    assert found["/leaf"].dependant.call.__wrapped__.__wrapped__ is kind
+    # One per app, and one that looks at what it returns.
+    assert found["/leaf"].dependant.call.__wrapped__.__wrapped__.__wrapped__ is kind
     assert not hasattr(kind, "__wrapped__")
     assert len(found["/branch"].dependant.dependencies) == 3
 
