@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from fastapi_taskflow import codec
 from fastapi_taskflow.codec import TypeTable
 from fastapi_taskflow.disguises import Owners, inside, name_of
-from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable, TaskArgumentError
+from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.limits import NAME_LIMIT, printable
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.origins import Origin, origin_of, refuse_taken
@@ -126,7 +126,7 @@ class TaskRegistry:
         self._adopted.clear()
         # A new one: who is filling the old one must not spoil it.
         self._names = {}
-        self.types.note(func)
+        self.types.note(func, name)
 
     def _warn_of_options(self, entry: Registered) -> None:
         own = sorted(entry.own_options)
@@ -210,15 +210,21 @@ class TaskRegistry:
         return self.types.add(cls)
 
     def encode(
-        self, entry: Registered, args: tuple[Any, ...], kwargs: dict[str, Any], *, max_bytes: int
+        self,
+        entry: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        max_bytes: int,
+        sealed: bool = False,
     ) -> bytes:
-        """A task's arguments as they are stored.
+        """A task's arguments as they are stored; ``sealed`` if they will be encrypted.
 
         Raises:
             TaskArgumentError: they cannot be; the message names the task and the argument.
         """
-        callee = codec.Callee(entry.name, entry.func)
-        return codec.encode(args, kwargs, self.types, max_bytes=max_bytes, callee=callee)
+        types, callee = self.types.of(entry.name), codec.Callee(entry.name, entry.func)
+        return codec.encode(args, kwargs, types, max_bytes=max_bytes, callee=callee, sealed=sealed)
 
     def decode(self, name: str, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The stored arguments of a task, by its function's name.
@@ -226,7 +232,7 @@ class TaskRegistry:
         Raises:
             PayloadUnreadable: they are damaged, or this code does not know them.
         """
-        return codec.decode(payload, self.types)
+        return codec.decode(payload, self.types.of(name))
 
     def as_stored(
         self, entry: Registered, payload: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -236,15 +242,7 @@ class TaskRegistry:
         Raises:
             TaskArgumentError: they do not come back from it.
         """
-        if codec.is_fixed(args, kwargs):
-            # Equal to what would come back; tests/rules/test_codec_round_trip.py shows it.
-            return args, kwargs.copy() if kwargs else kwargs
-        try:
-            return self.decode(entry.name, payload)
-        except PayloadUnreadable as exc:
-            raise TaskArgumentError(
-                f"Arguments of task {entry.name!r} do not come back: {exc}"
-            ) from exc
+        return codec.as_stored(payload, args, kwargs, self.types.of(entry.name), entry.name)
 
     def adopt(self, func: Func) -> Registered:
         """An entry for any callable, so that it can run and be seen, once and not durable.

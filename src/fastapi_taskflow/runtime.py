@@ -247,8 +247,9 @@ class Runtime:
 
     def encode(self, registered: Registered, call: TaskCall) -> bytes:
         """The call's arguments as they are stored; see `TaskRegistry.encode`."""
-        most = self.settings.max_payload_bytes
-        return self.registry.encode(registered, call.args, call.kwargs, max_bytes=most)
+        most, sealed = self.settings.max_payload_bytes, self.settings.sealed
+        encode = self.registry.encode
+        return encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
 
     async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
         """Accept a task on any event loop."""

@@ -1,17 +1,39 @@
 """Classes to store, a way to see exactly what a value is, and values of every kind."""
 
 import math
+from collections import deque, namedtuple
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum, auto
-from typing import Any, Generic, TypeVar
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    PostgresDsn,
+    PrivateAttr,
+    RootModel,
+    SecretBytes,
+    SecretStr,
+)
+from pydantic_core import MultiHostUrl, Url
 
 from fastapi_taskflow.codec import TypeTable
 
@@ -90,6 +112,14 @@ class Labelled:
     labels: dict[str, int] = field(hash=False)
 
 
+class Spot(NamedTuple):
+    x: Any
+    label: str = "here"
+
+
+Pair = namedtuple("Pair", ["left", "right"])  # noqa: PYI024  (the other kind of them)
+
+
 class Address(BaseModel):
     street: str
     number: int | None = None
@@ -133,6 +163,7 @@ class Numbers(RootModel[list[int]]):
 CLASSES = (
     *(Colour, Size, Kind, Access),
     *(Plain, Frozen, Computed, WithInitVar, NotIdempotent, Box, Labelled),
+    *(Spot, Pair),
     *(Address, Customer, Strict, Anything, Numbers),
 )
 
@@ -144,7 +175,7 @@ def table() -> TypeTable:
     return types
 
 
-def sketch(value: Any) -> Any:  # noqa: PLR0911  (one for each kind)
+def sketch(value: Any) -> Any:  # noqa: C901, PLR0911  (one for each kind)
     """A value with a hash that is equal for values of equal type and content only.
 
     Other than ``==`` it tells 1 from True and 1.0, and takes NaN for equal to itself.
@@ -164,7 +195,11 @@ def sketch(value: Any) -> Any:  # noqa: PLR0911  (one for each kind)
         return cls, value.replace(tzinfo=None).isoformat(), value.fold, zone or value.utcoffset()
     if cls is Decimal:
         return cls, str(value)
-    if cls in (list, tuple):
+    if cls is deque:
+        return cls, value.maxlen, tuple(map(sketch, value))
+    if cls in (SecretStr, SecretBytes):
+        return cls, value.get_secret_value()
+    if issubclass(cls, (list, tuple)):
         return cls, tuple(map(sketch, value))
     if cls in (set, frozenset):
         return cls, frozenset(map(sketch, value))
@@ -185,6 +220,31 @@ texts = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=8),
     st.sampled_from(["$", '"$"', "\ud800", "NaN", "Infinity", "\x00", "v", "c"]),
 )
+hosts = st.sampled_from(["a.example", "127.0.0.1", "[::1]", "münchen.example", "a.example:8443"])
+names = st.text("aé /?#%.-_~", max_size=8)
+addresses = st.one_of(
+    st.ip_addresses(),
+    st.ip_addresses().map(lambda each: (IPv4Network if each.version == 4 else IPv6Network)(each)),
+    st.tuples(st.ip_addresses(v=4), st.integers(0, 32)).map(IPv4Interface),
+    st.tuples(st.ip_addresses(v=6), st.integers(0, 128)).map(IPv6Interface),
+    st.sampled_from(
+        [IPv4Address("10.0.0.1"), IPv6Address("fe80::1%eth0"), IPv4Network("10.0.0.0/8")]
+    ),
+    st.builds(
+        lambda cls, text: cls(text), st.sampled_from([Path, PurePosixPath, PureWindowsPath]), texts
+    ),
+    st.builds(
+        lambda cls, host, path: cls(f"https://u:p@{host}/{path}"),
+        st.sampled_from([HttpUrl, AnyUrl, Url]),
+        hosts,
+        names,
+    ),
+    st.builds(
+        lambda cls, host: cls(f"postgresql://u:p@{host},b.example/db"),
+        st.sampled_from([PostgresDsn, MultiHostUrl]),
+        hosts,
+    ),
+)
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts)
 leaves = st.one_of(
     plain,
@@ -199,6 +259,7 @@ leaves = st.one_of(
     st.decimals().filter(lambda number: not number.is_snan()),
     st.uuids().map(lambda each: UUID(str(each))),
     st.sampled_from([*Colour, *Size, *Kind, Access.READ, Access.ALL, Access(0)]),
+    addresses,
 )
 hashables = st.recursive(
     leaves,
@@ -206,6 +267,7 @@ hashables = st.recursive(
         st.lists(inner, max_size=3).map(tuple),
         st.frozensets(inner, max_size=3),
         st.builds(Frozen, key=inner, inner=inner),
+        st.builds(Spot, x=inner),
     ),
     max_leaves=5,
 )
@@ -227,6 +289,9 @@ values = st.recursive(
         st.builds(Plain, number=st.integers(), label=texts, parts=st.lists(inner, max_size=2)),
         st.builds(Frozen, key=inner, inner=inner),
         st.builds(Computed, base=st.integers()),
+        st.builds(Spot, x=inner, label=texts),
+        st.builds(Pair, inner, inner),
+        st.builds(deque, st.lists(inner, max_size=3), st.none() | st.integers(3, 5)),
     ),
     max_leaves=12,
 )

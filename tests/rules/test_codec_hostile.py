@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_taskflow.codec import TypeTable, decode, encode
+from fastapi_taskflow.codec.addresses import ADDRESS_READERS
 from fastapi_taskflow.codec.scalars import SCALAR_READERS
 from fastapi_taskflow.errors import PayloadUnreadable
 from tests.rules.shapes import Address, Colour, Frozen, Plain, calls, table
@@ -240,7 +241,20 @@ junk = st.recursive(
     max_leaves=6,
 )
 kinds = st.sampled_from(
-    [*SCALAR_READERS, "tuple", "set", "dict", "enum", "dataclass", "model", "x"]
+    [
+        *SCALAR_READERS,
+        *ADDRESS_READERS,
+        "secret",
+        "tuple",
+        "set",
+        "deque",
+        "namedtuple",
+        "dict",
+        "enum",
+        "dataclass",
+        "model",
+        "x",
+    ]
 )
 names = st.sampled_from([f"{THIS}:{cls.__name__}" for cls in (Colour, Plain, Frozen, Address)])
 nodes = st.recursive(

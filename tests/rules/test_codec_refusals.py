@@ -1,30 +1,27 @@
 """What would not come back is refused at the door, with the place and what to do."""
 
 import io
+import re
 import sys
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, make_dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, HttpUrl, SecretStr, field_validator
 
 from fastapi_taskflow.codec import MAX_DEPTH, Callee, TypeTable, decode, encode
 from fastapi_taskflow.errors import TaskArgumentError
 from tests.rules.shapes import Frozen, Plain, table
 
 TYPES = table()
-
-
-class Point(NamedTuple):
-    x: int
 
 
 class Bag(dict[str, int]):
@@ -53,7 +50,7 @@ def subclass_of(base, *args, **kwargs):
     "value",
     [
         *(object(), len, str.join, int, sys, ..., 1j, range(3), iter([]), bytearray(b"a")),
-        *(memoryview(b"a"), io.BytesIO(), Path("a"), deque(), ValueError("x"), threading.Lock()),
+        *(memoryview(b"a"), io.BytesIO(), ValueError("x"), threading.Lock(), re.compile("a")),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -78,8 +75,12 @@ def test_a_value_of_another_type_is_refused(value):
         (OrderedDict(), "dict"),
         (defaultdict(list), "dict"),
         (Counter(), "dict"),
-        (Point(1), "tuple"),
-        (subclass_of(datetime, 2026, 1, 1), "datetime"),
+        (subclass_of(tuple), "tuple"),
+        (subclass_of(deque), "deque"),
+        (subclass_of(time), "time"),
+        (subclass_of(timedelta), "timedelta"),
+        (subclass_of(IPv4Address, "10.0.0.1"), "IPv4Address"),
+        (subclass_of(HttpUrl, "https://a.example"), "HttpUrl"),
         (subclass_of(Decimal, 1), "Decimal"),
         (subclass_of(UUID, int=1), "UUID"),
         (dataclass(Bag)(), "dict"),
@@ -274,7 +275,7 @@ def test_a_class_whose_name_was_taken_by_another_is_refused():
     types = TypeTable()
     older, newer = (types.add(make_dataclass("Twin", ["x"])) for _ in range(2))
 
-    assert "no registered task mentions" in refusal(older(1), types)
+    assert "another class of that name" in refusal(older(1), types)
     assert decode(encode((newer(1),), {}, types), types) == ((newer(1),), {})
 
 
@@ -310,21 +311,6 @@ def test_a_model_whose_validators_refuse_its_own_values_is_refused():
     types.add(Split)
 
     assert "cannot be built from its own values" in refusal(Split(parts="a,b"), types)
-
-
-def test_a_model_whose_validators_change_its_own_values_is_refused():
-    class Growing(BaseModel):
-        count: int
-
-        @field_validator("count")
-        @classmethod
-        def grow(cls, value):
-            return value + 1
-
-    types = TypeTable()
-    types.add(Growing)
-
-    assert "validators change its own values" in refusal(Growing(count=1), types)
 
 
 def test_a_model_made_without_validation_is_refused_if_it_is_not_valid():

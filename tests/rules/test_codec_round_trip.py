@@ -1,6 +1,7 @@
 """What is stored comes back equal and of the same type."""
 
 import json
+import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -10,9 +11,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import SecretBytes, SecretStr, TypeAdapter
 
-from fastapi_taskflow.codec import MAX_DEPTH, TypeTable, decode, encode, fingerprint
+from fastapi_taskflow.codec import (
+    MAX_DEPTH,
+    TypeTable,
+    as_stored,
+    decode,
+    encode,
+    fingerprint,
+    is_fixed,
+)
+from fastapi_taskflow.errors import TaskArgumentError
 from tests.rules.shapes import (
     Access,
     Address,
@@ -193,6 +203,109 @@ def test_what_was_stored_once_stays_readable(payload):
     """The format: payloads of older releases are in users' databases."""
     assert sketch(decode(payload, TYPES)) == sketch(STORED[payload])
     assert encode(*decode(payload, TYPES), TYPES) == payload
+
+
+def test_the_json_form_of_models_is_still_read():
+    payload = (
+        b'[1,[{"$":"model","c":"tests.rules.shapes:Address","j":{"street":"s","number":null},'
+        b'"s":["street"]}],{}]'
+    )
+
+    assert sketch(decode(payload, TYPES)) == sketch(((Address(street="s"),), {}))
+
+
+plain_values = st.one_of(plain, st.binary())
+
+
+@given(st.lists(plain_values).map(tuple), st.dictionaries(st.text(), plain_values))
+def test_fixed_arguments_are_equal_to_what_would_come_back(args, kwargs):
+    """So `as_stored` need not read them."""
+    payload = encode(args, kwargs, TYPES)
+
+    assert is_fixed(args, kwargs)
+    assert sketch(as_stored(payload, args, kwargs, TYPES, "f")) == sketch(decode(payload, TYPES))
+
+
+@given(calls)
+def test_whatever_is_fixed_holds_nothing_that_can_be_changed(call):
+    args, kwargs = call
+    kinds = {type(value) for value in (*args, *kwargs.values())}
+
+    assert is_fixed(args, kwargs) == (kinds <= {str, int, float, bool, bytes, type(None)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [SecretStr("s3cret"), SecretStr("\ud800"), SecretBytes(b"\x00\xff"), [SecretStr("")]],
+    ids=["text", "half a pair", "bytes", "in a list"],
+)
+def test_a_secret_comes_back_where_it_will_be_encrypted(value):
+    payload = encode((value,), {}, TYPES, sealed=True)
+
+    assert sketch(decode(payload, TYPES)) == sketch(((value,), {}))
+    with pytest.raises(TaskArgumentError, match="encrypt_args_key"):
+        encode((value,), {}, TYPES)
+
+
+# A frozen clock, and the like
+
+
+class FakeDate(date):
+    """As freezegun and pendulum have them."""
+
+    def __add__(self, span):
+        return type(self).fromordinal(self.toordinal() + span.days)
+
+
+class FakeDatetime(datetime):
+    pass
+
+
+class Nanoseconds(datetime):
+    """As pandas has it."""
+
+    def __eq__(self, other):
+        return type(other) is Nanoseconds and datetime.__eq__(self, other)
+
+    __hash__ = datetime.__hash__
+
+
+@pytest.mark.parametrize(
+    ("value", "plain_one"),
+    [
+        (FakeDate(2026, 1, 1), date(2026, 1, 1)),
+        (FakeDatetime(2026, 1, 1, 1, 2, 3, 4, UTC), datetime(2026, 1, 1, 1, 2, 3, 4, UTC)),
+        (
+            FakeDatetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+            datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+        ),
+    ],
+    ids=["date", "datetime", "datetime in a zone"],
+)
+def test_a_subclass_of_a_date_comes_back_as_the_date_it_is(value, plain_one):
+    found, _ = decode(encode((value, [value], {value: value}), {}, TYPES), TYPES)
+
+    assert sketch(found) == sketch((plain_one, [plain_one], {plain_one: plain_one}))
+
+
+def test_a_moment_that_is_more_than_a_datetime_is_refused():
+    with pytest.raises(TaskArgumentError, match="not equal to any plain one"):
+        encode((Nanoseconds(2026, 1, 1),), {}, TYPES)
+
+
+def test_what_is_stored_is_read_while_the_clock_is_frozen(monkeypatch):
+    """freezegun puts its classes in the place of the real ones in every module."""
+    moments = (datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 1), FakeDatetime(2026, 1, 1))
+    for module in ("scalars", "reader", "writer", "instances"):
+        place = f"fastapi_taskflow.codec.{module}"
+        for name, fake in (("datetime", FakeDatetime), ("date", FakeDate)):
+            if hasattr(sys.modules[place], name):
+                monkeypatch.setattr(f"{place}.{name}", fake)
+
+    found, _ = decode(encode(moments, {}, TYPES), TYPES)
+
+    assert found == moments
+    assert [type(each) for each in found] == [datetime, date, datetime]
 
 
 # Fingerprints

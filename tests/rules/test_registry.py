@@ -261,7 +261,7 @@ def test_only_classes_that_can_be_stored_are_registered_as_types(registry):
     bag = dataclass(type("Bag", (dict,), {}))
 
     for wrong in (int, Mailer, "Order", bag):
-        with pytest.raises(ConfigurationError, match="dataclass or a pydantic model"):
+        with pytest.raises(ConfigurationError, match="a NamedTuple or a pydantic model"):
             registry.register_type(wrong)
     assert registry.types.name_of(bag) is None
 

@@ -21,9 +21,10 @@ from typing import (
 )
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from fastapi_taskflow.codec import TypeTable
+from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 
@@ -268,3 +269,142 @@ def test_a_class_of_the_started_program_has_the_name_by_which_others_import_it(m
     assert name(__spec__=None) == "__main__:Order"
     assert name(__file__="/srv/shop.py") == "shop:Order"
     assert name(__spec__=stdlib_types.SimpleNamespace(name="apps.shop")) == "apps.shop:Order"
+
+
+# One name, two classes
+
+
+@dataclass
+class Parcel:
+    grams: int
+
+
+def other_module(name: str, **field_types: Any) -> Any:
+    return make_dataclass("Parcel", list(field_types.items()), namespace={"__module__": name})
+
+
+def colours() -> Any:
+    class Colour(enum.Enum):
+        A = 1
+
+    return Colour
+
+
+def noted(**tasks: Any) -> TypeTable:
+    table = TypeTable()
+    for name, hint in tasks.items():
+
+        def func(argument): ...
+
+        func.__annotations__ = {"argument": hint}
+        table.note(func, name)
+    return table
+
+
+def test_a_generic_model_is_named_after_all_of_its_parameters():
+    elsewhere = other_module("elsewhere", cents=int)
+    table = noted(one=Envelope[Parcel], other=Envelope[elsewhere], deep=Envelope[list[elsewhere]])
+
+    names = [table.name_of(Envelope[kind]) for kind in (Parcel, elsewhere, list[elsewhere])]
+
+    assert names == [
+        f"{__name__}:Envelope[{__name__}:Parcel]",
+        f"{__name__}:Envelope[elsewhere:Parcel]",
+        f"{__name__}:Envelope[list[elsewhere:Parcel]]",
+    ]
+    assert [table.find(name) for name in names if name] == [
+        Envelope[Parcel],
+        Envelope[elsewhere],
+        Envelope[list[elsewhere]],
+    ]
+
+
+def test_a_generic_model_is_found_by_the_name_that_was_stored_earlier():
+    table = noted(task=Envelope[Parcel])
+
+    assert table.find(f"{__name__}:Envelope[Parcel]") is Envelope[Parcel]
+
+
+def test_the_name_of_a_generic_model_holds_no_address():
+    kind = Envelope[Annotated[int, object()]]
+
+    assert "0x" not in (noted(task=kind).name_of(kind) or "0x")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (colours(), colours()),
+        (create_model("Row", a=(int, ...)), create_model("Row", b=(int, ...))),
+        (create_model("Row", a=(int, ...)), create_model("Row", a=(int, ...))),
+        (other_module("a", x=int), other_module("a", x=int)),
+    ],
+    ids=["enums", "other fields", "equal fields", "one module name"],
+)
+def test_two_tasks_may_mean_two_classes_by_one_name(one, other):
+    table = noted(first=one, second=other)
+    first, second = table.of("first"), table.of("second")
+
+    name = first.name_of(one)
+
+    assert name is not None
+    assert second.name_of(other) == name
+    assert first.find(name) is one
+    assert second.find(name) is other
+    assert first.name_of(other) is second.name_of(one) is None
+    # Whoever mentions neither cannot say which one is meant.
+    assert table.of("third").name_of(one) is None
+    assert table.of("third").find(name) is None
+
+
+def test_one_task_may_take_two_classes_of_one_name():
+    one, other = colours(), colours()
+    view = noted(task=dict[one, other]).of("task")
+
+    names = [view.name_of(one), view.name_of(other)]
+
+    assert names[1] == f"{names[0]}#2"
+    assert [view.find(name) for name in names if name] == [one, other]
+
+
+def test_a_class_of_another_task_is_known_where_its_name_is_free():
+    table = noted(first=Parcel, second=Wanted)
+
+    assert table.of("second").name_of(Parcel) == f"{__name__}:Parcel"
+    assert table.of("second").find(f"{__name__}:Parcel") is Parcel
+
+
+def test_a_function_that_is_loaded_again_means_its_newer_classes():
+    one, other = colours(), colours()
+    table = noted(task=one)
+
+    def again(argument): ...
+
+    again.__annotations__ = {"argument": other}
+    table.note(again, "task")
+    name = table.of("task").name_of(other)
+
+    assert name is not None
+    assert table.of("task").find(name) is other
+    assert table.of("task").name_of(one) is None
+    assert table.of("elsewhere").name_of(other) == name
+
+
+def test_two_classes_are_not_registered_under_one_name():
+    table = TypeTable()
+    table.add(create_model("Row", a=(int, ...)))
+
+    with pytest.raises(ConfigurationError, match=r"one with a, and one with b, c"):
+        table.add(create_model("Row", b=(int, ...), c=(int, ...)))
+
+
+def test_a_registered_class_that_is_loaded_again_takes_its_place(monkeypatch):
+    older = make_dataclass("Again", ["x"], namespace={"__module__": __name__})
+    monkeypatch.setitem(globals(), "Again", older)
+    table = TypeTable()
+    table.add(older)
+
+    newer = table.add(make_dataclass("Again", ["x", "y"], namespace={"__module__": __name__}))
+
+    assert table.find(f"{__name__}:Again") is newer
+    assert table.name_of(older) is None

@@ -6,13 +6,15 @@ are; only if the JSON shows that one of them has no form in it, a second one loo
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from fastapi_taskflow.codec.places import Callee, place
-from fastapi_taskflow.codec.typetable import TypeTable
-from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Refusal, Writer, write_dict
+from fastapi_taskflow.codec.refusals import Excess, Refusal
+from fastapi_taskflow.codec.typetable import Types
+from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
 from fastapi_taskflow.errors import TaskArgumentError
 
 __all__ = ["VERSION", "encode"]
@@ -20,17 +22,18 @@ __all__ = ["VERSION", "encode"]
 VERSION = 1
 """First item of every payload."""
 
-# A payload of this length cannot hold an integer that the JSON reader refuses (4,300 digits).
-_HOPEFUL_BYTES = 4000
+_MOST_LOOKED_AT = 3_000
+_FRAME = b"[1,[],{}]"
 
 
 def encode(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    types: TypeTable,
+    types: Types,
     *,
     max_bytes: int = 262_144,
     callee: Callee | None = None,
+    sealed: bool = False,
 ) -> bytes:
     """Arguments as bytes that `decode` gives back equal and of the same types.
 
@@ -38,77 +41,106 @@ def encode(
         types: The classes that may be stored.
         max_bytes: The most that the result may take.
         callee: Who takes the arguments; named in errors.
+        sealed: They will be encrypted: secrets may be among them.
 
     Raises:
         TaskArgumentError: a value cannot be stored, and the message names the argument and
             the place within it; or the whole is too large.
     """
+    call = _Call(args, kwargs, types, max_bytes, sealed)
     try:
-        payload = _hopefully(args, kwargs, types) or _carefully(args, kwargs, types)
+        payload = call.hopefully() or call.carefully()
     except Refusal as refused:
+        if isinstance(refused, Excess) and refused.of_bytes:
+            raise _too_large(call, callee, f"more than {max_bytes}") from None
         where = place(callee, refused.path[::-1])
         raise TaskArgumentError(f"Cannot store {where}{_whose(callee)}: {refused}.") from refused
     if len(payload) > max_bytes and (args or kwargs):
-        raise TaskArgumentError(
-            f"The arguments{_whose(callee)} take {len(payload)} bytes when stored, most of them "
-            f"in {_largest(args, kwargs, types, callee)}, and the limit is {max_bytes}. Store "
-            "large data elsewhere and pass its key, or raise max_payload_bytes."
-        )
+        raise _too_large(call, callee, str(len(payload)))
     return payload
+
+
+def _too_large(call: _Call, callee: Callee | None, size: str) -> TaskArgumentError:
+    return TaskArgumentError(
+        f"The arguments{_whose(callee)} take {size} bytes when stored, most of them in "
+        f"{place(callee, call.largest())}, and the limit is {call.max_bytes}. Store large data "
+        "elsewhere and pass its key, or raise max_payload_bytes."
+    )
 
 
 def _whose(callee: Callee | None) -> str:
     return "" if callee is None else f" of task {callee.name!r}"
 
 
-def _largest(
-    args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable, callee: Callee | None
-) -> str:
-    values = [(("args", f"[{index}]"), value) for index, value in enumerate(args)]
-    values += [(("kwargs", f"[{name!r}]"), value) for name, value in kwargs.items()]
-    sizes = {path: len(_carefully((value,), {}, types)) for path, value in values}
-    largest = max(sizes, key=sizes.__getitem__)
-    return place(callee, largest)
+class _Call(NamedTuple):
+    """The arguments of one call on their way."""
 
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    types: Types
+    max_bytes: int
+    sealed: bool
 
-def _hopefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) -> bytes | None:
-    trees = _trees(args, kwargs, Writer(types, HOPEFUL))
-    try:
-        payload = to_json([VERSION, *trees])
-    except (PydanticSerializationError, ValueError):  # a lone surrogate or a huge integer
-        return None
-    doubtful = len(payload) > _HOPEFUL_BYTES or b"NaN" in payload or b"Infinity" in payload
-    return None if doubtful and not _is_readable(payload) else payload
+    def hopefully(self) -> bytes | None:
+        """The payload, if all values have a JSON form as they are."""
+        trees = self._trees(HOPEFUL)
+        try:
+            payload = to_json([VERSION, *trees])
+        except (PydanticSerializationError, ValueError):  # a lone surrogate
+            return None
+        doubtful = b"NaN" in payload or b"Infinity" in payload
+        return None if doubtful and not _is_readable(payload) else payload
+
+    def carefully(self) -> bytes:
+        """The payload, with every value looked at."""
+        trees = self._trees(CAREFUL)
+        try:
+            return to_json([VERSION, *trees])
+        except (PydanticSerializationError, ValueError) as exc:
+            raise Refusal(str(exc)) from exc
+
+    def largest(self) -> tuple[str, str]:
+        """The place of the argument that takes most, as far as the limit lets one see."""
+        values = [(("args", f"[{index}]"), value) for index, value in enumerate(self.args)]
+        values += [(("kwargs", f"[{name!r}]"), value) for name, value in self.kwargs.items()]
+        writer = self._writer(HOPEFUL)
+        # A look, not another walk as long as the first.
+        writer.nodes = min(writer.nodes, _MOST_LOOKED_AT)
+        sizes: dict[tuple[str, str], int] = {}
+        for where, value in values:
+            before = writer.room
+            # An excess leaves no room, so it has taken all that was there.
+            with suppress(Exception):
+                writer.items((value,), 0)
+            sizes[where] = before - writer.room
+            if writer.room < 0 or writer.nodes < 0:
+                break
+        return max(sizes, key=sizes.__getitem__)
+
+    def _writer(self, atoms: frozenset[type]) -> Writer:
+        # Beside the arguments there are the version and two pairs of brackets.
+        return Writer(self.types, atoms, self.max_bytes + len(_FRAME), sealed=self.sealed)
+
+    def _trees(self, atoms: frozenset[type]) -> tuple[Any, Any]:
+        writer, root = self._writer(atoms), "args"
+        try:
+            positional = writer.items(self.args, 0)
+            root = "kwargs"
+            return positional, write_dict(writer, self.kwargs, 0)
+        except Refusal as refused:
+            refused.path.append(root)
+            raise
+        # A dict that another thread fills, or code of the value's own class.
+        except Exception as exc:
+            failed = Refusal(f"{type(exc).__name__} while reading it: {exc}")
+            failed.path.append(root)
+            raise failed from exc
 
 
 def _is_readable(payload: bytes) -> bool:
-    """False for what JSON has no constants for, and for integers that are too long."""
+    """False for what JSON has no constants for."""
     try:
         from_json(payload, allow_inf_nan=False)
     except ValueError:
         return False
     return True
-
-
-def _carefully(args: tuple[Any, ...], kwargs: dict[str, Any], types: TypeTable) -> bytes:
-    trees = _trees(args, kwargs, Writer(types, CAREFUL))
-    try:
-        return to_json([VERSION, *trees])
-    except (PydanticSerializationError, ValueError) as exc:
-        raise Refusal(str(exc)) from exc
-
-
-def _trees(args: tuple[Any, ...], kwargs: dict[str, Any], writer: Writer) -> tuple[Any, Any]:
-    root = "args"
-    try:
-        positional = writer.items(args, 0)
-        root = "kwargs"
-        return positional, write_dict(writer, kwargs, 0)
-    except Refusal as refused:
-        refused.path.append(root)
-        raise
-    # A dict that another thread fills, or code of the value's own class.
-    except Exception as exc:
-        failed = Refusal(f"{type(exc).__name__} while reading it: {exc}")
-        failed.path.append(root)
-        raise failed from exc

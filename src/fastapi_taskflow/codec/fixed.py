@@ -1,4 +1,7 @@
-"""Arguments that nobody can change, so that sharing them is as good as a copy."""
+"""Arguments as every attempt gets them, and those for which that is no work.
+
+Nobody can change plain values, so sharing them is as good as a copy.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,42 @@ from collections.abc import Mapping
 from sys import getsizeof
 from typing import Any
 
-__all__ = ["is_fixed", "is_small"]
+from fastapi_taskflow.codec.reader import decode
+from fastapi_taskflow.codec.scalars import Foreign
+from fastapi_taskflow.codec.typetable import Types
+from fastapi_taskflow.errors import PayloadUnreadable, TaskArgumentError
+
+__all__ = ["as_stored", "is_fixed", "is_small"]
 
 _FIXED = frozenset[type]({str, int, float, bool, bytes, type(None)})
 _MOST = 16
 _MOST_BYTES = 512
+
+
+def as_stored(
+    payload: bytes,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    types: Types,
+    task: str,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What ``payload`` gives, which `encode` made of these arguments.
+
+    Raises:
+        TaskArgumentError: it gives nothing: a class refuses what it holds itself.
+    """
+    if is_fixed(args, kwargs):
+        # Equal to what would come back; tests/rules/test_codec_round_trip.py shows it.
+        return args, kwargs.copy() if kwargs else kwargs
+    try:
+        return decode(payload, types)
+    except PayloadUnreadable as exc:
+        # Not the class's own words, which may hold a secret.
+        found = exc.__cause__
+        why = str(found) if isinstance(found, Foreign) else type(found).__name__
+        raise TaskArgumentError(
+            f"Cannot store the arguments of task {task!r}: they would not come back ({why})."
+        ) from exc
 
 
 def is_fixed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

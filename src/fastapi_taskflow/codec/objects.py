@@ -20,9 +20,11 @@ __all__ = [
     "build_dataclass",
     "build_model",
     "build_model_from_json",
+    "build_named_tuple",
     "model_as_json",
     "take_dataclass",
     "take_model",
+    "take_named_tuple",
 ]
 
 _MISSING = object()
@@ -78,10 +80,12 @@ def take_dataclass(value: Any) -> dict[str, Any]:
         Exception: the class's own constructor refuses the values.
     """
     plan = _plan(type(value))
+    # Not by name where that can be helped: a class may have code of its own behind one.
+    held = getattr(value, "__dict__", {})
     found = {
         name: part
         for name in plan.names
-        if (part := getattr(value, name, _MISSING)) is not _MISSING
+        if (part := held[name] if name in held else getattr(value, name, _MISSING)) is not _MISSING
     }
     if plan.checks:
         build_dataclass(type(value), found)
@@ -113,6 +117,31 @@ def build_dataclass(cls: type, values: Mapping[str, Any]) -> Any:
     return instance
 
 
+def take_named_tuple(value: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple.
+
+    Raises:
+        ValueError: it holds more than them.
+    """
+    if getattr(value, "__dict__", None):
+        raise ValueError(f"found {type(value).__qualname__} with attributes that are no fields")
+    return dict(zip(value._fields, value, strict=True))
+
+
+def build_named_tuple(cls: Any, values: Mapping[str, Any]) -> Any:
+    """An instance with exactly these fields; one that is missing has its default.
+
+    Raises:
+        ValueError: a field that the class does not have.
+        KeyError: one that it has, without a default.
+    """
+    unknown = values.keys() - set(cls._fields)
+    if unknown:
+        raise ValueError(f"{cls.__qualname__} has no field {min(unknown)!r}")
+    defaults = cls._field_defaults
+    return cls._make(values[name] if name in values else defaults[name] for name in cls._fields)
+
+
 class ModelState(NamedTuple):
     """A pydantic model in parts. ``fields_set`` also names the extra values."""
 
@@ -134,8 +163,11 @@ def take_model(value: BaseModel) -> ModelState:
     )
 
 
-def build_model(cls: type[BaseModel], state: ModelState) -> BaseModel:
+def build_model(cls: type[BaseModel], state: ModelState, *, as_is: bool = False) -> BaseModel:
     """A model of these parts, validated by its class, by field names whatever its aliases.
+
+    Args:
+        as_is: What its validators make of the values is not taken.
 
     Raises:
         ValueError: the class refuses the values (`pydantic.ValidationError`).
@@ -144,6 +176,10 @@ def build_model(cls: type[BaseModel], state: ModelState) -> BaseModel:
     if issubclass(cls, RootModel):
         data = data["root"]
     model = cls.model_validate(data, by_alias=False, by_name=True)
+    if as_is:
+        model.__dict__.update(state.fields)
+        if state.extra:
+            object.__setattr__(model, "__pydantic_extra__", state.extra)
     object.__setattr__(model, "__pydantic_fields_set__", set(state.fields_set))
     if state.private is not None:
         object.__setattr__(model, "__pydantic_private__", dict(state.private))

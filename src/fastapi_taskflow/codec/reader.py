@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, Flag
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import from_json
 
+from fastapi_taskflow.codec.addresses import ADDRESS_READERS
 from fastapi_taskflow.codec.encoder import VERSION
 from fastapi_taskflow.codec.objects import (
     ModelState,
     build_dataclass,
     build_model,
     build_model_from_json,
+    build_named_tuple,
 )
-from fastapi_taskflow.codec.scalars import SCALAR_READERS
-from fastapi_taskflow.codec.typetable import TypeTable
+from fastapi_taskflow.codec.scalars import SCALAR_READERS, Foreign, read_text
+from fastapi_taskflow.codec.typetable import Types, is_named_tuple
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.texts import clean
 
@@ -32,7 +35,7 @@ _STR = frozenset({str})
 _MARK = b'"$"'
 
 
-def decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def decode(payload: bytes, types: Types) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments that `encode` stored.
 
     Raises:
@@ -51,7 +54,7 @@ def decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str,
         ) from exc
 
 
-def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _decode(payload: bytes, types: Types) -> tuple[tuple[Any, ...], dict[str, Any]]:
     parts = from_json(payload, allow_inf_nan=False)
     if type(parts) is list and parts and type(parts[0]) is int and parts[0] > VERSION:
         raise Foreign("they are in the format of a newer version of fastapi-taskflow")
@@ -65,10 +68,6 @@ def _decode(payload: bytes, types: TypeTable) -> tuple[tuple[Any, ...], dict[str
     if type(args) is not list or type(kwargs) is not dict or not _STR.issuperset(map(type, kwargs)):
         raise ValueError("they are not positional and keyword arguments")
     return tuple(args), kwargs
-
-
-class Foreign(ValueError):
-    """The payload is well-formed; a newer version of the code may know what it names."""
 
 
 def _reason(exc: BaseException) -> str:
@@ -88,7 +87,7 @@ class _Reader:
 
     __slots__ = ("_types",)
 
-    def __init__(self, types: TypeTable) -> None:
+    def __init__(self, types: Types) -> None:
         self._types = types
 
     def value(self, node: Any) -> Any:
@@ -99,7 +98,7 @@ class _Reader:
         if "$" not in node:
             return self.named(node)
         kind = node["$"]
-        scalar = SCALAR_READERS.get(kind)
+        scalar = _SCALARS.get(kind)
         if scalar is not None:
             return scalar(node)
         read = _READERS.get(kind)
@@ -131,6 +130,14 @@ class _Reader:
         return cls
 
 
+_SCALARS: dict[str, Callable[[Node], Any]] = {
+    **SCALAR_READERS,
+    **ADDRESS_READERS,
+    "secret": lambda node: SecretStr(read_text(node)),
+    "secret_bytes": lambda node: SecretBytes(SCALAR_READERS["bytes"](node)),
+}
+
+
 def _read_dict(reader: _Reader, node: Node) -> Any:
     flat = iter(reader.items(node))
     return dict(zip(flat, flat, strict=True))
@@ -148,6 +155,21 @@ def _read_dataclass(reader: _Reader, node: Node) -> Any:
         return build_dataclass(cls, values)
 
 
+def _read_named_tuple(reader: _Reader, node: Node) -> Any:
+    cls, values = reader.known(node, tuple), reader.named(node["v"])
+    with _made_by(cls):
+        if not is_named_tuple(cls):
+            raise ValueError(f"{cls.__qualname__} is no NamedTuple")
+        return build_named_tuple(cls, values)
+
+
+def _read_deque(reader: _Reader, node: Node) -> Any:
+    items, longest = reader.items(node), node.get("m")
+    if longest is not None and len(items) > longest:
+        raise ValueError("a deque has more items than it may")
+    return deque(items, longest)
+
+
 def _read_model(reader: _Reader, node: Node) -> Any:
     cls = reader.known(node, BaseModel)
     fields_set = sorted(set(node["s"]))
@@ -162,7 +184,7 @@ def _read_model(reader: _Reader, node: Node) -> Any:
         private=reader.named(node["p"]) if "p" in node else None,
     )
     with _made_by(cls):
-        return build_model(cls, state)
+        return build_model(cls, state, as_is="r" in node)
 
 
 @contextmanager
@@ -171,7 +193,7 @@ def _made_by(cls: type) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        raise Foreign(f"{cls.__qualname__} cannot be made of them") from exc
+        raise Foreign(f"{cls.__qualname__} cannot be made of its stored values") from exc
 
 
 _READERS: dict[str, Callable[[_Reader, Node], Any]] = {
@@ -179,6 +201,8 @@ _READERS: dict[str, Callable[[_Reader, Node], Any]] = {
     "tuple": lambda reader, node: tuple(reader.items(node)),
     "set": lambda reader, node: set(reader.items(node)),
     "frozenset": lambda reader, node: frozenset(reader.items(node)),
+    "deque": _read_deque,
+    "namedtuple": _read_named_tuple,
     "enum": _read_enum,
     "dataclass": _read_dataclass,
     "model": _read_model,

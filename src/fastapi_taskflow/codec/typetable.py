@@ -2,27 +2,29 @@
 
 A payload names its classes as text. Only names in this table are ever looked up, so
 reading a payload imports nothing and makes nothing that the code did not declare.
+
+Two classes may have one name: modules have classes of their own, and a factory makes one at
+each call. A payload belongs to one function, so the classes of its own annotations come
+first; only among them is a second one of the same name numbered.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import sys
 import threading
-import types
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import PurePath
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
+from fastapi_taskflow.codec.hints import hints_of, model_hints, parts_of
+from fastapi_taskflow.codec.naming import class_name, short_name
 from fastapi_taskflow.errors import ConfigurationError
 
-__all__ = ["TypeTable", "is_storable"]
+__all__ = ["TypeTable", "Types", "is_named_tuple", "is_storable"]
 
 T = TypeVar("T", bound=type)
 
@@ -30,62 +32,63 @@ T = TypeVar("T", bound=type)
 _WITH_OWN_CONTENT = (str, bytes, int, float, list, dict, tuple, set, frozenset)
 
 
+def is_named_tuple(cls: type) -> bool:
+    """True for classes that `typing.NamedTuple` or `collections.namedtuple` made."""
+    return issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_field_defaults")
+
+
 def is_storable(cls: object) -> TypeGuard[type]:
     """True for the kinds of class whose instances can be stored by name."""
     if not isinstance(cls, type):
         return False
-    if issubclass(cls, (Enum, BaseModel)):
+    if issubclass(cls, (Enum, BaseModel)) or is_named_tuple(cls):
         return True
     return is_dataclass(cls) and not issubclass(cls, _WITH_OWN_CONTENT)
 
 
-class TypeTable:
-    """Classes by the name that payloads use, ``module:qualified name``.
+class Types(Protocol):
+    """Classes by name."""
 
-    Functions are only noted at first; their annotations are read when an unknown class is
-    asked for, because they may mention what is defined after the function.
+    def name_of(self, cls: type) -> str | None:
+        """The name to store for a class; None if it is not known, or another one has it."""
+
+    def find(self, name: str) -> type | None:
+        """The class of a stored name; None if it is not known."""
+
+    def has_twin(self, cls: type) -> bool:
+        """Another class has its name."""
+
+
+class _Scope:
+    """The classes that some annotations reach.
+
+    These are only noted at first, and read when an unknown class is asked for, because they
+    may mention what is defined later.
     """
 
-    __slots__ = ("_classes", "_lock", "_names", "_unread", "_whole")
+    __slots__ = ("_classes", "_lock", "_names", "_printed", "_replaces", "_unread", "_whole")
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Iterable[Any] = (), *, replaces: bool = False) -> None:
         self._names: dict[type, str] = {}
         self._classes: dict[str, type] = {}
+        # By the name that earlier versions stored, where it is another one.
+        self._printed: dict[str, type] = {}
+        # A newer class takes the name of an older one, as after a reload.
+        self._replaces = replaces
         # Classes of which every field's annotation could be resolved.
         self._whole: set[type] = set()
         # Functions and classes with annotations that were not read, or not all resolved.
-        self._unread: list[Any] = []
+        self._unread: list[Any] = list(sources)
         # Serialises reading annotations. `_unread` is emptied last, so whoever misses a
         # class meanwhile comes here and waits.
         self._lock = threading.RLock()
 
-    def add(self, cls: T) -> T:
-        """Make a class known, and those that its fields mention.
-
-        Raises:
-            ConfigurationError: not an Enum, dataclass or pydantic model.
-        """
-        if not is_storable(cls):
-            raise ConfigurationError(
-                f"Expected an Enum, a dataclass or a pydantic model to register, got {cls!r}. "
-                "Other classes cannot be stored: make their instances from plain values in the "
-                "task."
-            )
+    def add(self, cls: type) -> None:
         with self._lock:
             if not self._walk(cls):
                 self._unread.append(cls)
-        return cls
-
-    def note(self, func: Callable[..., Any]) -> None:
-        """Instances of the classes in this function's annotations may be stored."""
-        with self._lock:
-            self._unread.append(func)
 
     def name_of(self, cls: type) -> str | None:
-        """The name to store for a class; None if it is not in the table.
-
-        Neither is a class whose name another one has taken since, as after a reload.
-        """
         name = self._names.get(cls)
         if name is None and self._unread:
             self._read()
@@ -93,19 +96,18 @@ class TypeTable:
         return name if name is not None and self._classes[name] is cls else None
 
     def find(self, name: str) -> type | None:
-        """The class of a stored name; None if it is not in the table."""
         cls = self._classes.get(name)
         if cls is None and self._unread:
             self._read()
             cls = self._classes.get(name)
-        return cls
+        return self._printed.get(name) if cls is None else cls
 
     def _read(self) -> None:
         with self._lock:
             missing = []
             # Evaluating annotations may import modules that register more functions.
             for source in self._unread:
-                hints, complete = ([source], True) if is_storable(source) else _hints(source)
+                hints, complete = ([source], True) if is_storable(source) else hints_of(source)
                 for hint in hints:
                     complete = self._walk(hint) and complete
                 if not complete:
@@ -127,126 +129,141 @@ class TypeTable:
             elif is_storable(part):
                 parts, whole = self._enter(part)
                 complete = complete and whole
-                waiting += parts
+                waiting += reversed(parts)
             else:
-                waiting += _parts(part)
+                waiting += reversed(list(parts_of(part)))
         return complete
 
     def _enter(self, cls: type) -> tuple[list[Any], bool]:
         """Add one class: the annotations of its fields, and whether those are all."""
         if cls not in self._names:
-            name = f"{_module_name(cls)}:{cls.__qualname__}"
-            self._names[cls] = name
+            name = self._names[cls] = self._free(class_name(cls))
             self._classes[name] = cls
+            if (printed := short_name(cls)) != name:
+                self._printed.setdefault(printed, cls)
         if cls in self._whole or issubclass(cls, Enum):
             return [], True
-        if issubclass(cls, BaseModel):
-            hints, whole = _model_hints(cls)
-        else:
-            hints, whole = _hints(cls)
+        hints, whole = model_hints(cls) if issubclass(cls, BaseModel) else hints_of(cls)
         if whole:
             self._whole.add(cls)
         return hints, whole
 
+    def _free(self, name: str) -> str:
+        """Numbered if it is taken; in the order of the annotations, the same in each process."""
+        if self._replaces or name not in self._classes:
+            return name
+        number = 2
+        while f"{name}#{number}" in self._classes:
+            number += 1
+        return f"{name}#{number}"
 
-def _module_name(cls: type) -> str:
-    """The module's name as another process imports it, also for the one that was started."""
-    name = cls.__module__
-    if name != "__main__":
+
+class TypeTable:
+    """The classes of one manager, by the name that payloads use."""
+
+    __slots__ = ("_added", "_functions")
+
+    def __init__(self) -> None:
+        self._added = _Scope(replaces=True)
+        # By task name. A function that is registered again replaces its older self, and the
+        # classes that only that one mentioned are forgotten.
+        self._functions: dict[object, _Scope] = {}
+
+    def add(self, cls: T) -> T:
+        """Make a class known to all functions, and those that its fields mention.
+
+        Raises:
+            ConfigurationError: not an Enum, dataclass, NamedTuple or pydantic model; or its
+                name is that of another class, which is not an older version of this one.
+        """
+        if not is_storable(cls):
+            raise ConfigurationError(
+                "Expected an Enum, a dataclass, a NamedTuple or a pydantic model to register, "
+                f"got {cls!r}. Other classes cannot be stored: make their instances from plain "
+                "values in the task."
+            )
+        older = self._added.find(class_name(cls))
+        if older is not None and older is not cls and not _is_remade(older, cls):
+            raise ConfigurationError(
+                f"Two classes have one name, {class_name(cls)!r}: one with {_members(older)}, "
+                f"and one with {_members(cls)}. What is stored could mean either; rename one."
+            )
+        self._added.add(cls)
+        return cls
+
+    def note(self, func: Callable[..., Any], name: str | None = None) -> None:
+        """Instances of the classes in this task's annotations may be stored."""
+        self._functions[func if name is None else name] = _Scope([func])
+
+    def of(self, name: str) -> Types:
+        """The classes as the task of this name means them."""
+        own = self._functions.get(name)
+        return self if own is None else _View(own, self)
+
+    def name_of(self, cls: type) -> str | None:
+        """See `Types`."""
+        names = (scope.name_of(cls) for scope in self._scopes())
+        name = next((name for name in names if name is not None), None)
+        return name if name is not None and self.find(name) is cls else None
+
+    def find(self, name: str) -> type | None:
+        """See `Types`."""
+        cls = self._added.find(name)
+        if cls is not None:
+            return cls
+        found = {scope.find(name) for scope in self._scopes()} - {None}
+        return found.pop() if len(found) == 1 else None
+
+    def has_twin(self, cls: type) -> bool:
+        """Another class has its name."""
+        found = {scope.find(class_name(cls)) for scope in self._scopes()}
+        return bool(found - {None, cls})
+
+    def _scopes(self) -> Iterator[_Scope]:
+        yield self._added
+        yield from list(self._functions.values())
+
+
+class _View:
+    """A function's own classes first, then those that all know."""
+
+    __slots__ = ("_own", "_table")
+
+    def __init__(self, own: _Scope, table: TypeTable) -> None:
+        self._own = own
+        self._table = table
+
+    def name_of(self, cls: type) -> str | None:
+        name = self._own.name_of(cls)
+        if name is None:
+            name = self._table.name_of(cls)
+            # The function's own annotations may mean another class by it.
+            if name is not None and self.find(name) is not cls:
+                return None
         return name
-    main = sys.modules[name]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name)
-    file = getattr(main, "__file__", None)
-    return name if file is None else PurePath(file).stem
+
+    def find(self, name: str) -> type | None:
+        return self._own.find(name) or self._table.find(name)
+
+    def has_twin(self, cls: type) -> bool:
+        return self._table.has_twin(cls)
 
 
-def _model_hints(cls: type[BaseModel]) -> tuple[list[Any], bool]:
-    try:
-        whole = cls.model_rebuild(raise_errors=False) is not False
-        fields = cls.model_fields
-    # Annotations are the user's expressions and may raise anything.
-    except Exception:
-        return [], False
-    return [info.annotation for info in fields.values()], whole
+def _is_remade(older: type, newer: type) -> bool:
+    """The older one is what its module has by that name, or looks the same: a reload."""
+    found: Any = sys.modules.get(older.__module__)
+    for part in older.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is older or _members(older) == _members(newer)
 
 
-def _parts(hint: Any) -> Iterator[Any]:
-    """What an annotation is made of; nothing for a plain class."""
-    origin = typing.get_origin(hint)
-    if isinstance(hint, typing.NewType):
-        yield hint.__supertype__
-    elif isinstance(hint, TypeVar):
-        yield hint.__bound__
-        yield from hint.__constraints__
-    elif isinstance(hint, (list, tuple)):
-        # The parameters in Callable[[A], B].
-        yield from hint
-    elif origin is typing.Literal:
-        # Literal[Colour.RED] mentions the class of the value.
-        yield from map(type, typing.get_args(hint))
-    elif typing.is_typeddict(hint):
-        yield from _hints(hint)[0]
-    elif origin is not None:
-        yield origin
-        yield from typing.get_args(hint)
-    elif not isinstance(hint, type):
-        # `type Name = ...` of Python 3.12
-        yield getattr(hint, "__value__", None)
-
-
-def _hints(owner: Any) -> tuple[list[Any], bool]:
-    """The resolved annotations of a function or class, and whether that is all of them."""
-    while isinstance(owner, functools.partial):
-        owner = owner.func
-    if not isinstance(owner, type) and not hasattr(owner, "__code__"):
-        owner = getattr(owner, "__call__", owner)  # noqa: B004  (its annotations are wanted)
-    local = _closure(owner)
-    try:
-        return list(typing.get_type_hints(owner, None, local, include_extras=True).values()), True
-    # As in `_model_hints`. One that cannot be resolved must not hide the others.
-    except Exception:
-        return _hints_one_by_one(owner, local)
-
-
-def _hints_one_by_one(owner: Any, local: dict[str, Any]) -> tuple[list[Any], bool]:
-    resolved: list[Any] = []
-    complete = True
-    for part in owner.__mro__ if isinstance(owner, type) else (owner,):
-        namespace = _globals(part)
-        for name, hint in _annotations(part).items():
-            single = types.SimpleNamespace(__annotations__={name: hint})
-            try:
-                found = typing.get_type_hints(single, namespace, local, include_extras=True)
-            except Exception:  # as above
-                complete = False
-            else:
-                resolved.extend(found.values())
-    return resolved, complete
-
-
-def _annotations(owner: Any) -> dict[str, Any]:
-    try:
-        return inspect.get_annotations(owner)
-    except Exception:  # evaluated here from Python 3.14 on; or no function at all
-        return {}
-
-
-def _globals(owner: Any) -> dict[str, Any]:
-    if isinstance(owner, type):
-        return vars(sys.modules.get(owner.__module__, types))
-    found = getattr(owner, "__globals__", {})
-    return found if isinstance(found, dict) else {}
-
-
-def _closure(func: Any) -> dict[str, Any]:
-    """The names of enclosing functions that this one uses, so far as they are assigned."""
-    code, cells = getattr(func, "__code__", None), getattr(func, "__closure__", None)
-    local: dict[str, Any] = {}
-    for name, cell in zip(code.co_freevars, cells, strict=True) if code and cells else ():
-        try:
-            local[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    return local
+def _members(cls: Any) -> str:
+    if issubclass(cls, Enum):
+        names = list(cls.__members__)
+    elif issubclass(cls, BaseModel):
+        names = list(cls.model_fields)
+    elif is_dataclass(cls):
+        names = [field.name for field in fields(cls)]
+    else:
+        names = list(cls._fields)
+    return ", ".join(names) or "no fields"

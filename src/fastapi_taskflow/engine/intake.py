@@ -209,7 +209,11 @@ class Intake:
     ) -> bytes | None:
         try:
             return self._engine.registry.encode(
-                registered, args, kwargs, max_bytes=self._settings.max_payload_bytes
+                registered,
+                args,
+                kwargs,
+                max_bytes=self._settings.max_payload_bytes,
+                sealed=self._settings.sealed,
             )
         except TaskArgumentError:
             if durable:
