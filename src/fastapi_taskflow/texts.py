@@ -10,6 +10,7 @@ Whatever its length, only what will be kept of a text is looked at, and a margin
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol
 
@@ -113,14 +114,24 @@ def clip(text: str, limit_bytes: int) -> str:
     return _parted(data, data, len(data) - limit_bytes, limit_bytes)
 
 
-def fit(text: str, limit_bytes: int, mask: Masking | None = None) -> str:
-    """``text`` clean, without secrets, and as `clip` cuts it; a long one is cut first."""
+def fit(
+    text: str,
+    limit_bytes: int,
+    mask: Masking | None = None,
+    *,
+    tidy: Callable[[str], str] = clean,
+) -> str:
+    """``text`` clean, without secrets, and as `clip` cuts it; a long one is cut first.
+
+    Args:
+        tidy: What cleans it.
+    """
     text = exact(text)
     if len(text) <= limit_bytes:
-        text = clean(text)
+        text = tidy(text)
         return clip(text if mask is None else mask(text), limit_bytes)
-    head = clean(text[: limit_bytes // 4 + _MARGIN])
-    tail = clean(text[len(text) - limit_bytes - _MARGIN :])
+    head = tidy(text[: limit_bytes // 4 + _MARGIN])
+    tail = tidy(text[len(text) - limit_bytes - _MARGIN :])
     if mask is not None:
         # Nothing within half the margin of a cut is kept: it may be part of a secret.
         head = mask.part(head, 0, len(head) - _MARGIN // 2)

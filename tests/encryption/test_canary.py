@@ -22,10 +22,43 @@ from fastapi_taskflow.redaction import MASK
 CANARY = "canary-4242-do-not-leak"
 
 
+class Row:
+    """As of a mapper: attributes, and a text that tells them all."""
+
+    def __init__(self, password: str) -> None:
+        self.password = password
+        self.name = f"has {password}"
+
+    def __repr__(self) -> str:
+        return f"Row({self.password})"
+
+
+# Beside what is secret by the name of its parameter.
+DATA = {
+    "api_key": CANARY,
+    "n": 1,
+    "passwords": [f"{CANARY}-1"],
+    "headers": [(b"host", b"h"), (b"cookie", f"sid={CANARY}-2".encode())],
+    "pairs": [["X-Hub-Signature", f"{CANARY}-3"]],
+    "auth": ("user", f"{CANARY}-4"),
+    "url": f"redis://:{CANARY}-5@host/0",
+    "bearer": f"Bearer {CANARY}-6",
+}
+
+
+DATA_SHOWN = (
+    f"{{'api_key': '{MASK}', 'n': 1, 'passwords': '{MASK}', "
+    f"'headers': [(b'host', b'h'), (b'cookie', '{MASK}')], "
+    f"'pairs': [['X-Hub-Signature', '{MASK}']], 'auth': '{MASK}', "
+    f"'url': 'redis://:{MASK}@host/0', 'bearer': '{MASK}'}}"
+)
+
+
 def spread(user: str, password: str, note: Annotated[str, Sensitive], data: Any = None) -> str:
     """Logs, raises and returns what it got; the secrets must reach it whole."""
     assert password == note == CANARY
-    task_log(f"{user} logs in with {password}", detail=[note], token="x")  # noqa: S106
+    task_log(f"{user} logs in with {password}", detail=[note], token="x", row=Row(note))  # noqa: S106
+    task_log("\u2028".join(["given", repr(data)]), data=data, headers=data["headers"])
     if user == "fails":
         try:
             raise ConnectionError(f"https://{user}:{password}@host")
@@ -73,8 +106,7 @@ def test_a_secret_is_found_in_nothing_that_is_left_behind(
     @app.post("/go/{user}")
     def go(user: str, background_tasks: BackgroundTasks) -> None:
         tags = {"token": CANARY, "user": f"{user} {CANARY}"}
-        data = {"api_key": CANARY, "n": 1}
-        background_tasks.add_task(func, user, CANARY, note=CANARY, data=data, tags=tags)  # type: ignore[call-arg]
+        background_tasks.add_task(func, user, CANARY, note=CANARY, data=DATA, tags=tags)  # type: ignore[call-arg]
 
     with TestClient(app) as client:
         for user in ("fails", "succeeds"):
@@ -92,7 +124,11 @@ def test_a_secret_is_found_in_nothing_that_is_left_behind(
     assert [name for name in found if key or not name.startswith("tasks.db")] == []
     assert CANARY not in caplog.text
     assert CANARY not in repr([seen.log_events, seen.lifecycle_events])
-    assert detail["error"] == f"rejected {{'api_key': '{MASK}', 'n': 1}}"
+    assert detail["error"].startswith(f"rejected {{'api_key': '{MASK}', 'n': 1, 'passwords': [")
+    assert not any("\u2028" in line for line in detail["logs"])
+    # Encrypted ones are not shown at all.
+    shown = detail["kwargs"].get("data", "") if key is None else DATA_SHOWN
+    assert shown == DATA_SHOWN
     assert f"https://fails:{MASK}@host" in detail["stacktrace"]
     assert any(f"fails logs in with {MASK}" in line for line in detail["logs"])
     assert detail["tags"] == {"token": MASK, "user": f"fails {MASK}"}

@@ -5,9 +5,14 @@ import threading
 from collections import ChainMap, OrderedDict, UserDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
+from ipaddress import ip_address
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from pydantic import AliasChoices, AliasPath, AnyUrl, BaseModel, Field, PostgresDsn
@@ -312,3 +317,31 @@ def test_secrets_that_overlap_leave_nothing_of_each_other():
 )
 def test_the_password_of_an_address_is_hidden_without_being_known(text, masked):
     assert Mask()(text) == masked
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 1, 1, tzinfo=UTC),
+        timedelta(1),
+        Decimal("1.5"),
+        UUID(int=1),
+        PurePosixPath("/x"),
+        ip_address("::1"),
+        range(3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_of_pythons_own_library_are_shown_as_it_writes_them(value):
+    shown, _ = REDACTOR.shown(None, (value, [value]), {})
+
+    assert [repr(one) for one in shown] == [repr(value), repr([value])]
+
+
+def test_values_that_hold_no_secret_stay_as_they_are():
+    text = "control \x1b[31m\u2028 \ud800 characters"
+    kept = REDACTOR.details({"text": text, "data": {"n": [1, 2.5, None, (b"x",)]}})
+    shown, _ = REDACTOR.shown(None, (text,), {})
+
+    assert kept == {"text": text, "data": {"n": [1, 2.5, None, (b"x",)]}}
+    assert repr(shown[0]) == repr(text)

@@ -17,6 +17,7 @@ from fastapi_taskflow.http.schemas import AttemptInfo, TaskInfo, shown_arguments
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.operations.shortids import is_short, only_one
+from fastapi_taskflow.redaction import Redactor
 
 __all__ = ["Found", "Listed", "inspect", "read_arguments", "show_page", "show_task"]
 
@@ -78,14 +79,22 @@ def inspect(look: Look, task_id: str) -> Found | None:
 
 
 def read_arguments(found: Found) -> bool:
-    """Put the arguments into the record; False if that takes the app's classes or its key."""
+    """Put the arguments into the record, as they may be shown.
+
+    What is secret by the name of its key or of its keyword is masked; the names of
+    parameters are the app's to know.
+
+    Returns:
+        False if they cannot be read without the app's classes or its key.
+    """
     if found.payload is None:
         return False
     record = found.inspection.record
     try:
-        record.args, record.kwargs = codec.decode(found.payload, codec.TypeTable())
+        args, kwargs = codec.decode(found.payload, codec.TypeTable())
     except PayloadUnreadable:
         return False
+    record.args, record.kwargs = Redactor().shown(None, args, kwargs)
     return True
 
 

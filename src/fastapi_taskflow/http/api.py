@@ -111,7 +111,7 @@ class TaskApi:
 
     async def get_task(self, request: Request, task_id: TaskId) -> TaskDetail:
         """One task with its logs and attempts."""
-        found = await self._operations.inspect(task_id)
+        found = await self._operations.inspect(task_id, arguments=self._show_arguments)
         if found is None:
             raise TaskNotFound(task_id)
         detail = TaskDetail.inspected(found, show_arguments=self._show_arguments)

@@ -85,7 +85,7 @@ class Pages:
         return HTMLResponse(overview(self._site.at(request), shown))
 
     async def show_task(self, request: Request, task_id: TaskId) -> Response:
-        found = await self._operations.inspect(task_id)
+        found = await self._operations.inspect(task_id, arguments=self._show_arguments)
         if found is None:
             raise TaskNotFound(task_id)
         grade = self._operations.grade

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -61,13 +62,16 @@ class Operations:
         """One task with its logs and arguments; None if there is none."""
         return await reading.find(self._engine, task_id)
 
-    async def inspect(self, task_id: str) -> reading.Inspection | None:
+    async def inspect(self, task_id: str, *, arguments: bool = True) -> reading.Inspection | None:
         """One task with its history and prospects, to be shown; None if there is none.
 
-        Secrets among the arguments are masked.
+        Args:
+            arguments: With its arguments, the secrets among them masked (on a thread).
         """
-        found = await reading.inspect(self._engine, task_id)
-        return None if found is None else reading.redacted(self._engine, found)
+        found = await reading.inspect(self._engine, task_id, arguments=arguments)
+        if found is None or not arguments:
+            return found
+        return await asyncio.to_thread(reading.redacted, self._engine, found)
 
     async def search(
         self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None

@@ -60,11 +60,15 @@ async def find(engine: Engine, task_id: str) -> TaskRecord | None:
     return _merged(engine, task_id, stored)
 
 
-async def inspect(engine: Engine, task_id: str) -> Inspection | None:
-    """One task with its history, by its id or a short one; None if there is none."""
+async def inspect(engine: Engine, task_id: str, *, arguments: bool = True) -> Inspection | None:
+    """One task with its history, by its id or a short one; None if there is none.
+
+    Args:
+        arguments: With its arguments, as far as they can be read.
+    """
     task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
-    record = _merged(engine, task_id, stored)
+    record = _merged(engine, task_id, stored, arguments=arguments)
     if record is None:
         return None
     live = engine.store.find(task_id)
@@ -99,11 +103,14 @@ async def _runs_somewhere(engine: Engine, func_name: str) -> bool:
     )
 
 
-def _merged(engine: Engine, task_id: str, stored: StoredTask | None) -> TaskRecord | None:
+def _merged(
+    engine: Engine, task_id: str, stored: StoredTask | None, *, arguments: bool = True
+) -> TaskRecord | None:
     live = engine.store.find(task_id)
     if stored is None:
         return _known_here(engine, live) if live and (live.held or not live.stored) else None
-    return _laid_over(engine, _with_arguments(engine, stored))
+    read = _with_arguments if arguments else _shown
+    return _laid_over(engine, read(engine, stored))
 
 
 def _laid_over(engine: Engine, record: TaskRecord) -> TaskRecord:

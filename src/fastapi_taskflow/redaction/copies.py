@@ -80,7 +80,7 @@ class Copying:
     def _atom(self, value: Any) -> Any:
         kind = type(value)
         if kind is str:
-            return fit(value, _TEXT_LIMIT_BYTES, self._mask)
+            return self._text(value)
         if kind is bytes:
             text = repr(value if len(value) <= _TEXT_LIMIT_BYTES else value[:_TEXT_LIMIT_BYTES])
             masked = self._mask(text)
@@ -89,6 +89,10 @@ class Copying:
         if self._mask and (kind is int or kind is float):
             return self._number(value)
         return value
+
+    def _text(self, text: str) -> str:
+        # As it is otherwise: `repr` or JSON writes its control characters out.
+        return fit(text, _TEXT_LIMIT_BYTES, self._mask, tidy=str)
 
     def _number(self, value: Any) -> Any:
         text = repr(value)
@@ -107,7 +111,7 @@ class Copying:
             return value if masked == text else Written(masked)
         text_in_it = text_of(value)
         if text_in_it is not None:
-            return fit(text_in_it, _TEXT_LIMIT_BYTES, self._mask)
+            return self._text(text_in_it)
         return Written(f"<{name_of(kind)} object>")
 
     def _members(self, value: Any, found: Inside, depth: int) -> Any:
@@ -145,7 +149,7 @@ class Copying:
 
     def _name(self, name: Any) -> Any:
         if type(name) is str:
-            return fit(name, _TEXT_LIMIT_BYTES, self._mask)
+            return self._text(name)
         if type(name) in ATOMS:
             return name
         copied = self.copy(name, _DEEPEST - 2)

@@ -64,7 +64,7 @@ def name_of(cls: type) -> str:
 
 def is_text_like(cls: type) -> bool:
     """Its objects are written by Python's library or by pydantic, at once."""
-    return cls in _WRITTEN or _found(cls, "__module__") in _WRITTEN_MODULES
+    return cls in _WRITTEN or _MODULE(cls) in _WRITTEN_MODULES
 
 
 def text_of(value: Any) -> str | None:
@@ -186,5 +186,6 @@ def _found(cls: type, name: str) -> Any:
 
 
 _NAME = type.__dict__["__name__"].__get__
+_MODULE = type.__dict__["__module__"].__get__
 _MRO = type.__dict__["__mro__"].__get__
 _DICT = type.__dict__["__dict__"].__get__
