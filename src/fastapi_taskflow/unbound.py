@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 
 from fastapi_taskflow import latecomers
-from fastapi_taskflow.crossing import wait_in_thread
+from fastapi_taskflow.crossing import loop_runs_here, wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.items import LaneItem
@@ -37,7 +37,9 @@ class Unbound(Unit):
     def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
         engine = self.engine
         blocks = needs_commit(task) and not engine.is_here()
-        if not blocks and lane and not eager and not engine.settings.queues:
+        # Where an event loop runs, the object may be awaited.
+        waits = lane and not eager and not engine.settings.queues
+        if waits and not (blocks and not loop_runs_here()):
             return super().add(task, eager=eager, lane=lane, committed=committed)
         task.launch_on_commit = True
         task.context = contextvars.copy_context()

@@ -150,6 +150,22 @@ async def test_enqueue_works_from_a_loop_in_a_thread(tasks: TaskManager) -> None
     assert shop.ran == list(shop.kinds)
 
 
+async def test_an_object_is_awaited_on_a_loop_in_a_thread(tasks: TaskManager) -> None:
+    shop = Shop(tasks)
+
+    async def add_and_await() -> list[str]:
+        unbound = ManagedBackgroundTasks(tasks)
+        for func in shop.kinds.values():
+            unbound.add_task(func)
+        await unbound()
+        return list(shop.ran)
+
+    async with tasks:
+        ran = await asyncio.to_thread(in_thread_with_a_loop, add_and_await)
+
+    assert ran == list(shop.kinds)
+
+
 async def test_a_loop_that_stands_still_is_an_error_before_anything_is_stored(
     tasks: TaskManager,
 ) -> None:
