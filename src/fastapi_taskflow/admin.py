@@ -21,7 +21,7 @@ from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_ro
 from fastapi_taskflow.http.filters import single_values
 from fastapi_taskflow.http.login import LoginApi
 from fastapi_taskflow.http.pages import Pages
-from fastapi_taskflow.http.routers import AdminRouter, HiddenRouter
+from fastapi_taskflow.http.routers import AdminRouter, HiddenRouter, include
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.verifying import Verifier
@@ -144,7 +144,7 @@ class TaskAdmin:
         before = [Depends(access), *guards, Depends(authority), Depends(single_values)]
 
         def made() -> AdminRouter:
-            router = AdminRouter(under=prefix, dependencies=before)
+            router = AdminRouter(dependencies=before)
             if signing is not None:
                 router.include_router(LoginApi(signing, site).router(), prefix=prefix)
             # The pages first: a task's id would match their first path.
@@ -163,7 +163,7 @@ class TaskAdmin:
             task_manager.install(app)
         else:
             task_manager.init_app(app)
-        app.include_router(router)
+        include(app, router, under=prefix)
 
 
 def _signing(

@@ -55,16 +55,19 @@ class Walker:
         self._depends = depends
         self._bind = bind
         # What may change, looked at before each request.
-        self._holders: list[APIRouter | Mount | Host] = []
+        self._routers: list[APIRouter] = []
+        self._mounts: list[Mount | Host] = []
         self._apps: list[FastAPI] = []
-        self._seen: tuple[int, list[object]] = (-1, [])
+        self._seen: tuple[int, list[object]] | int = -1
 
     def walk(self) -> None:
         """Do what is missing."""
         if self._state() == self._seen:
             return
         places = list(_find(self._app.router, self._app, included=False))
-        self._holders = [place.holder for place in places]
+        holders = [place.holder for place in places]
+        self._routers = [each for each in holders if isinstance(each, APIRouter)]
+        self._mounts = [each for each in holders if not isinstance(each, APIRouter)]
         self._apps = list(dict.fromkeys(place.app for place in places))
         for dependant, path, app in _dependants(places):
             self._manage(dependant, path, app)
@@ -72,16 +75,16 @@ class Walker:
                 guard(dependant, self._own)
         self._seen = self._state()
 
-    def _state(self) -> tuple[int, list[object]]:
+    def _state(self) -> tuple[int, list[object]] | int:
         version = 0
-        for holder in self._holders:
+        for router in self._routers:
             # FastAPI rebuilds the routes of included routers when this number of its own moves.
-            version += len(holder.routes) + getattr(holder, "_routes_version", 0)
-        overrides: list[object] = []
-        for app in self._apps:
-            if app.dependency_overrides:
-                overrides += app.dependency_overrides.items()
-        return version, overrides
+            version += len(router.routes) + router._routes_version  # noqa: SLF001
+        for mount in self._mounts:
+            version += len(mount.routes)
+        if not any(app.dependency_overrides for app in self._apps):
+            return version
+        return version, [each for app in self._apps for each in app.dependency_overrides.items()]
 
     def _manage(self, dependant: Dependant, path: str, app: FastAPI) -> None:
         inserted = self._depends.dependency

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from copy import copy
 from functools import cached_property
 
@@ -17,22 +17,18 @@ from fastapi.utils import generate_unique_id
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["AdminRouter", "HiddenRouter"]
+__all__ = ["AdminRouter", "HiddenRouter", "include"]
+
+_NO_MATCH: tuple[Match, Scope] = (Match.NONE, {})
 
 
 class AdminRouter(APIRouter):
-    """All routes of one `TaskAdmin`, which cost the app's own routes one look at the path.
-
-    Where the app includes it before its own routes, each request of theirs asks it first.
-
-    Args:
-        under: The path before all of its routes.
-    """
+    """All routes of one `TaskAdmin`."""
 
     #: Nobody adds a route to it, so nobody has to look whether there are new ones.
     is_final = True
 
-    def __init__(self, *, under: str, dependencies: Sequence[Depends]) -> None:
+    def __init__(self, *, dependencies: Sequence[Depends]) -> None:
         # What an app may set for all of its routes is set here again: its own way to name
         # operations or to write answers knows nothing of these.
         super().__init__(
@@ -41,10 +37,6 @@ class AdminRouter(APIRouter):
             default_response_class=JSONResponse,
             generate_unique_id_function=generate_unique_id,
         )
-        self._leads_here = _path_with(under)
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(scope) if self._leads_here(scope["path"]) else (Match.NONE, {})
 
 
 class HiddenRouter(APIRouter):
@@ -89,7 +81,7 @@ class HiddenRouter(APIRouter):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if not self._leads_here(scope["path"]):
-            return Match.NONE, {}
+            return _NO_MATCH
         return self.hidden.routes[0].matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +91,23 @@ class HiddenRouter(APIRouter):
     async def _ready(self, _: object) -> AsyncIterator[None]:
         list(iter_route_contexts(self.hidden.routes))  # makes what the first request needs
         yield
+
+
+def include(app: FastAPI, router: AdminRouter | HiddenRouter, *, under: str) -> None:
+    """Include a router whose routes all stand under a path.
+
+    The app's own routes pay one look at their path for it, also those that come after it.
+    """
+    app.include_router(router)
+    route = app.router.routes[-1]
+    ask, leads_here = route.matches, _path_with(under)
+
+    def matches(scope: Scope) -> tuple[Match, Scope]:
+        return ask(scope) if leads_here(scope["path"]) else _NO_MATCH
+
+    # On FastAPI's own object, which else writes into each scope which router it asks.
+    with suppress(AttributeError):
+        route.matches = matches  # type: ignore[method-assign]
 
 
 def _path_with(prefix: str) -> Callable[[str], object]:
