@@ -82,9 +82,11 @@ class Walker:
             version += len(router.routes) + router._routes_version  # noqa: SLF001
         for mount in self._mounts:
             version += len(mount.routes)
-        if not any(app.dependency_overrides for app in self._apps):
-            return version
-        return version, [each for app in self._apps for each in app.dependency_overrides.items()]
+        overrides: list[object] | None = None
+        for app in self._apps:
+            if app.dependency_overrides:
+                overrides = [*(overrides or ()), *app.dependency_overrides.items()]
+        return version if overrides is None else (version, overrides)
 
     def _manage(self, dependant: Dependant, path: str, app: FastAPI) -> None:
         inserted = self._depends.dependency
