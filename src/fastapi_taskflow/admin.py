@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from fastapi import Depends, FastAPI
@@ -122,24 +122,13 @@ class TaskAdmin:
             viewers_read_contents=viewers_read_contents,
             include_in_schema=include_in_schema,
         )
-        title = limits.text("title", title, most=limits.NAME_LIMIT)
         if retention_days is not None:
             task_manager.runtime.retain(retention_days)
-        open_to_all = auth is None and not guards
-        if open_to_all:
-            logger.warning(_OPEN, prefix)
-        site = Site(prefix=prefix, title=title, open_to_all=open_to_all)
+        site = _site(prefix, title, open_to_all=auth is None and not guards)
         rules = Rules(read_only=read_only, viewers_read_contents=viewers_read_contents)
         access = Access(local_only=auth is LOCAL_ONLY and not guards)
         signing = _signing(auth, task_manager, prefix, token_expiry)
-        if signing is None:
-            authority = by_role(rules, _checked_role(role))
-        elif role == "admin":
-            authority = by_sign_in(rules, signing)
-        else:
-            raise ConfigurationError(
-                "role is for TaskAdmin without auth: its users have their own."
-            )
+        authority = _authority(rules, signing, role)
         # Invariant: every route is included here, behind these dependencies, in this order.
         before = [Depends(access), *guards, Depends(authority), Depends(single_values)]
 
@@ -154,16 +143,31 @@ class TaskAdmin:
             check_routes(router)
             return router
 
-        router = (
-            made()
-            if include_in_schema
-            else HiddenRouter(app, made, under=prefix, dependencies=before)
-        )
+        shown = include_in_schema
+        router = made() if shown else HiddenRouter(app, made, under=prefix, dependencies=before)
         if auto_install:
             task_manager.install(app)
         else:
             task_manager.init_app(app)
         include(app, router, under=prefix)
+
+
+def _site(prefix: str, title: str, *, open_to_all: bool) -> Site:
+    if open_to_all:
+        logger.warning(_OPEN, prefix)
+    shown = limits.text("title", title, most=limits.NAME_LIMIT)
+    return Site(prefix=prefix, title=shown, open_to_all=open_to_all)
+
+
+def _authority(
+    rules: Rules, signing: Signing | None, role: Role | DependsParameter
+) -> Callable[..., Any]:
+    """The dependency that says what who asks may do."""
+    if signing is None:
+        return by_role(rules, _checked_role(role))
+    if role == "admin":
+        return by_sign_in(rules, signing)
+    raise ConfigurationError("role is for TaskAdmin without auth: its users have their own.")
 
 
 def _signing(

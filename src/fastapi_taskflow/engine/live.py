@@ -271,8 +271,11 @@ class TaskStore:
         return (*(task.record.task_id for task in old), *earlier)
 
     def forget(self, task_id: str) -> None:
-        """The record of an earlier run is gone."""
+        """The task's record is gone."""
         self._earlier.pop(task_id, None)
+        task = self.find(task_id)
+        if task is not None:
+            self.drop(task)
 
     def overlay(self, record: TaskRecord) -> TaskRecord:
         """The newer of a stored record and what this instance knows of it.

@@ -171,10 +171,12 @@ async def _retry_batch(runtime: Runtime, batch: Sequence[StoredTask], done: Bulk
             done.skip(task_id, str(ended))
 
 
-async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | None = None) -> str:
-    record, engine = stored.record, runtime.engine()
-    # Checked by the store too, in the transaction; here for the sake of the order of
-    # errors: a task in the wrong state need not have a function.
+def _refuse(stored: StoredTask) -> None:
+    """What the store checks too, in the transaction; first for the sake of the order of errors.
+
+    A task in the wrong state need not have a function.
+    """
+    record = stored.record
     if record.retried_as is not None:
         raise AlreadyRetried(record.task_id, record.retried_as)
     if record.status not in RETRYABLE:
@@ -187,6 +189,11 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
             f"Task {record.task_id} is damaged in the store, so nobody knows what it was: "
             f"{stored.damage}. Add it anew from your code."
         )
+
+
+async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | None = None) -> str:
+    record, engine = stored.record, runtime.engine()
+    _refuse(stored)
     registered = engine.registry.by_name(record.func_name)
     if registered is None:
         raise UnknownTaskFunction(
@@ -213,7 +220,5 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
     task.launch_on_commit = True
     await engine.commit([task])
     if options.replace_original:
-        if original := engine.store.find(record.task_id):
-            engine.store.drop(original)
         engine.store.forget(record.task_id)
     return task.record.task_id
