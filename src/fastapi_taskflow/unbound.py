@@ -16,6 +16,7 @@ from fastapi_taskflow import latecomers
 from fastapi_taskflow.crossing import loop_runs_here, wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.items import LaneItem
 from fastapi_taskflow.unit import Unit, needs_commit
 
@@ -27,10 +28,15 @@ logger = logging.getLogger(__name__)
 class Unbound(Unit):
     """One manager's tasks in an object that belongs to no request."""
 
-    __slots__ = ("_together",)
+    __slots__ = ("_queues", "_together")
 
     def __init__(self, engine: Engine, *, closed: bool) -> None:
         super().__init__(engine, closed=closed)
+        # There are more than the one that every manager has, which may be limited in size.
+        self._queues = any(
+            name != DEFAULT_QUEUE or config.concurrency is not None
+            for name, config in engine.settings.queues.items()
+        )
         # Accepted at the end of this iteration of the loop, which touches it alone.
         self._together: list[LiveTask] = []
 
@@ -38,7 +44,7 @@ class Unbound(Unit):
         engine = self.engine
         blocks = needs_commit(task) and not engine.is_here()
         # Where an event loop runs, the object may be awaited.
-        waits = lane and not eager and not engine.settings.queues
+        waits = lane and not eager and not self._queues
         if waits and not (blocks and not loop_runs_here()):
             return super().add(task, eager=eager, lane=lane, committed=committed)
         task.launch_on_commit = True

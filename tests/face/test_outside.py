@@ -1,6 +1,7 @@
 """Managed tasks outside a request: made by hand, stored and run when they are awaited."""
 
 import asyncio
+import functools
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +9,23 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks
 
-from fastapi_taskflow import ManagedBackgroundTasks, QueueConfig, TaskManager, TaskStatus
+from fastapi_taskflow import (
+    ManagedBackgroundTasks,
+    QueueConfig,
+    QueueFullError,
+    TaskManager,
+    TaskStatus,
+)
 from fastapi_taskflow.errors import IdempotencyConflict, StoreFull
 from tests.support.gates import Gate
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]
+
+
+def is_gone(tasks: TaskManager, task_id: str) -> bool:
+    return tasks.store.get(task_id) is None
 
 
 @pytest.fixture
@@ -129,7 +140,7 @@ async def test_nobody_awaits_so_the_log_tells_that_the_store_refused(
 async def test_what_is_never_awaited_gives_its_slots_back(
     make_manager: Make, persist: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tasks = make_manager()
+    tasks = make_manager(max_size=1)
     ran: list[str] = []
 
     @tasks.task(persist=persist)
@@ -137,15 +148,19 @@ async def test_what_is_never_awaited_gives_its_slots_back(
         ran.append("ran")
 
     async with tasks:
-        unbound = ManagedBackgroundTasks(tasks)
-        task_id = unbound.add_task(note)
-        assert tasks.store.get(task_id) is not None
-        del unbound
-        gc.collect()
-        await wait_until(lambda: tasks.store.get(task_id) is None)
-        assert "never awaited" in caplog.text
+        for _ in range(3):
+            unbound = ManagedBackgroundTasks(tasks)
+            task_id = unbound.add_task(note)
+            with pytest.raises(QueueFullError):
+                ManagedBackgroundTasks(tasks).add_task(note)
+            del unbound
+            gc.collect()
+            await wait_until(functools.partial(is_gone, tasks, task_id))
+        assert caplog.text.count("never awaited") == 3
+        await tasks.enqueue(note)
+        await wait_until(lambda: ran)
 
-    assert ran == []
+    assert ran == ["ran"]
 
 
 async def test_the_stop_drops_what_nobody_awaited(
