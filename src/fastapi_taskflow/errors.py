@@ -14,7 +14,6 @@ from fastapi_taskflow.quoting import quoted
 
 __all__ = [
     "AlreadyRetried",
-    "ArgumentsMismatch",
     "Cancel",
     "ConfigurationError",
     "EngineNotRunning",
@@ -74,12 +73,11 @@ class WrongThread(TaskflowError, RuntimeError):
 # Admission
 
 
-class TaskArgumentError(TaskflowError, ValueError):
-    """A task's arguments or options cannot be: they do not fit, or cannot be stored."""
+class TaskArgumentError(TaskflowError, ValueError, TypeError):
+    """A task's arguments or options cannot be: they do not fit, or cannot be stored.
 
-
-class ArgumentsMismatch(TaskArgumentError, TypeError):
-    """A registered function cannot be called with these arguments."""
+    What Python itself says with a `TypeError` (a missing argument) or a `ValueError`.
+    """
 
 
 class QueueFullError(TaskflowError, RuntimeError):

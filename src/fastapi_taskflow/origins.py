@@ -133,7 +133,8 @@ def refuse_taken(
             raise ConfigurationError(
                 f"Two functions with one task name: {origin_of(new)} was made twice, with other "
                 f"values inside, and both would be {name!r}. Give each a name= of its own, or "
-                "register one and pass the values as arguments."
+                "register one and pass the values as arguments. (A decorator of yours takes its "
+                "function's name if it uses functools.wraps.)"
             )
         case Kinship.STRANGER:
             raise ConfigurationError(

@@ -12,7 +12,7 @@ from inspect import Parameter
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.errors import ArgumentsMismatch
+from fastapi_taskflow.errors import TaskArgumentError
 from fastapi_taskflow.limits import near
 
 __all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
@@ -58,7 +58,7 @@ class Shape:
         """Refuse arguments with which the function cannot be called.
 
         Raises:
-            ArgumentsMismatch: they do not fit; the message names the parameter.
+            TaskArgumentError: they do not fit; the message names the parameter.
         """
         if not self._fit(args, kwargs):
             self._refuse(task, args, kwargs)
@@ -97,10 +97,10 @@ class Shape:
             unknown = kwargs.keys() - self._signature.parameters.keys()
             names = {*self._signature.parameters, *OPTION_NAMES} - kwargs.keys()
             hint = near(min(unknown), names) if unknown else ""
-            raise ArgumentsMismatch(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
+            raise TaskArgumentError(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
         injected = [name for name, p in self._signature.parameters.items() if _is_injected(p)]
         if injected:
-            raise ArgumentsMismatch(
+            raise TaskArgumentError(
                 f"Task {task!r}: {', '.join(injected)} would be what FastAPI's Depends() or the "
                 "like stands for, which nobody puts into tasks. Pass a value, or make it in the "
                 "task."
