@@ -119,7 +119,7 @@ def choose_observer(
     if log_file is not None and not isinstance(log_file, str | os.PathLike):
         raise limits.wrong("log_file", "the path of a file", log_file)
     known = {Path(other.path) for other in chosen if isinstance(other, FileLogger)}
-    if log_file is not None and Path(log_file) not in known:
+    if log_file is not None and Path(log_file).absolute() not in known:
         chosen.append(
             FileLogger(
                 log_file,

@@ -95,3 +95,30 @@ def test_a_store_must_be_named(place):
 
     assert done.code == 2
     assert "--store" in done.err
+
+
+def test_looking_at_a_file_with_an_older_store_only_names_the_command(place, older):
+    older.ended()
+    tables = older.tables()
+
+    looked = place.run("tasks", "list")
+    examined = place.run("doctor", "--json")
+
+    path = place.folder / "tasks.db"
+    command = f"fastapi-taskflow import --store sqlite:///{path}"
+    assert (looked.code, command in looked.err) == (1, True)
+    assert command in str(examined.json["findings"])
+    assert older.tables() == tables
+
+
+def test_the_doctor_tells_of_it_until_it_is_taken_over(place, older):
+    older.ended()
+    place.enqueue("add", 1, 2)
+
+    before = place.run("doctor", "--json")
+    place.run("import")
+    after = place.run("doctor", "--json")
+
+    (finding,) = [one for one in before.json["findings"] if one["check"] == "older"]
+    assert (finding["level"], "ended tasks: 1" in finding["detail"]) == ("warning", True)
+    assert not [one for one in after.json["findings"] if one["check"] == "older"]

@@ -268,6 +268,23 @@ async def test_one_that_was_cut_off_goes_on_where_it_was(older):
         assert {one.task_id for one in await manager.merged_list()} == set(ids)
 
 
+async def test_a_store_of_its_first_versions_has_fewer_tables_and_columns(older):
+    task_id = older.ended("work", 1)
+    with closing(sqlite3.connect(older.path)) as connection, connection:
+        for table in ("task_pending_requeue", "task_idempotency_keys", "task_scheduled_once"):
+            connection.execute(f"DROP TABLE {table}")
+        for column in ("logs_json", "stacktrace", "encrypted_payload", "source", "priority"):
+            connection.execute(f"ALTER TABLE task_snapshots DROP COLUMN {column}")
+
+    done = await taken(older)
+
+    assert (done.ended, done.refused) == (1, 0)
+    async with managed(older)[0] as manager:
+        record = await manager.get(task_id)
+        assert record is not None
+        assert (record.args, record.source) == ((1,), "manual")
+
+
 async def test_a_task_that_succeeded_after_all_does_not_run_again(older):
     task_id = older.ended("work", 1)
     older.waiting("work", 1, task_id=task_id)

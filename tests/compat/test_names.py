@@ -98,6 +98,18 @@ def test_a_chain_is_given_its_loggers_by_name(tmp_path):
     assert LoggerChain(loggers=[logger, file]).observers == (logger, file)
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_log_file_that_a_logger_has_already_is_not_written_twice(tmp_path, monkeypatch, absolute):
+    monkeypatch.chdir(tmp_path)
+    logger = FileLogger("tasks.log")
+
+    manager = TaskManager(
+        loggers=[logger], log_file=tmp_path / "tasks.log" if absolute else "tasks.log"
+    )
+
+    assert manager.logger.observers == (logger,)
+
+
 # Backends
 
 

@@ -16,7 +16,12 @@ from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.cli.fleetcheck import examine_fleet
 from fastapi_taskflow.cli.output import plain, plural, show, write_json
 from fastapi_taskflow.cli.rowcheck import rows_finding
-from fastapi_taskflow.cli.storefile import examine_content, examine_file, schema_finding
+from fastapi_taskflow.cli.storefile import (
+    examine_content,
+    examine_file,
+    older_finding,
+    schema_finding,
+)
 from fastapi_taskflow.cli.stores import JsonOption, PrefixOption, StoreOption, backend_of
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 
@@ -70,6 +75,7 @@ def _examine(backend: SqliteBackend) -> Iterator[Finding]:
         with look:
             yield Finding("store", Level.OK, f"{look.path} answers")
             yield schema_finding(look)
+            yield from older_finding(look)
             # SQLite does not say how far it has come.
             with bar("Reading the whole file"):
                 content = [*examine_content(look), rows_finding(look)]

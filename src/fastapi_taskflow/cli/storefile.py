@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
 from fastapi_taskflow.backends.sqlite.locks import comes_free, store_directory
 from fastapi_taskflow.backends.sqlite.looks import Look
+from fastapi_taskflow.backends.sqlite.older import command_for
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
@@ -76,6 +77,18 @@ def schema_finding(look: Look) -> Finding:
             "again by hand (`.schema` of a new store shows how), a table's content is lost.",
         )
     return Finding("schema", Level.OK, f"Schema version {VERSION}")
+
+
+def older_finding(look: Look) -> Iterator[Finding]:
+    """What the older package left here, if it was not taken over."""
+    found = look.older()
+    if found is not None:
+        yield Finding(
+            "older",
+            Level.WARNING,
+            f"The file holds a store of the older fastapi-taskflow ({found}), which is not used",
+            f"Stop the app, and take it over with `{command_for(look.path)}`.",
+        )
 
 
 def _sqlite_version(version: tuple[int, int, int]) -> Finding:

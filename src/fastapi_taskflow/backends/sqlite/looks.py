@@ -12,6 +12,7 @@ from fastapi_taskflow.backends.sqlite import fleet, reading
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
+from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, left_over
 from fastapi_taskflow.backends.sqlite.schema import VERSION, missing
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
@@ -78,6 +79,10 @@ class Look:
         """The schema's version; None without our tables."""
         return self._read(_version, self._database.texts.prefix)
 
+    def older(self) -> OlderCounts | None:
+        """What the older package left in the same file and nobody has imported."""
+        return self._read(left_over, self._database.texts.prefix)
+
     def quick_check(self) -> list[str]:
         """What is damaged in the file, at most 20 lines; reads all of it."""
         was_still = self._database.is_still
@@ -131,9 +136,15 @@ class Look:
     def _check_version(self) -> None:
         version = self.version()
         if version is None:
+            older = self.older()
+            mend = (
+                "Check the path, and the table prefix if the app sets one."
+                if older is None
+                else f"It holds one of the older fastapi-taskflow ({older}): "
+                f"take that over with: {command_for(self.path)}"
+            )
             raise StoreUnavailable(
-                f"{self.path!r} is a database without a task store in it. Check the path, and "
-                "the table prefix if the app sets one."
+                f"{self.path!r} is a database without a task store in it. {mend}"
             )
         if version != VERSION:
             newer = version > VERSION

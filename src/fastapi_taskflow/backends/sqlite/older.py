@@ -21,27 +21,30 @@ from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
 
-__all__ = ["OlderCounts", "OlderFile", "notice"]
+__all__ = ["OlderCounts", "OlderFile", "command_for", "left_over", "notice"]
 
 logger = logging.getLogger(__name__)
 
+_ENDED_TABLE = "task_snapshots"
 _TABLES = (
-    "task_snapshots",
+    _ENDED_TABLE,
     "task_pending_requeue",
     "task_idempotency_keys",
     "task_scheduled_once",
-)
-_ENDED = (
-    "SELECT s.*, k.idem_key FROM task_snapshots AS s"
-    " LEFT JOIN task_idempotency_keys AS k ON k.task_id = s.task_id ORDER BY s.created_at"
 )
 _WAITING = (
     "SELECT * FROM task_pending_requeue WHERE task_id NOT IN"
     " (SELECT task_id FROM task_snapshots WHERE status = 'success') ORDER BY created_at"
 )
+_ENDED = "SELECT *, NULL AS idem_key FROM task_snapshots ORDER BY created_at"
+_ENDED_WITH_KEYS = (
+    "SELECT s.*, k.idem_key FROM task_snapshots AS s"
+    " LEFT JOIN task_idempotency_keys AS k ON k.task_id = s.task_id ORDER BY s.created_at"
+)
 _KEYS = (
     "SELECT * FROM task_idempotency_keys WHERE task_id NOT IN (SELECT task_id FROM task_snapshots)"
 )
+_KNOWN = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _LAST_IMPORT = "SELECT detail FROM @audit WHERE action = 'import' ORDER BY seq DESC LIMIT 1"
 
 
@@ -57,8 +60,9 @@ class OlderCounts(NamedTuple):
     def read(cls, rows: Callable[[str], list[Any]]) -> OlderCounts | None:
         """From a database whose queries ``rows`` answers; None where it has no such tables."""
         known = {row[0] for row in rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if _TABLES[0] not in known:
+        if _ENDED_TABLE not in known:
             return None
+        # Its first versions had fewer.
         return cls(
             *(
                 rows(f"SELECT count(*) FROM {table}")[0][0] if table in known else 0  # noqa: S608
@@ -73,21 +77,34 @@ class OlderCounts(NamedTuple):
         )
 
 
-def notice(session: Session, path: str) -> None:
-    """Say aloud what of an older store is not in use, unless all of it was imported."""
+def left_over(session: Session, prefix: str) -> OlderCounts | None:
+    """What of an older store is in the same file and was not imported since it was written."""
     found = OlderCounts.read(session.all)
     if found is None or not any(found):
-        return
-    last = session.one(_LAST_IMPORT)
-    if last is not None and json.loads(last[0]).get("found") == list(found):
-        return
-    logger.warning(
-        "The file %s holds a store of the older fastapi-taskflow (%s). None of it is used or "
-        "touched. To take it over, stop the app and run: fastapi-taskflow import --store %s",
-        path,
-        found,
-        shlex.quote(f"sqlite:///{quote(path)}"),
-    )
+        return None
+    if session.one(_KNOWN, (f"{prefix}audit",)) is not None:
+        last = session.one(_LAST_IMPORT)
+        if last is not None and json.loads(last[0]).get("found") == list(found):
+            return None
+    return found
+
+
+def command_for(path: str) -> str:
+    """What takes it over."""
+    return f"fastapi-taskflow import --store {shlex.quote(f'sqlite:///{quote(path)}')}"
+
+
+def notice(session: Session, prefix: str, path: str) -> None:
+    """Say aloud what is left over, and how it is taken over."""
+    found = left_over(session, prefix)
+    if found is not None:
+        logger.warning(
+            "The file %s holds a store of the older fastapi-taskflow (%s). None of it is used or "
+            "touched. To take it over, stop the app and run: %s",
+            path,
+            found,
+            command_for(path),
+        )
 
 
 class OlderFile:
@@ -122,15 +139,15 @@ class OlderFile:
 
     def ended(self) -> Iterator[dict[str, Any]]:
         """Ended tasks, the oldest first, with ``idem_key`` where they hold one."""
-        return self._dicts(_ENDED)
+        return self._dicts(_ENDED_WITH_KEYS if self.counts().held_keys else _ENDED)
 
     def waiting(self) -> Iterator[dict[str, Any]]:
         """Tasks that waited when it was shut down and did not succeed since, the oldest first."""
-        return self._dicts(_WAITING)
+        return self._dicts(_WAITING) if self.counts().waiting else iter(())
 
     def lone_keys(self) -> Iterator[dict[str, Any]]:
         """Keys whose task it has no record of."""
-        return self._dicts(_KEYS)
+        return self._dicts(_KEYS) if self.counts().held_keys else iter(())
 
     def _dicts(self, query: str) -> Iterator[dict[str, Any]]:
         return (dict(row) for row in self._rows(query))

@@ -69,7 +69,7 @@ class Store:
             clock.reach(fleet.latest_shown(tx))
             known = fleet.instance_ids(tx)
             tx.after.append(lambda: life.sweep(known))
-            notice(tx, database.path)
+            notice(tx, database.texts.prefix, database.path)
 
         writer = Writer(database, clock, begin=begin, on_change=on_change)
         try:
