@@ -9,14 +9,14 @@ __all__ = ["HIDDEN", "hide_passwords", "password_spans", "passwords_in"]
 HIDDEN = "[redacted]"
 """What stands in the place of a secret."""
 
-# scheme://user:password@host, where the user may be empty. Between two slashes, so that each
-# character is looked at once.
-_PASSWORD = re.compile(r"""://[^\s/:@?#"'<>]*:([^\s/"'<>]+)@""")
+# scheme://user:password@host, where the user may be empty; one slash is left of the two where
+# it was taken for a path. Up to the next slash, so that each character is looked at once.
+_PASSWORD = re.compile(r""":/{1,2}[^\s/:@?#"'<>]*:([^\s/"'<>]+)@""")
 
 
 def password_spans(text: str) -> list[tuple[int, int]]:
     """Where the passwords stand, in order."""
-    return [found.span(1) for found in _PASSWORD.finditer(text)] if "://" in text else []
+    return [found.span(1) for found in _PASSWORD.finditer(text)] if ":/" in text else []
 
 
 def passwords_in(text: str) -> list[str]:

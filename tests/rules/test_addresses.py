@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastapi_taskflow import TaskManager
+from fastapi_taskflow import SqliteBackend, TaskManager
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 
 PASSWORD = "hunter2"  # noqa: S105  (of nobody)
@@ -24,6 +24,13 @@ PASSWORD = "hunter2"  # noqa: S105  (of nobody)
 def test_an_address_that_is_refused_is_told_without_its_password(address):
     with pytest.raises((ConfigurationError, ImportError)) as refused:
         TaskManager(snapshot_backend=address)
+
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_store_in_a_file_is_no_address():
+    with pytest.raises(ConfigurationError, match=r"got the address 'redis://\.\.\.'") as refused:
+        SqliteBackend(f"redis://:{PASSWORD}@host/0")
 
     assert PASSWORD not in str(refused.value)
 

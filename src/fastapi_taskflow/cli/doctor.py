@@ -48,7 +48,7 @@ def doctor(
     if json:
         write_json(
             {
-                "store": hide_passwords(store),
+                "store": hide_passwords(store).partition("?")[0],
                 "problems": counts[Level.PROBLEM],
                 "warnings": counts[Level.WARNING],
                 "findings": [each.as_json() for each in findings],

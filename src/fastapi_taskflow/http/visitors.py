@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from fastapi_taskflow.auth.roles import Permission, Role
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.texts import clean, escape
 
 __all__ = ["Visitor", "actor", "remember", "visitor_of"]
 
@@ -56,4 +56,5 @@ def actor(request: Request) -> str:
     user = request.scope.get("user")
     if not getattr(user, "is_authenticated", False):
         return _ANONYMOUS
-    return clean(str(getattr(user, "display_name", "")))[:_ACTOR_LIMIT] or _ANONYMOUS
+    name = str(getattr(user, "display_name", ""))[:_ACTOR_LIMIT]
+    return escape(clean(name))[:_ACTOR_LIMIT] or _ANONYMOUS

@@ -63,7 +63,7 @@ class Findings:
     def _atom(self, value: Any, *, secret: bool) -> None:
         if secret:
             self._take(value)
-        elif type(value) is str and "://" in value:
+        elif type(value) is str and ":/" in value:
             self._take_passwords(value)
 
     def _enter(self, value: Any, depth: int, objects: int, *, secret: bool) -> None:
@@ -89,7 +89,7 @@ class Findings:
     def _enter_list(self, pairs: list[Pair], depth: int, objects: int, *, secret: bool) -> None:
         for _, one in pairs:
             # Said again here, because long lists are lists of these.
-            if type(one) is str and not (secret or "://" in one):
+            if type(one) is str and not (secret or ":/" in one):
                 self._left -= 1
             elif type(one) is tuple or type(one) is list:
                 if not secret and self._judge.names_its_value(one):

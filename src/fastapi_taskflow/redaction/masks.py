@@ -71,7 +71,7 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """All of a text."""
-        if not self._secrets and "://" not in text:
+        if not self._secrets and ":/" not in text:
             return text
         return self.part(text, 0, len(text))
 

@@ -46,6 +46,13 @@ class Handle:
                 f"SqliteBackend takes the path of a file, got {quoted(path)}. Use MemoryBackend "
                 "for tasks in memory."
             )
+        if "://" in path:
+            # No more of it: it may hold a password.
+            scheme = path.partition("://")[0]
+            raise ConfigurationError(
+                f"SqliteBackend takes the path of a file, got the address "
+                f"{quoted(f'{scheme}://...')}. An address goes to snapshot_backend=..."
+            )
         limits.one_of("synchronous", synchronous, ("FULL", "NORMAL"))
         self._clock = SteadyClock(clock)
         self._database = Database(
