@@ -53,6 +53,15 @@ class Broken(dict[str, str]):
         raise RuntimeError("asked for its items")
 
 
+class Shy:
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"asked for {name}")
+
+
+class Moody(Enum):
+    SAD = (1, 2)
+
+
 WRONG: list[dict[str, Any]] = [
     {"priority": "high"},
     {"priority": 1.5},
@@ -86,6 +95,14 @@ WRONG: list[dict[str, Any]] = [
     {"tags": {"name": "a\0b"}},
     {"tags": {"": "x"}},
     {"tags": Broken(name="x")},
+    {"tags": Shy()},
+    {"tags": {"name": Shy()}},
+    {"tags": {"name": Moody.SAD}},
+    {"priority": Shy()},
+    {"delay": Shy()},
+    {"run_at": Shy()},
+    {"idempotency_key": Shy()},
+    {"queue": Shy()},
     {"idempotency_key": ""},
     {"idempotency_key": 5},
     {"idempotency_key": "a\0b"},

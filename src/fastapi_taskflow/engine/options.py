@@ -103,9 +103,9 @@ def _checked(task: str, given: Mapping[str, Any]) -> Options:
     return Options(**found)
 
 
-def _tags(what: str, tags: object) -> dict[str, str]:
+def _tags(what: str, tags: Any) -> dict[str, str]:
     """The tags in a dictionary of their own, scalar values as text."""
-    if not isinstance(tags, Mapping):
+    if not issubclass(type(tags), Mapping):
         raise limits.wrong(what, "a mapping of names to values", tags, TaskArgumentError)
     try:
         items = list(islice(tags.items(), _MOST_TAGS + 1))
@@ -130,19 +130,17 @@ _text = partial(limits.text, most=_TAG_LIMIT, error=TaskArgumentError)
 
 def _as_text(what: str, name: str, value: object) -> str:
     """A tag's value as text: of an Enum its value, of a date its ISO form."""
-    kind = type(value)
-    if issubclass(kind, Enum):
-        value = vars(value).get("_value_")
-        kind = type(value)
-    for scalar, form in _FORMS.items():
-        if issubclass(kind, scalar):
-            try:
+    try:
+        if issubclass(type(value), Enum):
+            value = object.__getattribute__(value, "_value_")
+        for scalar, form in _FORMS.items():
+            if issubclass(type(value), scalar):
                 return form(value)
-            # An integer of thousands of digits, or a time zone's own code.
-            except Exception as exc:
-                raise TaskArgumentError(
-                    f"{what}: {quoted(name)} cannot be written as text ({type(exc).__name__})."
-                ) from exc
+    # An integer of thousands of digits, or a time zone's own code.
+    except Exception as exc:
+        raise TaskArgumentError(
+            f"{what}: {quoted(name)} cannot be written as text ({type(exc).__name__})."
+        ) from exc
     expected = "text, a number, a date, a UUID or an Enum of these"
     raise limits.wrong(f"{what}: {quoted(name)}", expected, value, TaskArgumentError)
 
