@@ -72,6 +72,29 @@ async def test_what_is_kept_longest_is_what_ended_last_not_what_came_last(small)
     assert not await missing(small, first.task_id, second.task_id)
 
 
+async def test_large_arguments_of_the_longest_ended_tasks_are_forgotten():
+    backend = MemoryBackend(clock=ManualClock())
+    await backend.open(ignore)
+    await backend.enlist(instance(A))
+    large = bytes(1024 * 1024)
+    waiting = task(payload=large, delay=60.0)
+    await accept(backend, waiting)
+
+    ends = []
+    for payload in (large, b"small", *[large] * 64):
+        lease = await running(backend, task(payload=payload))
+        await end(backend, lease, Move.FAIL)
+        ends.append(lease.task_id)
+
+    stored = await backend.get([waiting.task_id, *ends])
+    assert [one.payload if one else b"gone" for one in stored] == [
+        large,
+        None,
+        b"small",
+        *[large] * 64,
+    ]
+
+
 async def test_history_and_aliases_go_with_their_task(small):
     new, alias = keyed("k"), keyed("k", alias=True)
     await accept(small, new, alias)

@@ -5,8 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import SecretBytes, SecretStr
 
-from fastapi_taskflow import Backend, IdempotencyConflict, TaskManager, TaskStatus, task_log
+from fastapi_taskflow import (
+    Backend,
+    IdempotencyConflict,
+    TaskArgumentError,
+    TaskManager,
+    TaskStatus,
+    task_log,
+)
 from fastapi_taskflow.errors import SealUnopened
 from tests.support.waiting import wait_until
 
@@ -102,6 +110,21 @@ async def test_a_retry_by_hand_runs_with_the_same_arguments(manager: Make):
 
         assert await ended(tasks, retried) is TaskStatus.SUCCESS
     assert job.seen == [((CANARY,), {"n": 1})] * 2
+
+
+async def test_a_secret_is_stored_where_it_is_encrypted_and_else_refused(manager: Make):
+    sealed, clear, job = manager(), manager(encrypt_args_key=None), Job()
+    func = job.on(sealed)
+    unsealed = job.on(clear)
+
+    async with clear:
+        with pytest.raises(TaskArgumentError, match=r"SecretStr.* encrypt_args_key"):
+            await clear.enqueue(unsealed, SecretStr(CANARY))
+    async with sealed:
+        task_id, _ = await sealed.enqueue(func, SecretStr(CANARY), to={"b": SecretBytes(b"x")})
+        assert await ended(sealed, task_id) is TaskStatus.SUCCESS
+
+    assert job.seen == [((SecretStr(CANARY),), {"to": {"b": SecretBytes(b"x")}})]
 
 
 @pytest.mark.parametrize("wrong", [None, OTHER])

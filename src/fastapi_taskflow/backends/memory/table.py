@@ -22,6 +22,12 @@ _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 _UNKNOWN_ENDS = (TaskStatus.INTERRUPTED, TaskStatus.CANCELLED)
 
 
+# Arguments of ended tasks only serve to show and to retry them.
+_MOST_PAYLOAD_BYTES = 64 * 1024 * 1024
+# Smaller ones are bounded by the number of rows.
+_LARGE_PAYLOAD_BYTES = 1024
+
+
 class Table:
     """Rows by id in order of arrival: all live ones and the newest ``keep`` ended ones."""
 
@@ -41,6 +47,9 @@ class Table:
         # Invariant: claims[x] has, by arrival, the unstarted rows whose claim_id is x.
         self.claims: dict[str, dict[int, Row]] = {}
         self._ended: OrderedDict[str, Row] = OrderedDict()
+        # Invariant: the large payloads of ended rows by size, the first ended first, and their sum.
+        self._large: OrderedDict[str, int] = OrderedDict()
+        self._large_bytes = 0
 
     def find(self, task_id: str) -> Row | None:
         """The row of a task or of the task that an alias stands for."""
@@ -78,6 +87,7 @@ class Table:
         """An ended row goes, with its aliases and history. Its key stays held."""
         del self.rows[row.task.task_id]
         self._ended.pop(row.task.task_id, None)
+        self._large_bytes -= self._large.pop(row.task.task_id, 0)
         row.family.leave(row.status)
         for alias in row.aliases or ():
             del self.aliases[alias]
@@ -138,8 +148,20 @@ class Table:
         if row.hold is not None:
             self._end_hold(row, status, now)
         self._ended[row.task.task_id] = row
+        if row.task.payload is not None and len(row.task.payload) > _LARGE_PAYLOAD_BYTES:
+            self._bound(row.task.task_id, len(row.task.payload))
         if len(self._ended) > self._keep:
-            self.delete(self._ended.popitem(last=False)[1])
+            self.delete(next(iter(self._ended.values())))
+
+    def _bound(self, task_id: str, size: int) -> None:
+        """Forget arguments of the longest ended tasks, if those of all are too many bytes."""
+        self._large[task_id] = size
+        self._large_bytes += size
+        while self._large_bytes > _MOST_PAYLOAD_BYTES:
+            oldest, its_size = self._large.popitem(last=False)
+            self._large_bytes -= its_size
+            row = self.rows[oldest]
+            row.task = row.task._replace(payload=None)
 
     def _end_hold(self, row: Row, status: TaskStatus, now: datetime) -> None:
         hold = row.hold
