@@ -209,6 +209,19 @@ async def test_the_store_starts_with_what_had_ended_before(tmp_path):
         assert [record.task_id for record in manager.store.list()] == [new, *ids]
 
 
+async def test_the_store_finds_what_had_a_key_before(tmp_path):
+    manager, work = lasting(tmp_path)
+    async with manager:
+        first = await manager.enqueue(work, 1, idempotency_key="k")
+        await async_drain(manager)
+
+    manager, work = lasting(tmp_path)
+    async with manager:
+        found = manager.store.find_by_idempotency_key("k")
+        assert (found.task_id, found.status) == (first.task_id, TaskStatus.SUCCESS)
+        assert await manager.enqueue(work, 1, idempotency_key="k") == (first.task_id, True)
+
+
 async def test_a_second_start_shows_every_task_once(tmp_path):
     manager, work = lasting(tmp_path)
     ids = await ended(manager, work, 2)

@@ -184,6 +184,7 @@ class TaskStore:
         self._by_key: dict[str, str] = {}
         # As the store had them at the start, newest first; ended, so they do not change.
         self._earlier: dict[str, TaskRecord] = {}
+        self._earlier_keys: dict[str, str] = {}
 
     def get(self, task_id: str) -> TaskRecord | None:
         """The record of a task that this instance knows, else None."""
@@ -200,7 +201,7 @@ class TaskStore:
 
     def find_by_idempotency_key(self, key: str) -> TaskRecord | None:
         """The record known here that was added with this key, else None."""
-        task_id = self._by_key.get(key)
+        task_id = self._by_key.get(key) or self._earlier_keys.get(key)
         return None if task_id is None else self.get(task_id)
 
     # For the engine
@@ -215,6 +216,11 @@ class TaskStore:
     def remember(self, records: Iterable[TaskRecord]) -> None:
         """Ended tasks of earlier runs, newest first, in place of those known so far."""
         self._earlier = {record.task_id: record for record in records}
+        self._earlier_keys = {
+            record.idempotency_key: record.task_id
+            for record in reversed(self._earlier.values())
+            if record.idempotency_key is not None
+        }
 
     def held(self) -> Iterable[LiveTask]:
         """The live tasks, in no order; safe against changes while iterating."""
