@@ -188,10 +188,13 @@ def _is_guarded(function: Any) -> bool:
 
 
 def _returns(endpoint: Callable[..., Any]) -> bool:
-    """It is a function or method that answers with a value, and not in pieces."""
-    if not (inspect.isfunction(endpoint) or inspect.ismethod(endpoint)):
-        return False
-    return not (inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint))
+    """It answers with a value, and not in pieces."""
+    called: Any = endpoint
+    while isinstance(called, functools.partial):
+        called = called.func
+    if not (inspect.isroutine(called) or inspect.isclass(called)):
+        called = type(called).__call__
+    return not (inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called))
 
 
 def _items(background: object) -> Sequence[BackgroundTask]:

@@ -114,7 +114,9 @@ def test_tasks_beside_the_response_run_as_well(tasks: TaskManager) -> None:
     assert sorted(ran) == ["beside", "within"]
 
 
-@pytest.mark.parametrize("place", ["router", "mounted app", "method", "late", "stream"])
+@pytest.mark.parametrize(
+    "place", ["router", "mounted app", "method", "object", "partial", "late", "stream"]
+)
 def test_every_kind_of_endpoint_is_looked_at(tasks: TaskManager, place: str) -> None:
     durable = durable_of(tasks)
     app, router, inner = FastAPI(), APIRouter(), FastAPI()
@@ -122,6 +124,9 @@ def test_every_kind_of_endpoint_is_looked_at(tasks: TaskManager, place: str) -> 
 
     class View:
         async def post(self) -> Any:
+            return JSONResponse({}, background=BackgroundTask(durable))
+
+        def __call__(self) -> Any:
             return JSONResponse({}, background=BackgroundTask(durable))
 
     def answer() -> Any:
@@ -136,8 +141,14 @@ def test_every_kind_of_endpoint_is_looked_at(tasks: TaskManager, place: str) -> 
         case "mounted app":
             serve(inner, answer)
             app.mount("/inner", inner)
-        case "method":
-            app.add_api_route("/", View().post, methods=["POST"])
+        case "method" | "object" | "partial":
+            view = View()
+            forms: dict[str, Any] = {
+                "method": view.post,
+                "object": view,
+                "partial": functools.partial(view.post),
+            }
+            app.add_api_route("/", forms[place], methods=["POST"])
         case "stream":
             serve(app, answer)
         case _:
