@@ -1,0 +1,253 @@
+"""Values, exceptions and options with which no caller may harm another."""
+
+import asyncio
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Refusal(Exception):
+    """What hostile code raises."""
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise Refusal("not for you")
+
+
+def _exit(*_: Any, **__: Any) -> Any:
+    raise SystemExit(3)
+
+
+def _object(name: str, **methods: Any) -> Any:
+    return type(name, (), methods)()
+
+
+class Everything:
+    """Raises whatever is asked of it."""
+
+    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = _refuse
+    __iter__ = __getitem__ = __reduce_ex__ = __reduce__ = __format__ = _refuse
+
+    def __getattribute__(self, name: str) -> Any:
+        raise Refusal(name)
+
+
+class Lazy(Mapping[str, Any]):
+    """A mapping whose items are fetched, in vain."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise Refusal(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise Refusal
+
+    def __len__(self) -> int:
+        return 3
+
+
+class Text(str):
+    """Text that is none of its own."""
+
+    __slots__ = ()
+    isprintable = encode = isascii = strip = replace = __len__ = __str__ = _refuse
+
+
+class Number(int):
+    __neg__ = __index__ = __lt__ = __str__ = __repr__ = _refuse
+
+
+class Model(BaseModel):
+    name: str = "a"
+
+    @property
+    def detached(self) -> Any:
+        raise Refusal
+
+
+@dataclasses.dataclass
+class Record:
+    secret: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise Refusal(name)
+
+
+def _cycle() -> Any:
+    cycle: list[Any] = []
+    cycle.append({"again": cycle})
+    return cycle
+
+
+def _deep() -> Any:
+    value: Any = "end"
+    for _ in range(2_000):
+        value = [value]
+    return value
+
+
+def _doubling() -> Any:
+    value: Any = "x"
+    for _ in range(60):
+        value = [value, value]
+    return value
+
+
+VALUES: list[Callable[[], Any]] = [
+    Everything,
+    Lazy,
+    Record,
+    lambda: Record(Everything()),
+    Model,
+    lambda: Model.model_construct(name=Everything()),
+    lambda: Text("text"),
+    lambda: Number(5),
+    _cycle,
+    _deep,
+    # _doubling: see below
+    object,
+    lambda: b"\xff",
+    lambda: "\ud800",
+    lambda: "a\0b\x1b[2J\u2028",
+    lambda: "z" * 300_000,
+    lambda: 2**5_000,
+    lambda: math.nan,
+    lambda: -math.inf,
+    lambda: {"password": Everything()},
+    lambda: {Everything: 1},
+    lambda: [Everything(), Text("a")],
+    lambda: iter(()),
+    lambda: _object("NoRepr", __repr__=_exit, __str__=_exit),
+    lambda: _object("NoClass", __class__=property(_refuse)),
+    lambda: _object("ALie", __class__=property(lambda self: str)),
+    lambda: _object("NoDict", __dict__=property(_refuse)),
+    lambda: _object("NoAttributes", __getattr__=_exit),
+    lambda: _object("NoBool", __bool__=_refuse, __len__=_refuse),
+    lambda: datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
+    lambda: Ellipsis,
+    lambda: _refuse,
+]
+
+OPTIONS: dict[str, list[Any]] = {
+    "priority": ["high", 2**70, 1.5, math.nan, True, -(2**31), Number(5), b"1", [], 5],
+    "queue": ["nowhere", "", "a\0b", 5, Text("default"), "q" * 10_000, [], "default"],
+    "tags": [
+        5,
+        "text",
+        {"a": object()},
+        {1: 2},
+        {"a": math.nan},
+        {"a" * 500: "b"},
+        {str(n): "x" for n in range(50)},
+        {"a": "\ud800"},
+        {"a": "\0"},
+        {Text("a"): Text("b")},
+        Lazy(),
+        [("a", "b")],
+        {"a": "b"},
+    ],
+    "idempotency_key": ["", "k" * 1_000, 5, "\ud800", "a\0b", Text("key"), b"key", "key"],
+    "delay": [math.nan, math.inf, -1, "soon", 1e300, 1e12, True, timedelta(1), 3600],
+    "run_at": [
+        datetime.max,  # noqa: DTZ901  (as people write it)
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
+        datetime.min.replace(tzinfo=UTC),
+        datetime(2026, 1, 1),  # noqa: DTZ001  (that is what is wrong with it)
+        date(2026, 1, 1),
+        "tomorrow",
+        math.nan,
+        0,
+    ],
+}
+
+
+def _with(error: BaseException, **attributes: Any) -> BaseException:
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+class Silent(Exception):
+    __str__ = __repr__ = _refuse
+
+
+class Quitting(Exception):
+    __str__ = __repr__ = _exit
+
+
+class Numb(Exception):
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        return Text("odd")
+
+
+class Hollow(Exception):
+    args = __cause__ = __context__ = __traceback__ = __notes__ = property(_refuse)
+
+
+class Masked(Exception):
+    __class__ = property(_refuse)
+
+
+class _Nameless(type):
+    __name__ = __module__ = property(_refuse)
+    __subclasscheck__ = __instancecheck__ = __hash__ = _refuse
+
+
+class Nameless(Exception, metaclass=_Nameless):
+    pass
+
+
+def _ring() -> BaseException:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
+def _chain() -> BaseException:
+    error: BaseException = ValueError("z" * 100_000)
+    for number in range(500):
+        error, error.__cause__ = ValueError(number), error
+    return error
+
+
+def _nest() -> BaseException:
+    error: Exception = Silent()
+    for _ in range(50):
+        error = ExceptionGroup("g", [error])
+    return error
+
+
+ERRORS: list[Callable[[], BaseException]] = [
+    Silent,
+    Quitting,
+    Numb,
+    Odd,
+    Hollow,
+    Masked,
+    Nameless,
+    _ring,
+    _chain,
+    _nest,
+    lambda: ValueError(Everything()),
+    lambda: ValueError("\ud800\0\x1b]0;x\x07"),
+    lambda: KeyError(Text("k")),
+    lambda: _with(ValueError("n"), __notes__=5),
+    lambda: _with(ValueError("n"), __notes__=[Everything(), "\0"] * 200),
+    lambda: _with(OSError(5, "x"), strerror=Everything()),
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    StopIteration,
+    StopAsyncIteration,
+    asyncio.CancelledError,
+    MemoryError,
+    RecursionError,
+]
