@@ -40,15 +40,31 @@ def form_of(func: Callable[..., Any]) -> str:
 
 
 def name_of(func: Callable[..., Any]) -> tuple[str, str]:
-    """Its module and what to call it, partials apart."""
+    """Its module and what to call it, partials apart; such as can be printed and stored."""
     inner: Any = func
     while isinstance(inner, partial):
         inner = inner.func
-    module = str(inner.__module__)
+    try:
+        module, name = inner.__module__, _own_name(inner)
+    # An object may answer anything when it is asked for its name.
+    except Exception:
+        module, name = None, None
+    if not isinstance(module, str):
+        module = type(inner).__module__
+    if not isinstance(name, str) or not name:
+        name = type(inner).__name__
+    return _printable(module), _printable(name)
+
+
+def _own_name(inner: Any) -> Any:
     if isinstance(inner, MethodType):
-        return module, inner.__func__.__qualname__.rpartition("<locals>.")[2]
-    name = getattr(inner, "__name__", None)
-    return module, name if isinstance(name, str) and name else type(inner).__name__
+        return inner.__func__.__qualname__.rpartition("<locals>.")[2]
+    return getattr(inner, "__name__", None)
+
+
+def _printable(name: str) -> str:
+    name = str.__str__(name)
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _next(func: Any) -> Any:
@@ -81,12 +97,13 @@ class Owners(Generic[T]):
         """Remember one; what has no weak reference is left out."""
         try:
             self._by_func.setdefault(func, WeakSet()).add(owner)
-        except TypeError:
+        # No weak reference, or no hash, for which its class may raise anything.
+        except Exception:
             return
 
     def of(self, func: Callable[..., Any]) -> list[T]:
         """All that are still there."""
         try:
             return list(self._by_func.get(func, ()))
-        except TypeError:  # no hash, or no weak reference
+        except Exception:  # as above
             return []

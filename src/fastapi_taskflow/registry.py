@@ -155,7 +155,8 @@ class TaskRegistry:
         """The entry of a registered function; None for any other callable."""
         try:
             return self._by_func.get(func)
-        except TypeError:  # it has no hash, so it was never registered
+        # It has no hash, for which its class may raise anything: it was never registered.
+        except Exception:
             return None
 
     def by_name(self, name: str) -> Registered | None:
@@ -255,7 +256,7 @@ class TaskRegistry:
         """
         try:
             known = self._by_func.get(func) or self._adopted.get(func)
-        except TypeError:  # it has no hash
+        except Exception:  # as in `find`
             known = None
         if known is not None:
             return known

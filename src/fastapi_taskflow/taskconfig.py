@@ -66,11 +66,17 @@ def is_coroutine_callable(func: Any) -> bool:
     """True if calling it gives a coroutine: seen through partials, methods and ``__call__``."""
     while isinstance(func, partial):
         func = func.func
-    if inspect.iscoroutinefunction(func):
-        return True
     # A class is called to make an instance, whatever calling the instance does.
-    call = None if inspect.isclass(func) else getattr(func, "__call__", None)  # noqa: B004
-    return inspect.iscoroutinefunction(call)
+    call = None if inspect.isclass(func) else type(func).__call__
+    return _is_coroutine_function(func) or _is_coroutine_function(call)
+
+
+def _is_coroutine_function(func: Any) -> bool:
+    try:
+        return inspect.iscoroutinefunction(func)
+    # It asks objects for attributes, and they may answer anything.
+    except Exception:
+        return False
 
 
 def _check_function(func: object, config: TaskConfig) -> None:

@@ -157,6 +157,33 @@ def test_any_callable_is_adopted(registry, func, name, executor):
     assert entry.config == TaskConfig()
 
 
+class Shy:
+    def __getattr__(self, name):
+        raise RuntimeError(f"asked for {name}")
+
+    def __hash__(self):
+        raise RuntimeError("asked for its hash")
+
+    def __call__(self) -> None: ...
+
+
+def test_a_callable_that_tells_nothing_of_itself_is_adopted(registry):
+    assert registry.find(Shy()) is None
+    assert registry.adopt(Shy()).name == "Shy"
+
+
+@pytest.mark.parametrize("name", ["half \ud800", "a\0b", "line\nbreak", "\x1b[31m", "x" * 999, ""])
+def test_an_adopted_name_can_be_stored_and_printed(registry, name):
+    def func() -> None: ...
+
+    func.__name__ = name
+    found = registry.adopt(func).name
+
+    assert 0 < len(found) <= 200
+    assert found.isprintable()
+    assert found.encode()
+
+
 def test_an_adopted_callable_has_no_name_to_be_called_by(registry):
     registry.adopt(send)
 
