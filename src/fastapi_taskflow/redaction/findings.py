@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi_taskflow.addresses import passwords_in
 from fastapi_taskflow.redaction.judging import Judge
-from fastapi_taskflow.redaction.shapes import ATOMS, Pair, inside, is_text_like, text_of
+from fastapi_taskflow.redaction.shapes import ATOMS, inside, is_text_like, text_of
 
 __all__ = ["Findings"]
 
@@ -21,7 +21,7 @@ _SCHEME = re.compile(r"(?:Basic|Bearer|Digest|Token|ApiKey|Negotiate)\s+(\S.*)",
 # "sid=abc; theme=dark": the values of cookies, those that are long enough to be secret.
 _LEAST_COOKIE = 8
 # Has no such parts.
-_PLAIN = re.compile(r"[\w.~-]{0,256}", re.ASCII)
+_PLAIN = re.compile(r"[^\s=:]{0,256}")
 _LONGEST_HEADER = 8_192
 # Of a longer one its beginning and its end are enough to hide all of it.
 _MOST_BYTES = 256 * 1024
@@ -33,7 +33,9 @@ class Findings:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._left = _MOST_VALUES
-        self._seen: set[tuple[int, bool]] = set()
+        # By identity, as secret and not; with the values themselves, so that no later one can
+        # have the identity of an earlier one.
+        self._seen: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.secrets: set[str] = set()
 
     def visit(self, value: Any, depth: int = 0, objects: int = 0, *, secret: bool) -> None:
@@ -52,9 +54,9 @@ class Findings:
                 self._atom(value, secret=secret)
                 return
             # What stands in several places is seen once, and what contains itself ends.
-            key = (id(value), secret)
-            if key not in self._seen:
-                self._seen.add(key)
+            seen = self._seen[secret]
+            if id(value) not in seen:
+                seen[id(value)] = value
                 self._enter(value, depth, objects, secret=secret)
         # A class of the user's may still be in the way (its metaclass, say); the rest counts.
         except Exception:
@@ -67,45 +69,62 @@ class Findings:
             self._take_passwords(value)
 
     def _enter(self, value: Any, depth: int, objects: int, *, secret: bool) -> None:
+        # The two that nearly all are, without a list of their members in between.
+        if type(value) is dict and len(value) <= self._left:
+            for name, one in list(value.items()):
+                self._member(one, depth, objects, secret=secret or name in self._judge.names)
+        elif type(value) is list and len(value) <= self._left:
+            for one in list(value):
+                self._of_list(one, depth, objects, secret=secret)
+        else:
+            self._look(value, depth, objects, secret=secret)
+
+    def _look(self, value: Any, depth: int, objects: int, *, secret: bool) -> None:
         found = inside(value, self._left)
         if found is None:
-            text = text_of(value) if secret or is_text_like(type(value)) else None
-            if text is not None and secret:
-                self._take(text)
-            elif text is not None:
-                self._take_passwords(text)
+            self._text(value, secret=secret)
             return
         objects += found.form == "fields"
         if objects > _DEEPEST_OBJECT and not secret:
             return
         if found.form == "list":
-            self._enter_list(found.pairs, depth, objects, secret=secret)
+            for _, one in found.pairs:
+                self._of_list(one, depth, objects, secret=secret)
             return
         for _, one, named in self._judge.members(value, found):
-            if self._left < 0:
-                return
-            self.visit(one, depth + 1, objects, secret=secret or named)
+            self._member(one, depth, objects, secret=secret or named)
 
-    def _enter_list(self, pairs: list[Pair], depth: int, objects: int, *, secret: bool) -> None:
-        for _, one in pairs:
-            # Said again here, because long lists are lists of these.
-            if type(one) is str and not (secret or ":/" in one):
-                self._left -= 1
-            elif type(one) is tuple or type(one) is list:
-                if not secret and self._judge.names_its_value(one):
-                    self.visit(one[1], depth + 2, objects, secret=True)
-                else:
-                    self.visit(one, depth + 1, objects, secret=secret)
-            else:
-                self.visit(one, depth + 1, objects, secret=secret)
-            if self._left < 0:
-                return
+    def _member(self, one: Any, depth: int, objects: int, *, secret: bool) -> None:
+        # As `visit`, which is not called for what most members are.
+        if type(one) is str:
+            self._left -= 1
+            if self._left >= 0:
+                self._atom(one, secret=secret)
+        elif secret or type(one) is not int:
+            self.visit(one, depth + 1, objects, secret=secret)
+
+    def _of_list(self, one: Any, depth: int, objects: int, *, secret: bool) -> None:
+        pair = type(one) is tuple or type(one) is list
+        if pair and not secret and self._judge.names_its_value(one):
+            self.visit(one[1], depth + 2, objects, secret=True)
+        else:
+            self._member(one, depth, objects, secret=secret)
+
+    def _text(self, value: Any, *, secret: bool) -> None:
+        text = text_of(value) if secret or is_text_like(type(value)) else None
+        if text is not None and secret:
+            self._take(text)
+        elif text is not None:
+            self._take_passwords(text)
 
     def _take_passwords(self, text: str) -> None:
         for password in passwords_in(text):
             self._take(password)
 
     def _take(self, value: Any) -> None:
+        if type(value) is str and _PLAIN.fullmatch(value):
+            self.secrets.add(value)
+            return
         if value is None or value is True or value is False:
             return
         if isinstance(value, bytes):
@@ -115,9 +134,6 @@ class Findings:
             self.secrets.add(repr(value)[2:-1])
             value = value.decode("utf-8", "replace")
         text = value if type(value) is str else str(value)
-        if _PLAIN.fullmatch(text):
-            self.secrets.add(text)
-            return
         if len(text) > 2 * _MOST_BYTES:
             text = f"{text[:_MOST_BYTES]}\n{text[-_MOST_BYTES:]}"
         self.secrets.add(text)

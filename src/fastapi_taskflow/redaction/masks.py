@@ -172,18 +172,35 @@ def _merged(spans: list[Span]) -> list[Span]:
 def _forms(secrets: Iterable[str]) -> set[str]:
     """All that is looked for."""
     forms: set[str] = set()
+    plain: list[str] = []
     others: list[str] = []
     for secret in secrets:
-        if len(secret) > _PIECE or not _UNRESERVED.fullmatch(secret):
+        if len(secret) > _PIECE:
             others.append(secret)
-        elif len(secret) >= _LEAST_LENGTH:
+        elif _UNRESERVED.fullmatch(secret):
             # Nearly all of them; every form is this one.
             forms.add(secret)
+        elif _PLAIN.fullmatch(secret):
+            plain.append(secret)
+        else:
+            others.append(secret)
+    forms.update(plain, _in_urls(plain))
     for form in _written(others):
         if len(form) > _PIECE:
             forms.update(_pieces(form))
         elif len(form.strip()) >= _LEAST_LENGTH:
             forms.add(form)
+    # Where there was nothing to join.
+    forms.discard("")
+    return forms
+
+
+def _in_urls(secrets: Iterable[str]) -> list[str]:
+    """As URLs write texts of ASCII without line ends: all at once, which come apart again."""
+    quoted = "\n".join(secrets).translate(_QUOTED)
+    forms = quoted.split("\n")
+    if "%20" in quoted:
+        forms += quoted.replace("%20", "+").split("\n")
     return forms
 
 
@@ -196,12 +213,9 @@ def _written(secrets: list[str]) -> set[str]:
     forms.update(repr(part)[1:-1] for part in odd)
     forms.update(encode_basestring_ascii(part)[1:-1] for part in odd)
     forms.update(encode_basestring(part)[1:-1] for part in odd)
-    # All at once, and what has no line end among its characters comes apart again.
-    quoted = "\n".join(part for part in parts if part.isascii() and "\n" not in part)
-    urls = quoted.translate(_QUOTED).split("\n")
-    urls += [_quote(part) for part in odd if not part.isascii() or "\n" in part]
-    forms.update(urls)
-    forms.update(url.replace("%20", "+") for url in urls if "%20" in url)
+    forms.update(_in_urls(part for part in parts if part.isascii() and "\n" not in part))
+    urls = [_quote(part) for part in odd if not part.isascii() or "\n" in part]
+    forms.update(urls, [url.replace("%20", "+") for url in urls])
     return forms
 
 
