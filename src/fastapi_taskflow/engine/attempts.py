@@ -75,6 +75,8 @@ class Attempts:
         self._returned: deque[tuple[Attempt, Ended | Unfinished | Untold, contextvars.Context]] = (
             deque()
         )
+        # The loop was told of what has returned, and has not looked yet.
+        self._collecting = False
         self._telling = Telling(self._loop)
         self.draining = False
 
@@ -184,6 +186,9 @@ class Attempts:
     def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
         # No variable holds how it ended: see `_drive`.
         self._returned.append((attempt, context.run(self._call, attempt), context))
+        if self._collecting:
+            return
+        self._collecting = True
         try:
             self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the loop is closed: the process ends, recovery tells the rest
@@ -205,6 +210,8 @@ class Attempts:
             return attempt.raised(exc)
 
     def _collect(self) -> None:
+        # First: what returns from now on tells the loop again.
+        self._collecting = False
         while self._returned:
             attempt, ended, context = self._returned.popleft()
             if not isinstance(ended, Unfinished):

@@ -11,20 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.backends.base import Claimed, ClaimRequest
 from fastapi_taskflow.engine.adoption import adopt
-from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.starts import Starts
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
-from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.retry import QUARANTINE_FROM
-from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
@@ -35,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 # A hint may get lost; a due task is found after this long all the same.
 _POLL_SECONDS = 1.0
-# After the store failed to start tasks.
-_RETRY_START_SECONDS = 0.5
 
 
 class Dispatcher:
@@ -49,14 +43,10 @@ class Dispatcher:
         self._window = engine.settings.claim_window
         self._supervisor = supervisor
         self._wake = Wakeup()
-        self._starts: Batcher[Lease, datetime | None] = Batcher(
-            "start", engine.backend.start, supervisor
-        )
+        self._starts = Starts(engine, supervisor)
         self._pump_scheduled = False
         # Ids of quarantined tasks that hold a slot here; at most one at a time.
         self._suspects: set[str] = set()
-        # Tasks whose start is on its way to the store, or waits to be sent again.
-        self.starting: set[LiveTask] = set()
         # Queues in which the store may have due tasks for us.
         self._hinted: set[str] = set(filter(self._claims_from, engine.queues.names()))
         self.claiming = False
@@ -76,13 +66,23 @@ class Dispatcher:
         may_run = self._queues.may_run(task) and self._may_start
         if may_run and at_once:
             self._queues.take(task)
-            self._begin(task, at_once=True)
+            self._starts.begin(task, at_once=True)
             return
         self._queues.push(task)
         if may_run:
             self.pump()
 
+    @property
+    def starting(self) -> set[LiveTask]:
+        """Tasks that have their slots, and whose function was not called yet."""
+        return self._starts.tasks
+
     def released(self, task: LiveTask) -> None:
+        """A task whose function was called left its slots."""
+        self._starts.ended(task)
+        self.let_go(task)
+
+    def let_go(self, task: LiveTask) -> None:
         """A task left its slots."""
         self._queues.release(task)
         if self._suspects:
@@ -119,42 +119,7 @@ class Dispatcher:
 
     def _fill(self) -> None:
         while self._may_start and (task := self._queues.next_ready()) is not None:
-            self._begin(task)
-
-    def _begin(self, task: LiveTask, *, at_once: bool = False) -> None:
-        if task.durable:
-            self.starting.add(task)
-            self._starts.submit(task.lease, partial(self._started, task))
-        else:
-            self._engine.flow.start(task, None, at_once=at_once)
-
-    def _started(
-        self, task: LiveTask, started_at: datetime | None, error: Exception | None
-    ) -> None:
-        if error is not None and not isinstance(error, StoreUnavailable):
-            # Nothing will start it, and others need its slots.
-            self.starting.discard(task)
-            self.released(task)
-            text = "Task %s cannot be started: %s"
-            notify(logger, logging.ERROR, text, task.record.task_id, error_text(error), error=error)
-            self._engine.flow.lost(task)
-            return
-        if error is not None:
-            # Start is idempotent by lease: keep the slots, ask again when the store is back.
-            loop = asyncio.get_running_loop()
-            again = partial(self._starts.submit, task.lease, partial(self._started, task))
-            loop.call_later(_RETRY_START_SECONDS, again)
-            return
-        self.starting.discard(task)
-        if started_at is None:
-            self.released(task)
-            self._engine.flow.lost(task)
-        elif not self.claiming or task.cancel_asked:
-            # Drained or cancelled while the store worked: the function is never called.
-            self.released(task)
-            self._engine.flow.unwanted(task)
-        else:
-            self._engine.flow.start(task, started_at)
+            self._starts.begin(task)
 
     # Tasks in the store
 
@@ -167,6 +132,11 @@ class Dispatcher:
         if claims:
             self.claiming = True
             self._supervisor.loop("claims", self._round)
+
+    def drain(self) -> None:
+        """Claim nothing more; what was started and not called goes back."""
+        self.claiming = False
+        self._starts.give_back()
 
     def halt(self) -> None:
         """Nothing starts here any more."""
@@ -228,7 +198,7 @@ class Dispatcher:
             functions = self._engine.registry.functions(pool.name)
             if not functions:
                 continue
-            limit = min(pool.free, self._window - self._in_hand())
+            limit = min(pool.free(), self._window - self._in_hand())
             slots = self._slots(asked, pool.name, limit)
             more |= asked - slots.keys()
             if not slots:

@@ -30,7 +30,8 @@ from fastapi_taskflow.engine.lanes import Lanes
 from fastapi_taskflow.engine.live import LiveTask, TaskStore
 from fastapi_taskflow.engine.mirroring import Mirror
 from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.engine.queues import Pool, Queues
+from fastapi_taskflow.engine.pools import Pool
+from fastapi_taskflow.engine.queues import Queues
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
 from fastapi_taskflow.engine.shutdown import Shutdown

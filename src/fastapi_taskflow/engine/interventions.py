@@ -118,7 +118,7 @@ class Interventions:
     def begin_drain(self) -> None:
         """Claim nothing more; what has not started goes back."""
         engine = self._engine
-        engine.dispatcher.claiming = False
+        engine.dispatcher.drain()
         engine.attempts.draining = True
         engine.lanes.clear()
         for queue in engine.queues:

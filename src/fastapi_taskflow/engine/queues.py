@@ -14,28 +14,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.pools import Pool
 from fastapi_taskflow.models import QueueConfig
 
-__all__ = ["Pool", "QueueState", "Queues"]
+__all__ = ["QueueState", "Queues"]
 
 logger = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 62
-
-
-class Pool:
-    """Slots of one executor. ``limit`` None: unlimited."""
-
-    __slots__ = ("limit", "name", "running")
-
-    def __init__(self, name: str, limit: int | None) -> None:
-        self.name = name
-        self.limit = limit
-        self.running = 0
-
-    @property
-    def free(self) -> int:
-        return _UNLIMITED if self.limit is None else self.limit - self.running
 
 
 class QueueState:
@@ -213,7 +199,7 @@ class Queues:
         state = self.get(task.record.queue)
         pool = task.registered.executor
         waiting = len(state.lines.get(pool, ()))
-        return state.free > waiting and self.pools[pool].free > waiting
+        return state.free > waiting and self.pools[pool].free(durable=task.durable) > waiting
 
     def take(self, task: LiveTask) -> None:
         self.get(task.record.queue).running += 1
@@ -230,7 +216,7 @@ class Queues:
                 continue
             for name, line in state.lines.items():
                 pool = self.pools[name]
-                if line and pool.free > 0:
+                if line and pool.free(durable=line[0][1].durable) > 0:
                     task = heapq.heappop(line)[1]
                     self.standing -= 1
                     state.running += 1
