@@ -1,6 +1,7 @@
 """Wherever a secret lies among arguments, it is found; whatever lies there, nothing of it runs."""
 
 import io
+import itertools
 import threading
 from collections import ChainMap, OrderedDict, UserDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,21 @@ class OwnMapping(Mapping[str, Any]):
         return len(self._data)
 
 
+class Stateless(Mapping[str, Any]):
+    """As mappings written in C: nothing of it is seen but through it."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        return CANARY
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["token"])
+
+    def __len__(self) -> int:
+        return 1
+
+
 class Kind(Enum):
     SECRET = CANARY
 
@@ -82,6 +98,7 @@ SHAPES: list[Any] = [
     MappingProxyType({"password": CANARY}),
     MappingProxyType(OwnMapping({"password": CANARY})),
     OwnMapping({"password": CANARY}),
+    Stateless(),
     Headers({"authorization": CANARY}),
     {b"authorization": CANARY.encode()},
     {"passwords": [CANARY]},
@@ -160,6 +177,23 @@ class LazyMapping(OwnMapping):
     __getitem__ = __len__ = items = __iter__  # type: ignore[assignment]
 
 
+class StatelessLazy(Stateless):
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError("SELECT * FROM users")
+
+
+class Endless(Stateless):
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.repeat("x")
+
+    def __getitem__(self, key: str) -> Any:
+        return 1
+
+
 class Hostile:
     def __init__(self) -> None:
         object.__getattribute__(self, "__dict__")["password"] = CANARY
@@ -218,6 +252,8 @@ class EvilText(str):
 HOSTILE = [
     Row(1, "x"),
     LazyMapping({"password": CANARY}),
+    StatelessLazy(),
+    Endless(),
     Hostile(),
     Proxy(),
     OfMeta(),

@@ -27,6 +27,8 @@ ATOMS = frozenset[type]({str, int, float, bool, bytes, type(None)})
 
 Pair = tuple[Any, Any]
 
+_MOST_CALLS = 1_000
+
 # Objects of these kinds have attributes that are not theirs to hold.
 _CODE = (type, ModuleType, type(len), type(lambda: None), property, staticmethod, classmethod)
 # What SQLAlchemy hangs on a row: the way to its session and all other rows.
@@ -100,11 +102,19 @@ def _look_of(cls: Any) -> Look | None:
         return _of_secret
     if issubclass(cls, str | int | float | bytes | bytearray) or is_text_like(cls):
         return None
-    return _of_state(cls)
+    look = _of_state(cls)
+    # One that keeps nothing where it can be seen, as those written in C.
+    return _of_mapping if look is None and issubclass(cls, Mapping) else look
 
 
 def _of_dict(value: Any, most: int) -> Inside:
     return Inside("dict", list(islice(dict.items(value), most)))
+
+
+def _of_mapping(value: Any, most: int) -> Inside:
+    # The one place where methods of a value are called; few times, and errors are the caller's.
+    names = islice(value, min(most, _MOST_CALLS))
+    return Inside("dict", [(name, value[name]) for name in names])
 
 
 def _of_list(base: type) -> Look:
