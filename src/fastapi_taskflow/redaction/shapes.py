@@ -3,7 +3,8 @@
 Properties send SQL, mappings load what they lack, proxies wake up when they are asked for
 their class: so a class is never asked. Containers of Python are gone through with Python's
 own methods, also where a subclass has others; of all other objects it is the attributes that
-count, as they lie in ``__dict__`` and in slots.
+count, as they lie in ``__dict__`` and in slots. Only a mapping that keeps nothing there is asked
+for its members.
 """
 
 from __future__ import annotations
