@@ -78,7 +78,7 @@ class TaskApi:
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)
-        add("GET", "/{task_id}", self.get_task, answers=(400, 404))
+        add("GET", "/{task_id}", self.get_task, answers=(400, 404), sparse=True)
         add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
         asked = {202: {"model": TaskAction, "description": "It runs, and was asked to stop"}}
         add("POST", "/{task_id}/cancel", self.cancel_task, answers=(400, 404), more_answers=asked)

@@ -43,6 +43,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     pages: Sequence[int] = (),
     success: int = 200,
     answer: Any = None,
+    sparse: bool = False,
 ) -> None:
     """Add one route.
 
@@ -54,6 +55,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         pages: Statuses of refusals that may also come as a page.
         success: Status where nothing is in the way.
         answer: The model of a body that the endpoint writes itself; left out: its annotation.
+        sparse: Fields that were not set are left out, rather than null.
     """
     documented: dict[int | str, dict[str, Any]] = {
         status: _refusal(status, as_page=status in pages)
@@ -69,8 +71,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         responses=documented,
         openapi_extra=body,
         response_model=Default(None) if answer is None else answer,
-        # Fields that depend on the settings are not there, rather than null.
-        response_model_exclude_unset=True,
+        response_model_exclude_unset=sparse,
     )
 
 
