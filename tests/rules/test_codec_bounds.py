@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 from pydantic import BaseModel
 
 from fastapi_taskflow.codec import MAX_DEPTH, Callee, encode
 from fastapi_taskflow.errors import TaskArgumentError
-from tests.rules.shapes import Anything, Frozen, Plain, table
+from tests.rules.shapes import Anything, Frozen, Plain, calls, table
 
 TYPES = table()
 MANY = 10**6
@@ -143,10 +144,18 @@ def test_what_is_too_large_is_refused_before_it_is_written(kind):
     assert len(message) < 1_000
 
 
-def test_the_estimate_never_refuses_what_fits():
+@given(calls)
+def test_the_estimate_never_refuses_what_fits(call):
+    args, kwargs = call
+    payload = encode(args, kwargs, TYPES, max_bytes=10**9)
+
+    assert encode(args, kwargs, TYPES, max_bytes=len(payload)) == payload
+
+
+def test_large_arguments_that_fit_are_not_refused():
     rows = [{"id": n, "tags": (1, 2), "when": date(2026, 1, 1)} for n in range(500)]
-    for value in (rows, [1.5] * 30_000, ["é" * 10] * 2_000, [b"ab"] * 2_000, [[]] * 20_000):
-        payload = encode((value,), {}, TYPES, max_bytes=10**6)
+    for value in (rows, [1.5] * 30_000, ["é" * 10] * 2_000, bytes(190_000), [[]] * 20_000):
+        payload = encode((value,), {}, TYPES, max_bytes=10**9)
         assert encode((value,), {}, TYPES, max_bytes=max(len(payload), 262_144)) == payload
 
 

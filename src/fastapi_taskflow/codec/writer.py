@@ -35,6 +35,7 @@ of the 200 levels that the JSON reader allows."""
 # There may be a container for so many bytes that the JSON may take: with 256 KiB some 20,000,
 # which take the event loop up to 25 ms.
 _BYTES_A_NODE = 12
+_LEAST_NODES = 1_000
 # Types taken as they are, in the hope that each value has a JSON form; nearly always so.
 HOPEFUL = frozenset[type]({str, int, float, bool, type(None)})
 # Types whose every value has one.
@@ -53,7 +54,7 @@ class Writer:
         sealed: It will be encrypted, so it may hold secrets.
     """
 
-    __slots__ = ("atoms", "nodes", "room", "sealed", "types")
+    __slots__ = ("_limit", "atoms", "nodes", "room", "sealed", "types")
 
     def __init__(
         self, types: Types, atoms: frozenset[type], room: int, *, sealed: bool = False
@@ -61,9 +62,9 @@ class Writer:
         self.types = types
         self.atoms = atoms
         # What the rest may take, if each value takes the least that it can.
-        self.room = room
+        self.room = self._limit = room
         self.sealed = sealed
-        self.nodes = room // _BYTES_A_NODE
+        self.nodes = max(room // _BYTES_A_NODE, _LEAST_NODES)
 
     def value(self, value: Any, depth: int) -> Any:
         """The JSON form of a value inside ``depth`` containers.
@@ -80,8 +81,9 @@ class Writer:
 
     def items(self, values: Collection[Any], depth: int) -> Collection[Any]:
         """The JSON form of a list's items."""
-        self.enter(depth, len(values))
-        atoms, size = self.atoms, 0
+        atoms, size = self.atoms, len(values)
+        if size > self.room:
+            self.charge(size)
         for value in values:
             kind = type(value)
             if kind not in atoms or (kind is int and value.bit_length() > PLAIN_INT_BITS):
@@ -89,8 +91,9 @@ class Writer:
             if kind is str:
                 size += len(value)
         else:
-            self.charge(size)
+            self.enter(depth, size)
             return values
+        self.enter(depth, len(values))
         out: list[Any] = []
         try:
             for value in values:
@@ -102,8 +105,9 @@ class Writer:
 
     def named(self, values: dict[str, Any], depth: int, form: str) -> dict[str, Any]:
         """The JSON form of a dict with texts as keys; ``form`` makes a step of one."""
-        self.enter(depth, 4 * len(values))
-        atoms, size = self.atoms, 0
+        atoms, size = self.atoms, 4 * len(values)
+        if size > self.room:
+            self.charge(size)
         for key, value in values.items():
             size += len(key)
             kind = type(value)
@@ -112,8 +116,9 @@ class Writer:
             if kind is str:
                 size += len(value)
         else:
-            self.charge(size)
+            self.enter(depth, size)
             return values
+        self.enter(depth, 4 * len(values))
         out: dict[str, Any] = {}
         key = ""
         try:
@@ -128,25 +133,31 @@ class Writer:
 
     def enter(self, depth: int, size: int) -> None:
         """Another container, of so many characters at least."""
-        if depth >= MAX_DEPTH:
-            raise Excess(f"found values nested more than {MAX_DEPTH} deep; pass flatter ones")
         self.nodes -= 1
-        if self.nodes < 0:
-            raise Excess(
-                "found too many lists, dicts and objects (one that is held in several places "
-                "counts in each); store them elsewhere and pass their key"
-            )
-        self.charge(size + 1)
+        self.room -= size + 1
+        if self.room < 0 or self.nodes < 0 or depth >= MAX_DEPTH:
+            raise self._excess(depth)
 
     def charge(self, size: int) -> None:
         """So many characters more, at least."""
         self.room -= size
         if self.room < 0:
-            raise Excess("found too much", of_bytes=True)
+            raise self._excess(0)
+
+    def _excess(self, depth: int) -> Excess:
+        if depth >= MAX_DEPTH:
+            return Excess(f"found values nested more than {MAX_DEPTH} deep; pass flatter ones")
+        if self.nodes < 0:
+            return Excess(
+                "found too many lists, dicts and objects (one that is held in several places "
+                "counts in each); store them elsewhere and pass their key"
+            )
+        return Excess("found too much", of_bytes=True)
 
     def scalar(self, write: Callable[[Any], Any], value: Any) -> Any:
         """The JSON form of a value without parts."""
-        self.charge(least_size(value))
+        size = least_size(value)
+        self.charge(size)
         try:
             tree = write(value)
         except ValueError as exc:
@@ -155,16 +166,21 @@ class Writer:
             raise Refusal(f"{type(exc).__name__} while reading it: {exc}") from exc
         if type(tree) is dict:
             text = tree["v"]
-            self.charge(_TAG_CHARACTERS + (len(text) if type(text) is str else 0))
+            rest = len(text) - size if type(text) is str else 0
+            self.charge(_TAG_CHARACTERS + max(rest, 0))
         return tree
+
+    def anew(self, atoms: frozenset[type]) -> Writer:
+        """Another walk, with all of the room."""
+        return Writer(self.types, atoms, self._limit, sealed=self.sealed)
 
     def careful(self) -> Writer:
         """Another walk, whose trees can all be written as JSON."""
-        return Writer(self.types, CAREFUL, self.room, sealed=self.sealed)
+        return self.anew(CAREFUL)
 
     def measure(self, value: Any, depth: int) -> None:
         """Raise `Excess` if there is too much in a value, of whatever types."""
-        walk = _Measure(self.types, self.atoms, self.room)
+        walk = _Measure(self.types, self.atoms, self._limit)
         walk.nodes = self.nodes
         walk.value(value, depth)
         self.nodes = walk.nodes
@@ -202,7 +218,7 @@ def write_dict(writer: Writer, value: dict[Any, Any], depth: int) -> Any:
     """The JSON form of a dict: an object if it can be one, else tagged pairs."""
     # Before a walk over a million keys.
     if 4 * len(value) > writer.room:
-        writer.charge(4 * len(value))
+        writer.enter(depth, 4 * len(value))
     for key in value:
         if type(key) is not str or key == "$":
             break
