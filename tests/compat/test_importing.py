@@ -3,11 +3,12 @@
 import logging
 import sqlite3
 from contextlib import closing
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 
 from fastapi_taskflow import IdempotencyConflict, TaskManager, TaskStatus
+from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.backends.sqlite.older import OlderFile
 from fastapi_taskflow.operations.importing import import_older, preview_older
 from fastapi_taskflow.testing import async_drain
@@ -266,6 +267,32 @@ async def test_one_that_was_cut_off_goes_on_where_it_was(older):
     assert (done.earlier, done.known, done.ended, done.waiting) == (False, 2, 1, 0)
     async with managed(older, roles=())[0] as manager:
         assert {one.task_id for one in await manager.merged_list()} == set(ids)
+
+
+async def test_a_record_of_which_only_the_key_was_stored_gets_its_end(older):
+    task_id = older.ended("work", 1)
+    older.key("k", task_id)
+    half = NewTask(
+        task_id,
+        "work",
+        None,
+        "default",
+        datetime.now(UTC),
+        idempotency_key="k",
+        persist=False,
+        owner="older-package",
+    )
+    manager, _, _ = managed(older, roles=())
+    async with manager:
+        await manager.runtime.engine().backend.insert([[half]])
+
+    done = await taken(older)
+
+    assert (done.ended, done.held_keys, done.known) == (1, 1, 0)
+    async with managed(older)[0] as manager:
+        record = await manager.get(task_id)
+        assert record is not None
+        assert record.status is TaskStatus.SUCCESS
 
 
 async def test_a_store_of_its_first_versions_has_fewer_tables_and_columns(older):

@@ -19,6 +19,7 @@ from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import AuditEntry, TaskStatus
 from fastapi_taskflow.operations.olderrows import OlderRows, Unusable
 from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.states import TERMINAL
 
 __all__ = ["Imported", "NotTaken", "import_older", "preview_older"]
 
@@ -205,7 +206,12 @@ async def _hold(engine: Engine, tasks: list[NewTask]) -> frozenset[str]:
 async def _unknown(engine: Engine, tasks: list[NewTask]) -> list[NewTask]:
     """Those that the store does not have, each once."""
     found = await engine.backend.get([task.task_id for task in tasks])
-    new = [task for task, known in zip(tasks, found, strict=True) if known is None]
+    new = [
+        task
+        for task, known in zip(tasks, found, strict=True)
+        # Or has half: its key was taken, and the import was cut off before its end was told.
+        if known is None or (known.owner == _OWNER and known.record.status not in TERMINAL)
+    ]
     return list({task.task_id: task for task in new}.values())
 
 
