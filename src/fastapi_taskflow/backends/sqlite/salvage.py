@@ -63,6 +63,8 @@ _COLUMNS: tuple[tuple[str, frozenset[type], Any], ...] = (
 )
 # What a task is called by is shown as far as it goes.
 _NAMES = frozenset({"id", "func", "queue"})
+# What a task is given and says is not for everybody who may ask how it is.
+_CONTENTS = frozenset({"payload", "error", "stacktrace", "idempotency_key"})
 _SHOWN = 100
 
 TaskRow = Sequence[Any]
@@ -103,7 +105,8 @@ def salvaged(row: TaskRow, logs: list[str] | None) -> StoredTask:
         if type(value) in kinds:
             values[name] = value
         else:
-            faults.append(f"{name} is {written(value)}")
+            told = type(value).__name__ if name in _CONTENTS else written(value)
+            faults.append(f"{name} is {told}")
             values[name] = _name(value) if name in _NAMES else stand_in
     if not 0 <= values["state"] < len(STATES):
         faults.append(f"state is {values['state']}")
