@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.texts import exact, fit
+from fastapi_taskflow.texts import exact, fit, written
+from fastapi_taskflow.tracebacks import error_text
 
 __all__ = [
     "LEVELS",
@@ -43,6 +44,9 @@ LEVELS: dict[str, int] = {
 
 # One line must not fill a task's whole log.
 LINE_LIMIT_BYTES = 16_384
+
+# Written within bounds: what is inside of them may be there a billion times.
+_CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
 
 _outside = logging.getLogger("fastapi_taskflow.task")
 
@@ -111,7 +115,9 @@ def _text_of(message: Any) -> str:
     if isinstance(message, str):
         return message
     try:
-        return exact(str(message))
+        if isinstance(message, BaseException):
+            return error_text(message)
+        return exact(written(message) if type(message) in _CONTAINERS else str(message))
     # Of the user's own class; a line that cannot be written is no reason to fail.
     except Exception as exc:
         return f"<{type(message).__name__} whose text raised {type(exc).__name__}>"

@@ -20,6 +20,7 @@ from fastapi_taskflow import (
     TaskStatus,
     task_log,
 )
+from fastapi_taskflow.http.schemas import TaskInfo
 from tests.support.waiting import wait_until
 from trust.forwarding import Forwarding
 
@@ -225,6 +226,12 @@ async def test_a_record_that_a_user_has_changed_hides_no_other(shop: Shop) -> No
     assert record is not None
     record.tags["a"] = object()  # type: ignore[assignment]
     record.priority = "high"  # type: ignore[assignment]
+    ids = [await shop.add(shop.blocking, what) for what in GOOD]
+    assert await shop.states(*ids) == [TaskStatus.SUCCESS] * 20
+    listed = await shop.listed()
+    assert set(ids) <= listed.keys()
+    assert TaskInfo.of(listed[bad]).tags == {}
+    assert "priority is 'high', tags are a dict of 1" in (listed[bad].error or "")
     held.set()
     ids = [await shop.add(shop.plain, what) for what in GOOD]
 

@@ -99,6 +99,17 @@ def test_what_is_no_text_is_logged_as_text(run):
     assert run.lines == [("404", "info", {})]
 
 
+def test_what_holds_one_list_a_billion_times_is_logged_in_no_time(run):
+    doubled = ["x"]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+
+    task_log(doubled)
+    task_log(ValueError(doubled))
+
+    assert [line.startswith("[[[") and len(line) < 100_000 for line, *_ in run.lines] == [True] * 2
+
+
 @pytest.mark.parametrize(("level", "number"), LEVELS.items())
 def test_outside_a_task_a_line_goes_to_the_standard_logger(caplog, level, number):
     caplog.set_level(logging.DEBUG, "fastapi_taskflow.task")

@@ -166,6 +166,19 @@ async def test_spoilt_waiting_tasks_stop_no_claim_and_no_list(path):
     assert "is damaged in the store" in told["reasons"][0]
 
 
+async def test_arguments_that_are_spoilt_are_named_although_no_list_reads_them(path):
+    (bad,) = await waiting(path, [1])
+    rewrite(path, f"UPDATE taskflow_tasks SET payload = 'text' WHERE id = '{bad}'")
+
+    site = Site(path)
+    async with site.manager:
+        await wait_until(lambda: site.manager.runtime.engine().damaged)
+        await site.look()
+        told = (await site.get("/health")).json()
+
+    assert told["reasons"] == [f"task {bad} is damaged in the store: payload is str"]
+
+
 async def test_one_spoilt_task_is_named_and_does_not_run_until_it_is_mended(path):
     bad, _ = await waiting(path, [1, 2])
     rewrite(path, f"UPDATE taskflow_tasks SET tags = '{{bad' WHERE id = '{bad}'")
@@ -174,6 +187,7 @@ async def test_one_spoilt_task_is_named_and_does_not_run_until_it_is_mended(path
     async with site.manager:
         await wait_until(lambda: site.ran == [2])
         await wait_until(lambda: site.manager.runtime.engine().damaged)
+        await site.look()
         told = (await site.get("/health")).json()
         detail = (await site.get(f"/{bad}")).json()
         retried = await site.client.post(f"/tasks/{bad}/retry")

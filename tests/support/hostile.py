@@ -107,7 +107,7 @@ VALUES: list[Callable[[], Any]] = [
     lambda: Number(5),
     _cycle,
     _deep,
-    # _doubling: see below
+    _doubling,
     object,
     lambda: b"\xff",
     lambda: "\ud800",

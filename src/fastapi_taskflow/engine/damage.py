@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import StoredTask
 from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.retry import Verdict
 from fastapi_taskflow.states import Move
 
@@ -35,14 +36,13 @@ class DamagedTasks:
         self._found: OrderedDict[str, str] = OrderedDict()
 
     def look(self, stored: StoredTask) -> None:
-        """A stored task was read."""
-        task_id = stored.record.task_id
+        """A stored task was read, perhaps without its arguments: only `now` knows it is well."""
         if stored.damage is None:
-            if self._found:
-                self._found.pop(task_id, None)
             return
+        task_id = stored.record.task_id
         if task_id not in self._found:
-            logger.error("Task %s is damaged in the store: %s", task_id, stored.damage)
+            text = "Task %s is damaged in the store: %s"
+            notify(logger, logging.ERROR, text, task_id, stored.damage)
             while len(self._found) >= _KEPT:
                 self._found.popitem(last=False)
         self._found[task_id] = stored.damage
@@ -61,7 +61,7 @@ class DamagedTasks:
         if not asked:
             return {}
         for task_id, stored in zip(asked, await self._engine.backend.get(asked), strict=True):
-            if stored is None:
+            if stored is None or stored.damage is None:
                 self._found.pop(task_id, None)
             else:
                 self.look(stored)

@@ -15,6 +15,7 @@ from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.models import QueueConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.operations.soundness import mend
 
 __all__ = [
     "Count",
@@ -124,6 +125,7 @@ def _laid_over(engine: Engine, record: TaskRecord) -> TaskRecord:
     if not known.args and not known.kwargs:
         # Ended here, so they are in the store only.
         known.args, known.kwargs = record.args, record.kwargs
+    mend(known, record)
     return known
 
 
