@@ -1,6 +1,8 @@
 """A secret goes through every path, and is looked for in everything that is left behind."""
 
+import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,6 +154,48 @@ def test_arguments_are_shown_with_their_secrets_masked(tmp_path: Path):
         ["5", f"'{MASK}'"],
         {"data": f"{{'password': '{MASK}', 'iban': '{MASK}'}}"},
     )
+
+
+def test_a_function_that_is_not_known_here_shows_no_positional_argument(tmp_path: Path):
+    async def log_in(user: str, password: str, **more: object) -> None: ...
+
+    async def add(manager: TaskManager) -> str:
+        func = manager.task(persist=True)(log_in)
+        async with manager:
+            added = await manager.enqueue(func, "ada", CANARY, delay=3600, n=1, token=CANARY)
+        return added.task_id
+
+    task_id = asyncio.run(add(TaskManager(snapshot_db=tmp_path / "tasks.db")))
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(snapshot_db=tmp_path / "tasks.db"), display_func_args=True)
+
+    with TestClient(app) as client:
+        shown = client.get(f"/tasks/{task_id}").json()
+
+    assert shown["args"] == [f"'{MASK}'", f"'{MASK}'"]
+    assert shown["kwargs"] == {"n": "1", "token": f"'{MASK}'"}
+
+
+def test_the_parameters_of_a_function_that_is_not_registered_are_known_while_it_runs() -> None:
+    manager = TaskManager()
+    app = FastAPI()
+    TaskAdmin(app, manager, auto_install=True, display_func_args=True)
+    held = threading.Event()
+
+    def log_in(user: str, password: str) -> None:
+        held.wait(60)
+
+    @app.post("/go")
+    def go(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(log_in, "ada", CANARY, eager=True)  # type: ignore[call-arg]
+
+    with TestClient(app) as client:
+        client.post("/go")
+        (task,) = client.get("/tasks").json()
+        shown = client.get(f"/tasks/{task['task_id']}").json()
+        held.set()
+
+    assert shown["args"] == ["'ada'", f"'{MASK}'"]
 
 
 async def _enqueue(manager: TaskManager, func: Callable[..., Any], secret: str) -> str:

@@ -16,6 +16,7 @@ from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumen
 from fastapi_taskflow.models import QueueConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.operations.soundness import mend
+from fastapi_taskflow.redaction import MASK
 
 __all__ = [
     "Count",
@@ -91,9 +92,13 @@ def redacted(engine: Engine, found: Inspection) -> Inspection:
     record = found.record
     if not record.args and not record.kwargs:
         return found
-    registered = engine.registry.by_name(record.func_name)
+    live = engine.store.find(record.task_id)
+    registered = engine.registry.by_name(record.func_name) if live is None else live.registered
     func = None if registered is None else registered.func
     args, kwargs = engine.settings.redactor.shown(func, record.args, record.kwargs)
+    if func is None:
+        # Only its function says which of them are secret.
+        args = tuple(MASK for _ in args)
     return found._replace(record=replace(record, args=args, kwargs=kwargs))
 
 
