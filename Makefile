@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP_OPTIONS := --disable-pip-version-check --quiet
 PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
 PIP_FLOOR := .venv-floor/bin/python -m pip $(PIP_OPTIONS)
+PIP_BENCH := .venv-bench/bin/python -m pip $(PIP_OPTIONS)
 NEW_VENV := $(PYTHON) scripts/new_venv.py
 
 .DEFAULT_GOAL := help
@@ -45,8 +46,8 @@ coverage: $(VENV)/.dev ## the lines that no test runs
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-bench: $(VENV)/.dev ## figures of speed, as ratios
-	$(BIN)/python -m benchmarks
+bench: .venv-bench/.bench ## figures of speed, as ratios
+	.venv-bench/bin/python -m benchmarks
 
 trust-pr: $(VENV)/.dev ## the fault harness, as long as a pull request can wait
 	$(BIN)/python -m trust.chaos --pr
@@ -58,7 +59,7 @@ constraints: ## resolve the newest versions again, and the oldest supported ones
 	$(PYTHON) scripts/constraints.py
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) .venv-floor build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .venv-floor .venv-bench build dist htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -77,6 +78,13 @@ $(VENV)/.dev: $(VENV)/.demo
 	$(NEW_VENV) .venv-floor
 	$(PIP_FLOOR) install -c constraints-floor.txt pip hatchling
 	$(PIP_FLOOR) install -c constraints-floor.txt --no-build-isolation -e . --group test httpx
+	@touch $@
+
+# Of its own, so that the tests' servers stay as a plain installation has them.
+.venv-bench/.bench: pyproject.toml constraints.txt
+	$(NEW_VENV) .venv-bench
+	$(PIP_BENCH) install -c constraints.txt pip hatchling
+	$(PIP_BENCH) install -c constraints.txt --no-build-isolation -e . --group bench
 	@touch $@
 
 .PHONY: help demo test test-fast test-floor check format coverage bench trust-pr build constraints clean

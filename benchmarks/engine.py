@@ -18,7 +18,7 @@ from benchmarks.figures import Bar, Figure, compare, percentile
 from fastapi_taskflow import TaskManager
 from fastapi_taskflow.backends.base import Query
 
-__all__ = ["measure"]
+__all__ = ["Bench", "Effort", "measure"]
 
 GROUP = "Tasks end to end, against bare create_task"
 LATENCY = "From enqueue to the function's first line"
@@ -43,33 +43,45 @@ class Effort:
 class Counter:
     def __init__(self) -> None:
         self.calls = 0
+        # One for each call on a thread.
+        self.threads: list[None] = []
+
+    @property
+    def total(self) -> int:
+        return self.calls + len(self.threads)
 
 
 class Bench:
     """A manager with one task that does nothing but count."""
 
-    def __init__(self, db: Path | None) -> None:
-        self.manager = TaskManager(snapshot_db=db)
+    def __init__(
+        self, db: Path | None, *, plain: bool = False, max_sync_threads: int | None = None
+    ) -> None:
+        self.manager = TaskManager(snapshot_db=db, max_sync_threads=max_sync_threads)
         self.counter = Counter()
 
-        @self.manager.task(persist=db is not None)
         async def noop() -> None:
             self.counter.calls += 1
 
-        self.noop = noop
+        def plain_noop() -> None:
+            # One step under the interpreter's lock: another lock would be what is measured.
+            self.counter.threads.append(None)
+
+        register = self.manager.task(persist=db is not None)
+        self.noop: Callable[[], object] = register(plain_noop) if plain else register(noop)
 
     def finished(self) -> int:
         return sum(queue["finished"] for queue in self.manager.queue_stats())
 
     async def run(self, tasks: int, produce: Callable[[int], Awaitable[None]]) -> float:
         """Seconds until ``tasks`` tasks are finished."""
-        calls, finished = self.counter.calls + tasks, self.finished() + tasks
+        calls, finished = self.counter.total + tasks, self.finished() + tasks
         begun = perf_counter()
         await produce(tasks)
         while self.finished() < finished:  # noqa: ASYNC110  (looking is all there is)
             await asyncio.sleep(0.0005)
         taken = perf_counter() - begun
-        assert self.counter.calls == calls
+        assert self.counter.total == calls
         return taken
 
     async def burst(self, tasks: int) -> None:

