@@ -83,6 +83,25 @@ async def test_a_start_after_the_import_says_nothing_until_the_older_app_wrote_m
         assert [one for one in caplog.records if one.name.endswith(".older")]
 
 
+async def test_tables_of_that_name_that_cannot_be_read_keep_nothing_from_starting(tmp_path, caplog):
+    path = tmp_path / "tasks.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE task_snapshots (id)")
+        connection.execute("INSERT INTO task_snapshots VALUES (1)")
+    async with TaskManager(snapshot_db=path) as manager:
+        await manager.operations.queues()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO taskflow_audit (id, action, task_id, actor, at, detail)"
+            " VALUES ('1', 'import', '', '', 0, 'no JSON')"
+        )
+
+    async with TaskManager(snapshot_db=path) as manager:
+        assert await manager.merged_list() == []
+
+    assert "cannot be read" in caplog.text
+
+
 # Taking over
 
 

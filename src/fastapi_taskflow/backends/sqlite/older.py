@@ -96,7 +96,12 @@ def command_for(path: str) -> str:
 
 def notice(session: Session, prefix: str, path: str) -> None:
     """Say aloud what is left over, and how it is taken over."""
-    found = left_over(session, prefix)
+    try:
+        found = left_over(session, prefix)
+    except (sqlite3.Error, ValueError, AttributeError) as exc:
+        # Tables that are not ours must not keep ours from being used, whatever is in them.
+        logger.warning("What the older fastapi-taskflow left in %s cannot be read: %s", path, exc)
+        return
     if found is not None:
         logger.warning(
             "The file %s holds a store of the older fastapi-taskflow (%s). None of it is used or "
