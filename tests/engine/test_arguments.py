@@ -353,3 +353,64 @@ async def test_what_only_newer_code_can_read_waits_for_it(
             await newer.cancel(task_id)
             await ended(newer, await newer.retry(task_id))
     assert [colour for _, colour in seen[1:]] == [after.GREEN] * 2
+
+
+async def test_arguments_that_only_a_newer_function_takes_wait_for_it(manager: Make):
+    older, newer = manager(), manager()
+    called: list[Any] = []
+
+    @newer.task(name="ship", persist=True)
+    async def ship(parcel: int, express: bool) -> None: ...
+
+    @older.task(name="ship", persist=True)
+    async def ship_slowly(parcel: int) -> None:
+        called.append(parcel)
+
+    async with newer:
+        await newer.pause("default")
+        task_id = (await newer.enqueue(ship, 1, express=True)).task_id
+    async with older:
+        await older.resume("default")
+        await wait_until(older.runtime.engine().unreadable.functions)
+        fine = (await older.enqueue(ship_slowly, 3)).task_id
+        assert await ended(older, fine) is TaskStatus.SUCCESS
+        health = await older.operations.health()
+        record = await older.get(task_id)
+
+    assert called == [3]
+    assert "express" in health.unreadable["ship"]
+    assert record is not None
+    assert record.status is TaskStatus.PENDING
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+async def test_a_class_that_raises_when_it_is_read_stops_nobody(
+    manager: Make, error: type[BaseException]
+):
+    tasks, fails = manager(), False
+
+    def refuse(self: Any) -> None:
+        if fails:
+            raise error
+
+    kind = make_dataclass("Trap", [("x", int)], namespace={"__post_init__": refuse})
+    seen: list[object] = []
+
+    @tasks.task(persist=True)
+    async def take(thing: kind | int) -> None:  # type: ignore[valid-type]
+        seen.append(thing)
+
+    async with tasks:
+        await tasks.pause("default")
+        trap = (await tasks.enqueue(take, kind(1))).task_id
+        fails = True
+        fine = (await tasks.enqueue(take, 2)).task_id
+        await tasks.resume("default")
+        assert await ended(tasks, fine) is TaskStatus.SUCCESS
+        record = await tasks.get(trap)
+        with pytest.raises(TaskArgumentError, match="Trap"):
+            await tasks.enqueue(take, object.__new__(kind))
+
+    assert seen == [2]
+    assert record is not None
+    assert record.status is TaskStatus.PENDING

@@ -255,10 +255,13 @@ def test_registration_never_fails_for_an_annotation():
     assert registry.types.name_of(Wanted) is None
 
 
-def test_a_class_of_the_started_program_has_the_name_by_which_others_import_it(monkeypatch):
-    main = stdlib_types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    order = make_dataclass("Order", [], namespace={"__module__": "__main__"})
+@pytest.mark.parametrize("started", ["__main__", "__mp_main__"])
+def test_a_class_of_the_started_program_has_the_name_by_which_others_import_it(
+    monkeypatch, started
+):
+    main = stdlib_types.ModuleType(started)
+    monkeypatch.setitem(sys.modules, started, main)
+    order = make_dataclass("Order", [], namespace={"__module__": started})
 
     def name(**attributes):
         vars(main).update(attributes)
@@ -266,7 +269,7 @@ def test_a_class_of_the_started_program_has_the_name_by_which_others_import_it(m
         table.add(order)
         return table.name_of(order)
 
-    assert name(__spec__=None) == "__main__:Order"
+    assert name(__spec__=None) == f"{started}:Order"
     assert name(__file__="/srv/shop.py") == "shop:Order"
     assert name(__spec__=stdlib_types.SimpleNamespace(name="apps.shop")) == "apps.shop:Order"
 

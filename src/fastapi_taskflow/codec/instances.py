@@ -81,7 +81,7 @@ def write_instance(walk: Walk, value: Any, depth: int) -> Any:
         return {"$": "namedtuple", "c": name, "v": walk.named(taken, depth, ".{}")}
     try:
         taken = take_dataclass(value)
-    except Exception as exc:  # from the class's own constructor
+    except BaseException as exc:  # from the class's own constructor; SystemExit, too
         raise Refusal(_unbuildable(cls, exc)) from exc
     return {"$": "dataclass", "c": name, "v": walk.named(taken, depth, ".{}")}
 
@@ -106,7 +106,7 @@ def _write_model(walk: Walk, value: BaseModel, depth: int) -> dict[str, Any]:
         walk.measure(take_model(value).fields, depth)
         try:
             data = model_as_json(value)
-        except Exception:  # any of its validators and serialisers
+        except BaseException:  # any of its validators and serialisers, as above
             data = None
         if data is None:
             raise
@@ -120,7 +120,7 @@ def _write_model_fields(walk: Walk, value: BaseModel, depth: int) -> dict[str, A
     tree = _write_state(walk, state, depth)
     try:
         same = _same(walk, build_model(type(value), state), value)
-    except Exception as exc:  # from the class's own validators
+    except BaseException as exc:  # from the class's own validators, as above
         raise Refusal(_unbuildable(type(value), exc)) from exc
     # Its validators change its own values: they are only to say whether they take them.
     return tree if same else {**tree, "r": 1}
@@ -156,7 +156,7 @@ def _unnamed(types: Types, cls: type) -> str:
     )
 
 
-def _unbuildable(cls: type, exc: Exception) -> str:
+def _unbuildable(cls: type, exc: BaseException) -> str:
     # The error's text may hold values, which may be secret.
     return f"found {title(cls)}, which cannot be built from its own values ({type(exc).__name__})"
 

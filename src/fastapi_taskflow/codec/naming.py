@@ -14,6 +14,8 @@ from typing import Any
 
 __all__ = ["class_name", "short_name"]
 
+# The started program, and the same one in its worker processes.
+_STARTED = ("__main__", "__mp_main__")
 # What `repr` shows of an object that has none of its own; another one in each process.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -56,9 +58,9 @@ def _label(hint: Any) -> str:
 def _module_name(cls: type) -> str:
     """The module's name as another process imports it, also for the one that was started."""
     name = cls.__module__
-    if name != "__main__":
+    if name not in _STARTED:
         return name
-    main = sys.modules[name]
+    main = sys.modules.get(name)
     spec = getattr(main, "__spec__", None)
     if spec is not None:
         return str(spec.name)

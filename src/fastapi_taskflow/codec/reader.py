@@ -192,7 +192,8 @@ def _made_by(cls: type) -> Iterator[None]:
     """What a class of the app's refuses, another version of it may take."""
     try:
         yield
-    except Exception as exc:
+    # Also SystemExit and the like, which must not end who reads.
+    except BaseException as exc:
         raise Foreign(f"{cls.__qualname__} cannot be made of its stored values") from exc
 
 

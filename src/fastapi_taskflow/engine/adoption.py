@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi_taskflow.backends.base import Claimed
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.unreadable import UNOPENED
-from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.errors import PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.models import TaskStatus
 
 if TYPE_CHECKING:
@@ -67,6 +67,21 @@ def _decode(engine: Engine, task: LiveTask) -> str | None:
         # Nobody will ever read it. The trace would hold what was read so far.
         task.unreadable = exc.with_traceback(None)
     else:
+        misfit = _misfit(task)
+        if misfit is not None:
+            return misfit
         if not engine.settings.sealed:
             task.record.args, task.record.kwargs = task.args, task.kwargs
+    return None
+
+
+def _misfit(task: LiveTask) -> str | None:
+    """Why the function cannot be called so; where the task was added, it could."""
+    shape = task.registered.shape
+    if shape is None:
+        return None
+    try:
+        shape.check(task.record.func_name, task.args, task.kwargs)
+    except TaskArgumentError as exc:
+        return str(exc)
     return None
