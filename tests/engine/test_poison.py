@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -296,3 +297,59 @@ async def test_a_thread_that_cannot_be_had_fails_its_task_and_frees_its_slot(
     assert (failed.status, failed.error) == (TaskStatus.FAILED, "can't start new thread")
     assert [record.status for record in after] == [TaskStatus.SUCCESS]
     assert shop.ran == ["second"]
+
+
+class Unbuildable:
+    """What building an `Order` raises, once it is set."""
+
+    error: BaseException | None = None
+
+
+@dataclass
+class Order:
+    number: int
+
+    def __post_init__(self) -> None:
+        if Unbuildable.error is not None:
+            raise Unbuildable.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no database"), SystemExit(3), KeyboardInterrupt()])
+async def test_a_class_that_can_be_built_no_more_keeps_its_own_tasks_only(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    @shop.manager.task(persist=True)
+    async def ship(order: Order) -> None:
+        shop.ran.append(order)
+
+    bad = (await shop.manager.enqueue(ship, Order(1), delay=0.05)).task_id
+    ids = [await shop.add(shop.durable, what, delay=0.05) for what in GOOD]
+    monkeypatch.setattr(Unbuildable, "error", error)
+
+    assert await shop.states(*ids) == [TaskStatus.SUCCESS] * 20
+    record = await shop.manager.get(bad)
+    assert record is not None
+    assert record.status is TaskStatus.PENDING
+    assert set(shop.ran) == set(GOOD)
+
+
+class Incomparable(type):
+    def __subclasscheck__(cls, other: type) -> bool:
+        raise SystemExit(3)
+
+
+class Odd(Exception, metaclass=Incomparable):
+    """An error that refuses to be compared with others."""
+
+
+@pytest.mark.parametrize("persist", [False, True])
+async def test_errors_that_cannot_be_compared_fail_their_own_task_only(
+    shop: Shop, persist: bool
+) -> None:
+    @shop.manager.task(persist=persist, retries=3, retry_on=(Odd,))
+    async def fail() -> None:
+        raise ValueError("an error")
+
+    (failed,) = await shop.ended((await shop.manager.enqueue(fail)).task_id)
+
+    assert failed.status is TaskStatus.FAILED

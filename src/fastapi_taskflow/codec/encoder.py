@@ -16,6 +16,8 @@ from fastapi_taskflow.codec.refusals import Excess, Refusal
 from fastapi_taskflow.codec.typetable import Types
 from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
 from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptionparts import name_of
+from fastapi_taskflow.tracebacks import error_text
 
 __all__ = ["VERSION", "encode"]
 
@@ -107,8 +109,8 @@ def _trees(args: tuple[Any, ...], kwargs: dict[str, Any], writer: Writer) -> tup
         refused.path.append(root)
         raise
     # A dict that another thread fills, or code of the value's own class.
-    except Exception as exc:
-        failed = Refusal(f"{type(exc).__name__} while reading it: {exc}")
+    except BaseException as exc:
+        failed = Refusal(f"{name_of(exc)} while reading it: {error_text(exc)}")
         failed.path.append(root)
         raise failed from exc
 

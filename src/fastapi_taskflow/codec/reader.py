@@ -25,7 +25,9 @@ from fastapi_taskflow.codec.objects import (
 from fastapi_taskflow.codec.scalars import SCALAR_READERS, Foreign, read_text
 from fastapi_taskflow.codec.typetable import Types, is_named_tuple
 from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.exceptionparts import name_of
 from fastapi_taskflow.texts import clean
+from fastapi_taskflow.tracebacks import error_text
 
 __all__ = ["decode", "fingerprint"]
 
@@ -43,14 +45,16 @@ def decode(payload: bytes, types: Types) -> tuple[tuple[Any, ...], dict[str, Any
     """
     try:
         return _decode(payload, types)
-    # Damaged bytes and the constructors of users' classes may raise anything. The depth
-    # that the JSON reader allows keeps far from the interpreter's limit.
-    except Exception as exc:
+    # Damaged bytes and the constructors of users' classes may raise anything, also what
+    # would end the process. The depth that the JSON reader allows keeps far from the
+    # interpreter's limit.
+    except BaseException as exc:
         # The reason may be a class's own words about a stored value.
         reason = clean(_reason(exc))
         raise PayloadUnreadable(
             f"Stored arguments cannot be read: {reason}.",
-            damaged=not isinstance(exc, Foreign | RecursionError | MemoryError),
+            damaged=isinstance(exc, Exception)
+            and not isinstance(exc, Foreign | RecursionError | MemoryError),
         ) from exc
 
 
@@ -79,7 +83,7 @@ def _reason(exc: BaseException) -> str:
         place = ".".join(map(str, first["loc"]))
         return f"{exc.title} refuses them: {place}: {first['msg']}"
     known = type(exc) in (ValueError, Foreign)
-    return str(exc) if known else f"{type(exc).__name__}: {exc}"
+    return error_text(exc) if known else f"{name_of(exc)}: {error_text(exc)}"
 
 
 class _Reader:

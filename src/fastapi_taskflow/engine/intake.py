@@ -38,6 +38,7 @@ from fastapi_taskflow.errors import (
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
@@ -221,7 +222,7 @@ class Intake:
         except BaseException as exc:  # a foreign object's own defect; only its record suffers
             if durable:
                 raise TaskArgumentError(
-                    f"Arguments of {registered.name!r} cannot be stored: {exc}"
+                    f"Arguments of {registered.name!r} cannot be stored: {error_text(exc)}"
                 ) from exc
         return None
 
