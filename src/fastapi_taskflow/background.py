@@ -158,7 +158,10 @@ class ManagedBackgroundTasks(BackgroundTasks):
         if unit is None:
             waits = in_queue and self._chain.bond is Bond.CALL
             own = stray(runtime, registered, call, options, waits=waits)
-            self.tasks.append(own)
+            if waits:
+                self._chain.beside.append(own)
+            else:
+                self.tasks.append(own)
             return own.task_id
         task = runtime.prepare(registered, call, options)
         item = unit.add(
@@ -179,6 +182,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         """
         await self._chain.answer()
         try:
+            for own in self._chain.beside:
+                await own()
             await super().__call__()
         finally:
             self._chain.skip_lanes()

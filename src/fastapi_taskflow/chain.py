@@ -9,6 +9,7 @@ from weakref import finalize
 
 from fastapi_taskflow.crossing import hand_over
 from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.strays import StrayItem
 from fastapi_taskflow.unbound import Unbound, forget
 from fastapi_taskflow.unit import Unit
 
@@ -30,10 +31,12 @@ class Chain:
     store refuses, the first one's tasks are accepted already.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_units", "bond")
+    __slots__ = ("__weakref__", "_closed", "_units", "beside", "bond")
 
     def __init__(self, bond: Bond) -> None:
         self.bond = bond
+        # Tasks that would go to a queue, if an engine ran: it, or whoever awaits, runs them.
+        self.beside: list[StrayItem] = []
         self._units: list[Unit] = []
         self._closed = False
         if bond is Bond.CALL:

@@ -32,9 +32,10 @@ class Unbound(Unit):
 
     def __init__(self, engine: Engine, *, closed: bool) -> None:
         super().__init__(engine, closed=closed)
-        # There are more than the one that every manager has, which may be limited in size.
+        # There are more than the one that every manager has, or that one was given; one that
+        # is only limited in size is what `max_size` makes.
         self._queues = any(
-            name != DEFAULT_QUEUE or config.concurrency is not None
+            name != DEFAULT_QUEUE or config.concurrency is not None or config.max_size is None
             for name, config in engine.settings.queues.items()
         )
         # Accepted at the end of this iteration of the loop, which touches it alone.

@@ -256,3 +256,21 @@ async def test_it_starts_with_the_newest_thousand(tmp_path):
         known = [record.task_id for record in manager.store.list()]
 
     assert known == [task.task_id for task in tasks[:9:-1]]
+
+
+# Outside of a request
+
+
+async def test_tasks_of_a_manager_with_queues_do_not_wait_to_be_awaited():
+    manager = TaskManager(queues={"default": QueueConfig()})
+    ran = []
+
+    @manager.task()
+    async def work(number):
+        ran.append(number)
+
+    async with manager:
+        tasks = ManagedBackgroundTasks(manager)
+        tasks.add_task(work, 1)
+        assert tasks.tasks == []
+        await wait_until(lambda: ran)

@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Query, StoredTask
 from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.states import TERMINAL
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
 
-__all__ = ["remember"]
+__all__ = ["Earlier", "remember"]
 
 logger = logging.getLogger(__name__)
 
 _ENDED = Query(statuses=TERMINAL)
 # Logs and stack traces beyond it are read when somebody asks for the task.
 _MOST_BYTES = 4 * 2**20
+
+
+class Earlier:
+    """Records by id, newest first; ended, so they do not change."""
+
+    def __init__(self, records: Iterable[TaskRecord] = ()) -> None:
+        self.records = {record.task_id: record for record in records}
+        # Of several with one key the newest.
+        self.keys = {
+            record.idempotency_key: record.task_id
+            for record in reversed(self.records.values())
+            if record.idempotency_key is not None
+        }
+
+    def purge(self, before: datetime) -> list[str]:
+        """Forget what ended before an instant; the ids of it."""
+        old = [
+            record.task_id
+            for record in self.records.values()
+            if record.end_time is not None and record.end_time < before
+        ]
+        for task_id in old:
+            del self.records[task_id]
+        return old
 
 
 async def remember(engine: Engine) -> None:
@@ -39,4 +66,4 @@ async def remember(engine: Engine) -> None:
     for stored in found:
         stored.record.due_at = None
         engine.damaged.look(stored)
-    engine.store.remember(stored.record for stored in found)
+    engine.store.remember(Earlier(stored.record for stored in found))

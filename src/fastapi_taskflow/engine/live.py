@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.codec import is_small
+from fastapi_taskflow.engine.earlier import Earlier
 from fastapi_taskflow.engine.journal import Journal, Unsent
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.registry import Registered
@@ -182,26 +183,24 @@ class TaskStore:
         self._live: dict[str, LiveTask] = {}
         self._recent: OrderedDict[str, LiveTask] = OrderedDict()
         self._by_key: dict[str, str] = {}
-        # As the store had them at the start, newest first; ended, so they do not change.
-        self._earlier: dict[str, TaskRecord] = {}
-        self._earlier_keys: dict[str, str] = {}
+        self._earlier = Earlier()
 
     def get(self, task_id: str) -> TaskRecord | None:
         """The record of a task that this instance knows, else None."""
         task = self.find(task_id)
-        return self._earlier.get(task_id) if task is None else task.record
+        return self._earlier.records.get(task_id) if task is None else task.record
 
     def list(self) -> list[TaskRecord]:
         """All records held, newest first."""
         tasks = [*self._live.values(), *self._recent.values()]
         tasks.sort(key=lambda task: task.arrival, reverse=True)
         records = {task.record.task_id: task.record for task in tasks}
-        earlier = [one for task_id, one in self._earlier.items() if task_id not in records]
-        return [*records.values(), *earlier]
+        earlier = self._earlier.records.items()
+        return [*records.values(), *(one for id_, one in earlier if id_ not in records)]
 
     def find_by_idempotency_key(self, key: str) -> TaskRecord | None:
         """The record known here that was added with this key, else None."""
-        task_id = self._by_key.get(key) or self._earlier_keys.get(key)
+        task_id = self._by_key.get(key) or self._earlier.keys.get(key)
         return None if task_id is None else self.get(task_id)
 
     # For the engine
@@ -213,14 +212,9 @@ class TaskStore:
         """The ids that end so."""
         return [each for each in (*self._recent, *self._live) if each.endswith(text)]
 
-    def remember(self, records: Iterable[TaskRecord]) -> None:
-        """Ended tasks of earlier runs, newest first, in place of those known so far."""
-        self._earlier = {record.task_id: record for record in records}
-        self._earlier_keys = {
-            record.idempotency_key: record.task_id
-            for record in reversed(self._earlier.values())
-            if record.idempotency_key is not None
-        }
+    def remember(self, earlier: Earlier) -> None:
+        """What had ended before this start, in place of what had before the last one."""
+        self._earlier = earlier
 
     def held(self) -> Iterable[LiveTask]:
         """The live tasks, in no order; safe against changes while iterating."""
@@ -267,18 +261,11 @@ class TaskStore:
         ]
         for task in old:
             self.drop(task)
-        earlier = [
-            record.task_id
-            for record in self._earlier.values()
-            if record.end_time is not None and record.end_time < before
-        ]
-        for task_id in earlier:
-            self.forget(task_id)
-        return (*(task.record.task_id for task in old), *earlier)
+        return (*(task.record.task_id for task in old), *self._earlier.purge(before))
 
     def forget(self, task_id: str) -> None:
         """The task's record is gone."""
-        self._earlier.pop(task_id, None)
+        self._earlier.records.pop(task_id, None)
         task = self.find(task_id)
         if task is not None:
             self.drop(task)
