@@ -64,7 +64,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         """Make the tasks of this object managed."""
         self._manager = task_manager
         self._chain = chain
-        self._find_unit()
+        # Found with the first task: many requests add none.
+        self._unit = None
 
     @property
     def chain(self) -> Chain:
@@ -140,9 +141,10 @@ class ManagedBackgroundTasks(BackgroundTasks):
 
     def _add(self, registered: Registered, call: TaskCall, options: Options) -> str:
         runtime = self._manager.runtime
-        unit = self._unit
-        if unit is None or unit.engine is not runtime.running_engine():
-            unit = self._find_unit()
+        unit, engine = self._unit, runtime.running_engine()
+        if unit is None or unit.engine is not engine:
+            # For the engine that runs now; without one tasks run as FastAPI's own.
+            unit = self._unit = None if engine is None else self._chain.unit(engine)
         if unit is None:
             runtime.require_engine_for(registered, options)
         if options.idempotency_key is not None:
@@ -163,7 +165,13 @@ class ManagedBackgroundTasks(BackgroundTasks):
             else:
                 self.tasks.append(own)
             return own.task_id
-        task = runtime.prepare(registered, call, options)
+        task = unit.engine.prepare(
+            registered,
+            call.args,
+            call.kwargs,
+            options,
+            durable=runtime.durability.of(registered),
+        )
         item = unit.add(
             task,
             eager=config.eager if options.eager is None else options.eager,
@@ -187,9 +195,3 @@ class ManagedBackgroundTasks(BackgroundTasks):
             await super().__call__()
         finally:
             self._chain.skip_lanes()
-
-    def _find_unit(self) -> Unit | None:
-        """The unit for the engine that runs now; without one tasks run as FastAPI's own."""
-        engine = self._manager.runtime.running_engine()
-        self._unit = None if engine is None else self._chain.unit(engine)
-        return self._unit

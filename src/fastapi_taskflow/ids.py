@@ -19,6 +19,10 @@ from collections.abc import Callable, Iterator
 __all__ = ["IdSource", "new_id"]
 
 
+_CHANCE_BYTES = 10
+_CHANCES = 64
+
+
 class IdSource:
     """Makes ids that grow within this process, from any thread. Lives as long as it.
 
@@ -31,7 +35,7 @@ class IdSource:
             millisecond, early.
     """
 
-    __slots__ = ("_counter_end", "_entropy", "_lock", "_now_ns", "_state")
+    __slots__ = ("_chances", "_counter_end", "_entropy", "_lock", "_now_ns", "_state")
 
     def __init__(
         self,
@@ -55,6 +59,8 @@ class IdSource:
         # Milliseconds, the id up to its last group's counter, and the counter. One tuple,
         # so that a thread without the lock never sees parts of two milliseconds.
         self._state: tuple[int, str, Iterator[int]] = (-1, "", iter(()))
+        # Drawn and not used yet; a fork drops it.
+        self._chances: Iterator[bytes] = iter(())
 
     def new_id(self) -> str:
         """A new id, greater than every id that this source gave before this call."""
@@ -80,7 +86,7 @@ class IdSource:
         return self.new_id()
 
     def _draw(self, millisecond: int) -> tuple[str, Iterator[int]]:
-        bits = int.from_bytes(self._entropy(10), "big")
+        bits = int.from_bytes(self._chance(), "big")
         start = (bits & 0x7FFF_FFFF) % (self._counter_end // 2)
         random_a = bits >> 31 & 0xFFF
         random_b = bits >> 43 & 0x3FFF
@@ -90,6 +96,16 @@ class IdSource:
             f"-{0x8000 | random_b:04x}-{random_c:04x}"
         )
         return prefix, iter(range(start, self._counter_end))
+
+    def _chance(self) -> bytes:
+        chance = next(self._chances, None)
+        if chance is None:
+            # Many at once: at a request a millisecond each of them would ask the system.
+            drawn = self._entropy(_CHANCE_BYTES * _CHANCES)
+            size = _CHANCE_BYTES
+            self._chances = iter([drawn[i : i + size] for i in range(0, len(drawn), size)])
+            chance = next(self._chances)
+        return chance
 
 
 _SOURCE = IdSource()

@@ -98,8 +98,11 @@ class Unit:
         if not self.engine.is_here():
             return False
         with self._lock:
-            if self._eager or any(needs_commit(task) for task in self._staged):
+            if self._eager:
                 return False
+            for task in self._staged:
+                if needs_commit(task):
+                    return False
             staged, self._staged = self._staged, []
         self._committed(staged, fresh=staged)
         return True

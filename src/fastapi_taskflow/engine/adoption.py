@@ -60,7 +60,7 @@ def _decode(engine: Engine, task: LiveTask) -> str | None:
     task.unreadable = None
     task.released = False
     try:
-        task.args, task.kwargs = engine.registry.decode(task.record.func_name, task.payload or b"")
+        task.give(*engine.registry.decode(task.record.func_name, task.payload or b""))
     except PayloadUnreadable as exc:
         if not exc.damaged:
             return str(exc)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastapi_taskflow.codec import is_small
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Untold
@@ -66,7 +65,7 @@ class Attempt:
         self._attempts = attempts
         self._context: TaskContext | None = None
         self._mask: Mask | None = None
-        if not is_small(task.args, task.kwargs):
+        if not task.is_small:
             # Now: the function may change its arguments, and with its end they are let go.
             self._find_secrets()
 

@@ -181,7 +181,7 @@ class Intake:
 
         They themselves are let go when the task ends, which is before it is written.
         """
-        if not codec.is_small(task.args, task.kwargs):
+        if not task.is_small:
             self._keep(task)
 
     def _keep(self, task: LiveTask) -> None:

@@ -43,6 +43,7 @@ class LiveTask:
     """
 
     __slots__ = (
+        "_small",
         "alias",
         "args",
         "arrival",
@@ -86,6 +87,7 @@ class LiveTask:
         self.registered = registered
         self.args = args
         self.kwargs = kwargs
+        self._small: bool | None = None
         self.durable = durable
         self.context: contextvars.Context | None = None
         self.payload: bytes | None = None
@@ -124,6 +126,17 @@ class LiveTask:
         self.done: asyncio.Future[TaskRecord] | None = None
 
     @property
+    def is_small(self) -> bool:
+        """The arguments are few plain values; see `codec.is_small`."""
+        if self._small is None:
+            self._small = is_small(self.args, self.kwargs)
+        return self._small
+
+    def give(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Set the arguments of the next attempt."""
+        self.args, self.kwargs, self._small = args, kwargs, None
+
+    @property
     def lease(self) -> Lease:
         return Lease(self.record.task_id, self.fence)
 
@@ -134,9 +147,9 @@ class LiveTask:
         """
         if self.durable:
             self.payload = None
-        if not is_small(self.args, self.kwargs):
+        if not self.is_small:
             self.released = True
-            self.args, self.kwargs = (), {}
+            self.give((), {})
             self.record.args, self.record.kwargs = (), {}
 
     def order(self) -> tuple[int, float, int]:

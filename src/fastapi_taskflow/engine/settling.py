@@ -24,7 +24,7 @@ from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import Ended, Facts, Raised, Returned, Verdict, decide
-from fastapi_taskflow.states import MOVES, TERMINAL, Move
+from fastapi_taskflow.states import MOVES, TERMINAL, Move, Rule
 from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Settling:
                 started=task.attempt is not None if started is None else started,
             )
             verdict = self._decided(task, facts, ended)
-        report(task, ended, verdict)
+            report(task, ended, verdict)
         self.settle(task, verdict, elapsed)
 
     def _decided(self, task: LiveTask, facts: Facts, ended: Ended) -> Verdict:
@@ -107,7 +107,7 @@ class Settling:
             rule = MOVES[verdict.move]
             cancelled = task.cancel_asked and rule.yields_to_cancel
             status = TaskStatus.CANCELLED if cancelled else rule.target
-            self._apply(task, verdict, elapsed, status)
+            self._apply(task, verdict, rule, elapsed, status)
             self._engine.mirror.touch(task)
             return
         outcome = Outcome(
@@ -155,7 +155,8 @@ class Settling:
         elif settled is None or settled.late:
             self._engine.flow.lost(task)
         else:
-            self._apply(task, outcome, outcome.elapsed, settled.status)
+            rule = MOVES[outcome.move]
+            self._apply(task, outcome, rule, outcome.elapsed, settled.status)
 
     def _unanswered(self, task: LiveTask, outcome: Outcome, error: Exception) -> None:
         """Nothing acknowledged is lost: the outcome stays ours until the store has it."""
@@ -182,10 +183,14 @@ class Settling:
         return {lease.task_id: reason for lease, reason in self._stuck.items()}
 
     def _apply(
-        self, task: LiveTask, how: Verdict | Outcome, elapsed: float | None, status: TaskStatus
+        self,
+        task: LiveTask,
+        how: Verdict | Outcome,
+        rule: Rule,
+        elapsed: float | None,
+        status: TaskStatus,
     ) -> None:
         record = task.record
-        rule = MOVES[how.move]
         task.failures += rule.failures
         task.interruptions += rule.interruptions
         record.status = status

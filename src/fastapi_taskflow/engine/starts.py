@@ -63,7 +63,8 @@ class Starts:
             self.tasks.add(task)
             self._send(task)
         else:
-            self._call(task, None, at_once=at_once)
+            self._pool(task).called += 1
+            self._engine.flow.start(task, None, at_once=at_once)
 
     def ended(self, task: LiveTask) -> None:
         """A call that was begun here has ended: the next one may begin."""
@@ -113,12 +114,9 @@ class Starts:
             # Drained, cancelled or lost meanwhile: the function is never called.
             self._not_called(task)
         else:
-            self._call(task, started_at)
-
-    def _call(self, task: LiveTask, started_at: datetime | None, *, at_once: bool = False) -> None:
-        self.tasks.discard(task)
-        self._pool(task).called += 1
-        self._engine.flow.start(task, started_at, at_once=at_once)
+            self.tasks.discard(task)
+            self._pool(task).called += 1
+            self._engine.flow.start(task, started_at)
 
     def _not_called(self, task: LiveTask) -> None:
         self.tasks.discard(task)
