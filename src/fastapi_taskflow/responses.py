@@ -21,8 +21,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from fastapi_taskflow import scopes
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import TaskCall
+from fastapi_taskflow.chain import Bond
 from fastapi_taskflow.endpoints import CONNECTION, keep_its_place
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.registry import Hidden
@@ -63,7 +65,13 @@ class Own:
         Raises:
             TaskflowError: a durable task that cannot be taken; nothing of the response runs.
         """
-        items = _items(response.background)
+        background = response.background
+        if isinstance(background, ManagedBackgroundTasks):
+            if background.chain.bond is Bond.CALL:
+                # Made by the endpoint, not the request's: now it is stored with the request.
+                scopes.attach(background.chain, conn.scope, first=False)
+            return
+        items = _items(background)
         owners = [self._owner(item) for item in items]
         first = next((owner for owner in owners if owner is not None), None)
         if first is None:

@@ -200,6 +200,34 @@ def test_the_requests_own_object_may_be_given(tasks: TaskManager) -> None:
     assert ran == ["durable"]
 
 
+def test_an_object_of_the_endpoints_own_is_stored_before_the_response(
+    make_manager: Make,
+) -> None:
+    store = WatchedStore()
+    tasks = make_manager(store)
+    durable = durable_of(tasks)
+    app = FastAPI()
+    tasks.init_app(app)
+
+    def answer() -> Any:
+        own = ManagedBackgroundTasks(tasks)
+        own.add_task(durable, "one")
+        own.add_task(plain, "two")
+        own.add_task(durable, "three")
+        return JSONResponse({}, background=own)
+
+    serve(app, answer)
+    with TestClient(app) as client:
+        assert client.post("/").is_success
+        assert store.inserts == [[2]]
+        assert ran == ["one", "two", "three"]
+        store.refuse = StoreFull("no space")
+        assert client.post("/").status_code == 503
+        store.refuse = None
+
+    assert ran == ["one", "two", "three"]
+
+
 @pytest.mark.parametrize("sync", [False, True])
 @pytest.mark.parametrize("kind", [LookupError, Exception, 418])
 def test_an_exception_handlers_durable_task_is_enqueued(
