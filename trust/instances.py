@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fastapi_taskflow.backends.sqlite.locks import store_directory
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from trust.app import Config
 
 __all__ = ["Instance", "free_port"]

@@ -14,7 +14,8 @@ import pytest
 
 from fastapi_taskflow.backends.base import Lease, LogChunk, Outcome, Stored
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
+from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.states import Move

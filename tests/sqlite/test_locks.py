@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.backends.sqlite.locks import LifeLocks, LockFile, WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
+from fastapi_taskflow.backends.sqlite.lockfiles import LockFile, store_directory
+from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, claim, instance, recover_all, task
 from tests.sqlite.conftest import Opener, Spawner
@@ -20,7 +22,8 @@ from tests.support.waiting import wait_until
 
 HOLD_WRITE_LOCK = """
     import sys
-    from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+    from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
+    from fastapi_taskflow.backends.sqlite.locks import WriteLock
 
     lock = WriteLock(store_directory(sys.argv[1]))
     with lock.held(5.0):
@@ -68,7 +71,8 @@ LIVE_WITH_A_FORKED_CHILD = """
 
 WRITE_WITHOUT_PAUSE = """
     import sys, time
-    from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+    from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
+    from fastapi_taskflow.backends.sqlite.locks import WriteLock
 
     lock = WriteLock(store_directory(sys.argv[1]))
     print("ready", flush=True)

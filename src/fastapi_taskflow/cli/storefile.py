@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
-from fastapi_taskflow.backends.sqlite.locks import comes_free, store_directory
+from fastapi_taskflow.backends.sqlite.lockfiles import comes_free, store_directory
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.older import command_for
 from fastapi_taskflow.backends.sqlite.schema import VERSION

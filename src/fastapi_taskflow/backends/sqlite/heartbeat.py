@@ -16,7 +16,8 @@ from fastapi_taskflow.backends.sqlite.disk import Disk
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
 from fastapi_taskflow.backends.sqlite.fleet import BEAT, SHOWN
 from fastapi_taskflow.backends.sqlite.identity import Identity
-from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
+from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.clock import SteadyClock
 from fastapi_taskflow.errors import StoreFull, StoreUnavailable
 

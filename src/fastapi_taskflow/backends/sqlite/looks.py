@@ -11,7 +11,8 @@ from fastapi_taskflow.backends.base import Attempt, Page, Query, Signals, Stored
 from fastapi_taskflow.backends.sqlite import fleet, reading
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
-from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
+from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, left_over
 from fastapi_taskflow.backends.sqlite.schema import VERSION, missing
 from fastapi_taskflow.backends.sqlite.sessions import Session

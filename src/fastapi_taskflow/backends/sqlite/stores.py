@@ -12,7 +12,8 @@ from fastapi_taskflow.backends.sqlite import claims, fleet
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.heartbeat import Heartbeat
-from fastapi_taskflow.backends.sqlite.locks import LifeLocks, store_directory
+from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.older import notice
 from fastapi_taskflow.backends.sqlite.readers import Reader
 from fastapi_taskflow.backends.sqlite.reading import NEWEST, search

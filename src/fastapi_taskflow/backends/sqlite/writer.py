@@ -29,7 +29,8 @@ from fastapi_taskflow.backends.sqlite.handover import Handover
 from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, answer, run_apart, run_jobs
 from fastapi_taskflow.backends.sqlite.leases import Leases
-from fastapi_taskflow.backends.sqlite.locks import WriteLock, store_directory
+from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
+from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.clock import SteadyClock
