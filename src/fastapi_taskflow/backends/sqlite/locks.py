@@ -20,7 +20,7 @@ _TURNS_IN_A_ROW = 8
 # Whoever was away longer than this has left the others time enough.
 _AWAY_SECONDS = 0.005
 # Somebody may delete our files; then two processes would lock different ones.
-_RECHECK_SECONDS = 1.0
+_RECHECK_SECONDS = 0.05
 
 
 class WriteLock:

@@ -10,13 +10,14 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import loses_connection, public
-from fastapi_taskflow.backends.sqlite.identity import Identity
+from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.jobs import answer
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.errors import StoreUnavailable
@@ -25,14 +26,19 @@ __all__ = ["Reader"]
 
 T = TypeVar("T")
 
+_CHECK_SECONDS = 0.05
+
 _Call = tuple[Callable[..., Any], tuple[Any, ...], asyncio.Future[Any]]
 
 
 class Reader:
     """Runs reads in a daemon thread until `stop`, one after the other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, files: Files) -> None:
         self._database = database
+        self._files = files
+        self._slot = files.slot()
+        self._checked_at = float("-inf")
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._accepting = True
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -65,30 +71,33 @@ class Reader:
         self._thread.join()
 
     def _run(self) -> None:
-        connection: sqlite3.Connection | None = None
-        identity = Identity(self._database.path)
         while (call := self._calls.get()) is not None:
             function, arguments, future = call
             result, error = None, None
             try:
-                if connection is None:
-                    connection = self._database.reader()
-                    identity.remember()
-                identity.check()
-                result = self._call(connection, function, arguments)
+                with self._slot.mutex:
+                    result = self._call(self._ready(), function, arguments)
             except Exception as exc:  # handed to the one who waits for it
                 error = public(exc, self._database.path)
-                # Of our own errors only `Identity.check` raises one here.
-                lost = isinstance(exc, StoreUnavailable) or loses_connection(exc)
-                if lost and connection is not None:
-                    connection.close()
-                    connection = None
+                # Of our own errors only `Files` raises one here.
+                if isinstance(exc, StoreUnavailable) or loses_connection(exc):
+                    self._slot.drop()
             with suppress(RuntimeError):  # the loop was closed
                 future.get_loop().call_soon_threadsafe(answer, future, result, error)
-        if connection is not None:
-            connection.close()
+        self._slot.drop()
         with suppress(RuntimeError):  # the loop was closed
             self._stopped.get_loop().call_soon_threadsafe(answer, self._stopped, None, None)
+
+    def _ready(self) -> sqlite3.Connection:
+        slot, now = self._slot, time.monotonic()
+        if slot.connection is None:
+            slot.connection = self._files.join(self._database.reader)
+        elif now - self._checked_at > _CHECK_SECONDS:
+            self._files.check()
+        else:
+            return slot.connection
+        self._checked_at = now
+        return slot.connection
 
     def _call(
         self,
@@ -97,8 +106,10 @@ class Reader:
         arguments: tuple[Any, ...],
     ) -> Any:
         connection.execute("BEGIN")
+        session = Session(connection, self._database.texts)
         try:
-            return function(Session(connection, self._database.texts), *arguments)
+            return function(session, *arguments)
         finally:
+            session.close()
             if connection.in_transaction:
                 connection.execute("COMMIT")

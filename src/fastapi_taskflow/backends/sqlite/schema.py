@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from fastapi_taskflow.backends.sqlite.sessions import Session
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
 
 __all__ = [
@@ -21,8 +21,11 @@ __all__ = [
     "STATES",
     "VERSION",
     "WAITING",
+    "check_version",
     "migrate",
+    "missing",
     "status_of",
+    "too_new",
 ]
 
 STATES = (
@@ -274,6 +277,26 @@ VERSION = len(_MIGRATIONS)
 _NAMED = re.compile(r"\s*CREATE (?:TABLE|(?:UNIQUE )?INDEX) (@\w+)")
 _KNOWN = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
 """That this release writes."""
+
+
+def check_version(session: Session) -> None:
+    """This release may write to the store, which another process may have migrated.
+
+    Raises:
+        StoreUnavailable: it may not any more.
+    """
+    version = session.one("SELECT max(version) FROM @schema")[0] or 0
+    if version > VERSION:
+        raise too_new(version)
+
+
+def too_new(version: int) -> StoreUnavailable:
+    """Why nothing is written to a store that was migrated while it was open."""
+    return StoreUnavailable(
+        f"Another process has brought the task store to schema version {version}; this release of "
+        f"fastapi-taskflow writes version {VERSION} and stores nothing any more. Restart this "
+        "process with the newer release."
+    )
 
 
 def migrate(session: Session, path: str) -> None:

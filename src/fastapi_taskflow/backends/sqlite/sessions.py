@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
@@ -21,6 +22,15 @@ class Session:
         self._connection = connection
         self._cursor = connection.cursor()
         self._texts = texts
+        self._streams: list[sqlite3.Cursor] = []
+
+    def close(self) -> None:
+        """Let go of the connection: a statement that is not read to its end keeps it open,
+        files and all, as long as somebody keeps an exception that was raised meanwhile.
+        """
+        for cursor in (self._cursor, *self._streams):
+            with suppress(sqlite3.Error):
+                cursor.close()
 
     def run(self, template: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Execute one statement. The next `run` ends the cursor that this one returned."""
@@ -53,7 +63,9 @@ class Session:
 
     def stream(self, template: str, parameters: Sequence[Any]) -> Iterator[Any]:
         """Rows of a query, read as they are asked for; end it before anything is written."""
-        return self._connection.execute(self._texts[template], parameters)
+        cursor = self._connection.execute(self._texts[template], parameters)
+        self._streams.append(cursor)
+        return cursor
 
 
 def _decoded(data: bytes) -> str:

@@ -11,6 +11,7 @@ from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Query
 from fastapi_taskflow.backends.sqlite import claims, fleet
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
+from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.heartbeat import Heartbeat
 from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
@@ -30,11 +31,17 @@ class Store:
     """Made by `open`, on the event loop that uses it."""
 
     def __init__(
-        self, writer: Writer, database: Database, heartbeat: Heartbeat, life: LifeLocks
+        self,
+        database: Database,
+        files: Files,
+        *,
+        writer: Writer,
+        heartbeat: Heartbeat,
+        life: LifeLocks,
     ) -> None:
         self.writer = writer
         # The engine's small reads do not stand behind a dashboard's large ones.
-        self.reader, self.browser = Reader(database), Reader(database)
+        self.reader, self.browser = Reader(database, files), Reader(database, files)
         self.heartbeat = heartbeat
         self.life = life
         self._loop = asyncio.get_running_loop()
@@ -72,13 +79,15 @@ class Store:
             tx.after.append(lambda: life.sweep(known))
             notice(tx, database.texts.prefix, database.path)
 
-        writer = Writer(database, clock, begin=begin, on_change=on_change)
+        files = Files(database.path)
+        writer = Writer(database, files, clock, begin=begin, on_change=on_change)
         try:
             await writer.start()
         except BaseException:
             await writer.stop()
             raise
-        return cls(writer, database, Heartbeat(database, clock), life)
+        heartbeat = Heartbeat(database, files, clock)
+        return cls(database, files, writer=writer, heartbeat=heartbeat, life=life)
 
     async def close(self) -> None:
         """Finish what was handed in; the writer, which may be the last, disconnects last."""

@@ -15,15 +15,18 @@ from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.backends.sqlite.counters import Counters
 from fastapi_taskflow.backends.sqlite.leases import Held, Leases
 from fastapi_taskflow.backends.sqlite.rows import Present
+from fastapi_taskflow.backends.sqlite.schema import VERSION, too_new
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 
 __all__ = ["MustLook", "Transaction"]
 
-# In one statement what nearly every insert asks for: the last arrival, and who is alive.
+# In one statement what nearly every insert asks for: the last arrival, who is alive, and
+# whether this release may still write.
 _STANDING = (
-    "SELECT seq, NULL FROM sqlite_sequence WHERE name = '@tasks'"
-    " UNION ALL SELECT NULL, id FROM @instances WHERE dead = 0"
+    "SELECT seq, NULL, NULL FROM sqlite_sequence WHERE name = '@tasks'"
+    " UNION ALL SELECT NULL, id, NULL FROM @instances WHERE dead = 0"
+    " UNION ALL SELECT NULL, NULL, max(version) FROM @schema"
 )
 
 
@@ -115,6 +118,10 @@ class Transaction(Session):
 
     def _read_standing(self) -> None:
         rows = self.all(_STANDING)
-        self._alive = frozenset(instance for _, instance in rows if instance is not None)
+        for _, _, version in rows:
+            if version is not None and version > VERSION:
+                raise too_new(version)
+        self._alive = frozenset(instance for _, instance, _ in rows if instance is not None)
         if self._last_seq is None:
-            self._last_seq = next((seq for seq, _ in rows if seq is not None), 0)
+            self._last_seq = next((seq for seq, _, _ in rows if seq is not None), 0)
+            self.leases.check(self._last_seq)

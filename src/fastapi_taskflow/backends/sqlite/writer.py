@@ -24,11 +24,11 @@ from fastapi_taskflow.backends.sqlite.faults import (
     loses_connection,
     public,
 )
+from fastapi_taskflow.backends.sqlite.files import Files, StillOpen
 from fastapi_taskflow.backends.sqlite.fleet import SHOWN
 from fastapi_taskflow.backends.sqlite.handover import Handover
-from fastapi_taskflow.backends.sqlite.identity import Identity
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, answer, run_apart, run_jobs
-from fastapi_taskflow.backends.sqlite.leases import Leases
+from fastapi_taskflow.backends.sqlite.links import Link
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.backends.sqlite.rows import Present
@@ -56,6 +56,7 @@ class Writer:
     def __init__(
         self,
         database: Database,
+        files: Files,
         clock: SteadyClock,
         *,
         begin: Callable[[Transaction], None],
@@ -77,10 +78,8 @@ class Writer:
         self._lock = WriteLock(directory)
         self._disk = Disk(directory)
         # Below: the thread's own.
-        self._connection: sqlite3.Connection | None = None
-        self._identity = Identity(database.path)
-        self._version: int | None = None
-        self._leases = Leases()
+        self._files = files
+        self._link = Link(database, files)
         self._polled_at = self._reserved_at = float("-inf")
 
     async def start(self) -> None:
@@ -120,7 +119,6 @@ class Writer:
         try:
             self._open()
         except Exception as exc:  # handed to the caller of `start`
-            self._disconnect()
             self._tell(self._started, public(exc, self._database.path))
         else:
             self._tell(self._started, None)
@@ -131,15 +129,27 @@ class Writer:
 
     def _open(self) -> None:
         self._database.prepare()
+        deadline = time.monotonic() + WRITE_SECONDS
+        while True:
+            try:
+                self._begin_to_write()
+                break
+            except StillOpen:
+                # They look at their files about as often.
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
+        self._disk.keep_reserve()
+
+    def _begin_to_write(self) -> None:
         with self._lock.held(WRITE_SECONDS):
-            connection = self._connect()
+            connection = self._link.ready()
             connection.execute("BEGIN IMMEDIATE")
             tx = self._transaction(connection)
             self._begin(tx)
             connection.execute("COMMIT")
         for hook in tx.after:
             hook()
-        self._disk.keep_reserve()
 
     def _turn(self) -> bool:
         """Serve what is queued, or look around; False after the last job."""
@@ -182,7 +192,7 @@ class Writer:
         """Bring the log back into the database and empty it, as room that can be used anew."""
         try:
             with self._lock.held(WRITE_SECONDS):
-                found = self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                found = self._link.ready().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except (sqlite3.Error, OSError, StoreUnavailable):
             return False
         return not found[0]
@@ -191,16 +201,17 @@ class Writer:
         """Run the jobs in one transaction; apart from each other if one of them fails."""
         try:
             with self._lock.held(WRITE_SECONDS):
-                connection = self._connect()
+                connection = self._link.ready()
                 try:
                     tx, answers = self._transact(connection, jobs, apart=False)
                 except Exception as exc:
                     if is_outage(exc):
                         raise
                     tx, answers = self._transact(connection, jobs, apart=True)
+                self._link.confirm()
         except Exception as exc:
             if loses_connection(exc):
-                self._disconnect()
+                self._link.broke()
             raise
         self._disk.found_room()
         for hook in tx.after:
@@ -217,8 +228,8 @@ class Writer:
         self, connection: sqlite3.Connection, jobs: Sequence[Job], *, apart: bool
     ) -> tuple[Transaction, list[Answer]]:
         connection.execute("BEGIN IMMEDIATE")
+        tx = self._transaction(connection, careful=apart)
         try:
-            tx = self._transaction(connection, careful=apart)
             answers = run_apart(connection, tx, jobs) if apart else run_jobs(tx, jobs)
             tx.settle()
             connection.execute("COMMIT")
@@ -228,60 +239,52 @@ class Writer:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
+        finally:
+            tx.close()
         return tx, answers
 
     def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
         present = Present(self._clock.micros(), self._clock.lead // timedelta(microseconds=1))
         texts = self._database.texts
-        return Transaction(connection, texts, present, self._leases, careful=careful)
+        return Transaction(connection, texts, present, self._link.leases, careful=careful)
 
     def _look_around(self) -> None:
-        """Now and then: has anybody else written, is the file still ours."""
+        """Now and then: has anybody else written, are the files still ours."""
         now = time.monotonic()
         if now - self._polled_at < _POLL_SECONDS:
             return
         self._polled_at = now
-        if self._connection is not None:
-            try:
-                self._identity.check()
-                row = self._connection.execute("PRAGMA data_version").fetchone()
-            except (sqlite3.Error, OSError, StoreUnavailable) as exc:
-                logger.warning("The task store %s: %s", self._database.path, exc)
-                self._disconnect()
-                return
-            if row[0] != self._version:
-                self._version = row[0]
+        link = self._link
+        try:
+            if not link.seems_well():
+                with self._lock.held(_POLL_SECONDS):
+                    link.mend()
+            if link.others_wrote():
                 with suppress(RuntimeError):  # the loop was closed
                     self._loop.call_soon_threadsafe(self._on_change)
+        except (StoreUnavailable, OSError):
+            pass  # somebody writes, or the lock files are gone: soon again
+        except sqlite3.Error as exc:
+            logger.warning("The task store %s: %s", self._database.path, exc)
+            link.broke()
         if now - self._reserved_at > _RESERVE_SECONDS:
             self._reserved_at = now
             self._disk.keep_reserve()
 
-    def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._database.writer()
-            self._identity.remember()
-            self._version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        # The next one may find another file, a restored one say.
-        self._leases = Leases()
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
     def _close(self) -> None:
         # The last connection to close writes the log back into the database file.
-        if self._connection is not None:
+        connection = self._link.connection
+        if connection is not None:
             try:
                 with self._lock.held(_CLOSE_SECONDS):
-                    self._note_time(self._connection)
-                    self._disconnect()
+                    if not self._link.seems_well():
+                        self._link.mend()
+                    self._note_time(connection)
+                    self._files.close()
             except (StoreUnavailable, OSError):
                 # Whoever holds the lock has the file open: ours is not the last connection.
-                self._disconnect()
+                pass
+        self._files.close()
         self._lock.close()
         self._disk.release_reserve()
 
