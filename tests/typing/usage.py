@@ -108,6 +108,8 @@ async def anywhere() -> dict[str, str | bool]:
     enqueued = await task_manager.enqueue(send_email, "ada@example.com", delay=30.0)
     call = task_manager.call(send_email, "ada@example.com", subject="delay is an option")
     await task_manager.enqueue(call, delay=60.0)
+    same = task_manager.enqueue_sync(send_email, "ada@example.com", priority=1)
+    print(same.task_id)
     task_manager.call(send_email, 7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     task_manager.call(send_email, subjct="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     return {"task_id": enqueued.task_id, "duplicate": enqueued.duplicate}
