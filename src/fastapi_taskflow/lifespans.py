@@ -42,6 +42,7 @@ def enclose(app: FastAPI, managers: Sequence[TaskManager], check: Callable[[], N
     def replace(router: Any, lifespan: Lifespan) -> None:
         vars(router)[_NAME] = lifespan
 
+    vars(app.router)[_NAME] = app.router.lifespan_context
     kind = type(app.router)
     # A property, because others read the lifespan to wrap it, and write theirs.
     app.router.__class__ = type(kind.__name__, (kind,), {_NAME: property(get, replace)})
