@@ -13,7 +13,13 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_taskflow import TaskArgumentError, TaskManager, TaskStatus
+from fastapi_taskflow import (
+    ManagedBackgroundTasks,
+    MemoryBackend,
+    TaskArgumentError,
+    TaskManager,
+    TaskStatus,
+)
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]
@@ -61,20 +67,30 @@ async def test_every_attempt_gets_what_was_stored(manager: Make):
     assert numbers == [1, 2, 3]
 
 
-async def test_the_first_attempt_gets_a_copy_also_where_it_starts_at_once(manager: Make):
-    tasks = manager()
-    box: dict[str, int] = {}
+def test_a_durable_task_of_a_request_gets_what_was_stored() -> None:
+    app = FastAPI()
+    manager = TaskManager(snapshot_backend=MemoryBackend())
+    manager.install(app)
     seen: list[object] = []
 
-    @tasks.task(persist=True)
-    async def keep(thing: object) -> None:
-        seen.append(thing)
+    @manager.task(persist=True)
+    async def keep(numbers: list[int] | None = None, *, n: int = 0) -> None:
+        seen.append((numbers, n))
 
-    async with tasks:
-        await ended(tasks, (await tasks.enqueue(keep, box)).task_id)
+    numbers = [1]
+    call = manager.call(keep, n=1)
 
-    assert seen == [{}]
-    assert seen[0] is not box
+    @app.post("/")
+    async def add(background_tasks: ManagedBackgroundTasks) -> None:
+        background_tasks.add_task(keep, numbers)
+        background_tasks.add_task(call)
+        numbers.append(2)
+        call.kwargs["n"] = 2
+
+    with TestClient(app) as client:
+        client.post("/")
+
+    assert seen == [([1], 0), (None, 1)]
 
 
 async def test_a_plain_task_gets_the_object_itself(manager: Make):
