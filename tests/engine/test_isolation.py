@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import BackgroundTasks, FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,13 +50,16 @@ class Shop:
         self.ran: list[int] = []
         # What the hostile function does.
         self.acts: dict[str, Any] = {}
+        # What he adds in a request: function and arguments, and options.
+        self.mixed: tuple[list[Any], dict[str, Any]] = ([], {})
         task = self.manager.task(persist=persist, name="good")
         self.good = task(self._good)
         self.good_in_thread = self.manager.task(persist=persist, name="threaded")(self._threaded)
         self.bad = self.manager.task(persist=persist, name="bad")(self._bad)
         self.bad_in_thread = self.manager.task(persist=persist, name="worse")(self._worse)
         app = FastAPI()
-        TaskAdmin(app, self.manager, auth=None)
+        TaskAdmin(app, self.manager, auth=None, auto_install=True)
+        app.post("/mixed")(self._mixed)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://testserver")
 
@@ -88,19 +91,33 @@ class Shop:
             raise error
         return VALUES[acts["value"]]() if "value" in acts else None
 
+    async def _mixed(self, tasks: BackgroundTasks) -> list[str]:
+        """A request whose second task is hostile."""
+        add: Any = tasks.add_task
+        ids = [add(self.good, 0)]
+        with suppress(Exception):
+            add(*self.mixed[0], **self.mixed[1])
+        ids += [add(self.good_in_thread, 1), add(self.good, 2, priority=1)]
+        return [*ids, add(self.good, 3, eager=True)]
+
     async def innocent(self, number: int) -> str:
         func = self.good if number % 2 else self.good_in_thread
         return (await self.manager.enqueue(func, number)).task_id
 
+    def prepared(self, call: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The function with its arguments, and options."""
+        self.acts = call["acts"]
+        func = self.bad_in_thread if call["thread"] else self.bad
+        args = [VALUES[place]() for place in call["args"]]
+        options = {name: OPTIONS[name][place] for name, place in call["options"].items()}
+        return [func, *args], options
+
     async def hostile(self, calls: list[dict[str, Any]]) -> None:
         for call in calls:
-            self.acts = call["acts"]
-            func = self.bad_in_thread if call["thread"] else self.bad
-            args = [VALUES[place]() for place in call["args"]]
-            options = {name: OPTIONS[name][place] for name, place in call["options"].items()}
+            given, options = self.prepared(call)
             # He may be refused. Nothing but refusals may reach him.
             with suppress(Exception):
-                await self.manager.enqueue(func, *args, **options)
+                await self.manager.enqueue(*given, **options)
 
     async def succeeded(self, ids: list[str]) -> bool:
         found = [await self.manager.get(task_id) for task_id in ids]
@@ -150,6 +167,7 @@ CALLS = st.lists(
     min_size=2,
     max_size=8,
 )
+BOUNDED = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +180,7 @@ CALLS = st.lists(
         ("encrypted", True),
     ],
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@BOUNDED
 @given(calls=CALLS)
 def test_whatever_one_caller_passes_his_neighbours_tasks_run(
     kind: str, persist: bool, calls: list[dict[str, Any]]
@@ -176,6 +194,27 @@ def test_whatever_one_caller_passes_his_neighbours_tasks_run(
             *ids, _ = await asyncio.gather(*half, *rest, shop.hostile(calls))
             await shop.check([task_id for task_id in ids if task_id is not None])
             assert sorted(shop.ran) == sorted([*range(INNOCENT), INNOCENT, INNOCENT + 1])
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(scene(Path(folder)))
+
+
+@pytest.mark.parametrize(("kind", "persist"), [("memory", False), ("encrypted", True)])
+@BOUNDED
+@given(calls=CALLS)
+def test_the_other_tasks_of_a_request_with_a_hostile_one_run(
+    kind: str, persist: bool, calls: list[dict[str, Any]]
+) -> None:
+    async def scene(folder: Path) -> None:
+        shop = Shop(kind, folder, persist=persist)
+        async with shop.manager:
+            ids: list[str] = []
+            for call in calls:
+                shop.mixed = shop.prepared(call)
+                answer = await shop.client.post("/mixed")
+                assert answer.status_code == 200, answer.text
+                ids += answer.json()
+            await shop.check(ids)
 
     with TemporaryDirectory() as folder:
         asyncio.run(scene(Path(folder)))

@@ -54,6 +54,7 @@ SPOILT: list[tuple[str, Any]] = [
     ("requeue", "no"),
     ("cancel_asked", "no"),
     ("fence", "x"),
+    ("fence", 2**63 - 1),
     ("func", b"\x00\xff"),
     ("func", NO_UTF8),
     ("queue", b"\x00\xff"),

@@ -48,7 +48,10 @@ _DUE = tuple(
 )
 _REPEATED = "SELECT rank, due_at, seq FROM @tasks WHERE owner = ? AND claim_id = ? AND state = 0"
 _TAKE = Rows(
-    "UPDATE @tasks SET owner = ?1, claim_id = ?2, fence = fence + 1 WHERE seq IN ({rows})", 1
+    # A fence that no claims ever led to, text say, begins anew.
+    "UPDATE @tasks SET owner = ?1, claim_id = ?2,"
+    f" fence = iif(fence < {2**53}, fence, 0) + 1 WHERE seq IN ({{rows}})",
+    1,
 )
 _READ = Rows(f"SELECT {FULL} FROM @tasks AS t WHERE t.seq IN ({{rows}})", 1)
 # What is in no state that there is cannot be ended by anybody.
