@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -240,16 +240,17 @@ class Runtime:
         known = self.store.find(record.task_id)
         if known is None or not known.stored or known.fingerprint is None:
             return None
-        payload = self.encode(registered, call)
-        if codec.fingerprint(registered.name, payload) != known.fingerprint:
+        if self.fingerprint(registered, call) != known.fingerprint:
             raise IdempotencyConflict(key, record.task_id)
         return record.task_id
 
-    def encode(self, registered: Registered, call: TaskCall) -> bytes:
-        """The call's arguments as they are stored; see `TaskRegistry.encode`."""
+    def fingerprint(self, registered: Registered, call: TaskCall) -> bytes:
+        """Equal for equal calls; for all of a function where arguments cannot be stored."""
         most, sealed = self.settings.max_payload_bytes, self.settings.sealed
-        encode = self.registry.encode
-        return encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
+        encode, payload = self.registry.encode, b""
+        with suppress(ValueError):  # TaskArgumentError
+            payload = encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
+        return codec.fingerprint(registered.name, payload)
 
     async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
         """Accept a task on any event loop."""

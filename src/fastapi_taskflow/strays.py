@@ -7,7 +7,6 @@ from typing import Any
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.ends import failure
@@ -99,7 +98,7 @@ def stray(
     )
     task = LiveTask(record, registered, call.args, call.kwargs, False)
     if options.idempotency_key is not None:
-        task.fingerprint = codec.fingerprint(registered.name, runtime.encode(registered, call))
+        task.fingerprint = runtime.fingerprint(registered, call)
         # As far as keys go, memory is its store.
         task.stored = True
     runtime.store.add(task)

@@ -221,3 +221,17 @@ async def test_enqueue_says_whether_it_was_a_duplicate(tasks: TaskManager) -> No
 
     assert not first.duplicate
     assert second == (first.task_id, True)
+
+
+async def test_arguments_that_cannot_be_stored_are_not_compared(tasks: TaskManager) -> None:
+    @tasks.task()
+    async def look(thing: object) -> None: ...
+
+    async with tasks:
+        first = await tasks.enqueue(look, object(), idempotency_key="k")
+        bound = ManagedBackgroundTasks(tasks)
+        added = bound.add_task(look, object(), idempotency_key="k")
+        again = await tasks.enqueue(look, object(), idempotency_key="k")
+
+    assert added == first.task_id
+    assert again == (first.task_id, True)

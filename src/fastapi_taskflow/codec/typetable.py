@@ -161,13 +161,14 @@ class _Scope:
 class TypeTable:
     """The classes of one manager, by the name that payloads use."""
 
-    __slots__ = ("_added", "_functions")
+    __slots__ = ("_added", "_functions", "_views")
 
     def __init__(self) -> None:
         self._added = _Scope(replaces=True)
         # By task name. A function that is registered again replaces its older self, and the
         # classes that only that one mentioned are forgotten.
         self._functions: dict[object, _Scope] = {}
+        self._views: dict[object, Types] = {}
 
     def add(self, cls: T) -> T:
         """Make a class known to all functions, and those that its fields mention.
@@ -193,12 +194,13 @@ class TypeTable:
 
     def note(self, func: Callable[..., Any], name: str | None = None) -> None:
         """Instances of the classes in this task's annotations may be stored."""
-        self._functions[func if name is None else name] = _Scope([func])
+        key = func if name is None else name
+        scope = self._functions[key] = _Scope([func])
+        self._views[key] = _View(scope, self)
 
     def of(self, name: str) -> Types:
         """The classes as the task of this name means them."""
-        own = self._functions.get(name)
-        return self if own is None else _View(own, self)
+        return self._views.get(name, self)
 
     def name_of(self, cls: type) -> str | None:
         """See `Types`."""
