@@ -212,10 +212,6 @@ class Files:
         self._log_bytes = found.st_size
         return True
 
-    def note_log(self) -> None:
-        """After a commit: the log has at least this size until it is emptied as a whole."""
-        self._log_bytes = size_of(self._log)
-
     def is_known(self) -> bool:
         """Others can see that the files are open here."""
         return self._marks is None or self._users.is_current()

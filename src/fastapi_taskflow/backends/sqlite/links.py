@@ -9,8 +9,8 @@ import time
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.leases import Leases
-from fastapi_taskflow.backends.sqlite.schema import check_version
 from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.backends.sqlite.versions import check_version
 from fastapi_taskflow.errors import StoreUnavailable
 
 __all__ = ["Link"]
@@ -78,7 +78,6 @@ class Link:
                 f"The task store {self._database.path!r} does not answer: it was moved, deleted or "
                 "replaced while tasks were stored."
             )
-        self._files.note_log()
 
     def seems_well(self) -> bool:
         """A look at the files without the write lock; False: call `mend` with it."""

@@ -14,8 +14,9 @@ from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, left_over
-from fastapi_taskflow.backends.sqlite.schema import VERSION, missing
+from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
+from fastapi_taskflow.backends.sqlite.versions import missing
 from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Look"]

@@ -20,10 +20,9 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.sqlite.duetimes import due_value
 from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import Lines
-from fastapi_taskflow.backends.sqlite.rows import due_time
+from fastapi_taskflow.backends.sqlite.rows import due_after
 from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -209,7 +208,7 @@ class _Settlement:
         row.owner = None
         if outcome.elapsed is not None:
             row.elapsed = outcome.elapsed
-        due = None if over else due_value(due_time(tx.now, outcome.delay), tx.now)
+        due = None if over else due_after(tx.now, outcome.delay)
         end = tx.now if over else None
         state = (row.seq, row.state, row.failures, row.interruptions, due, end)
         self.changed.append((*state, outcome.elapsed, outcome.error, outcome.stacktrace))

@@ -28,6 +28,7 @@ __all__ = [
     "Entry",
     "Present",
     "claimed",
+    "due_after",
     "due_time",
     "is_plain",
     "moment",
@@ -99,6 +100,11 @@ class Entry(NamedTuple):
     key: str | None = None
     fingerprint: bytes | None = None
     retry_of: str | None = None
+
+
+def due_after(now: int, seconds: float) -> int:
+    """What is stored of a due time so many seconds from now."""
+    return due_value(due_time(now, seconds), now)
 
 
 def due_time(now: int, seconds: float) -> int:
@@ -184,7 +190,7 @@ def _due_at(task: NewTask, present: Present) -> int:
     now = present.now
     if task.due_at is not None:
         return due_value(min(to_micros(task.due_at) + present.lead, _LATEST), now)
-    return due_value(due_time(now, task.delay) if task.delay else now, now)
+    return due_after(now, task.delay) if task.delay else due_value(now, now)
 
 
 def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:

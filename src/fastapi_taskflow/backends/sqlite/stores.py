@@ -18,9 +18,9 @@ from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.older import notice
 from fastapi_taskflow.backends.sqlite.readers import Reader
 from fastapi_taskflow.backends.sqlite.reading import NEWEST, search
-from fastapi_taskflow.backends.sqlite.schema import migrate
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.backends.sqlite.versions import migrate
 from fastapi_taskflow.backends.sqlite.writer import Writer
 from fastapi_taskflow.clock import SteadyClock
 

@@ -15,9 +15,10 @@ from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.backends.sqlite.counters import Counters
 from fastapi_taskflow.backends.sqlite.leases import Held, Leases
 from fastapi_taskflow.backends.sqlite.rows import Present
-from fastapi_taskflow.backends.sqlite.schema import VERSION, too_new
+from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
+from fastapi_taskflow.backends.sqlite.versions import too_new
 
 __all__ = ["MustLook", "Transaction"]
 
