@@ -136,3 +136,15 @@ def test_each_part_of_a_trace_is_masked():
 
     assert CANARY not in trace
     assert trace.count(MASK) == 3
+
+
+@pytest.mark.parametrize("shift", range(0, 202, 25))
+def test_a_text_full_of_secrets_that_shrinks_shows_no_half_of_one(shift):
+    secret = "canary-" + "".join(f"{number:03d}" for number in range(60)) + "-4242"
+    text = "x" * shift + f"{secret} " * 2_000
+
+    shown = error_text(ValueError(text), Mask([secret]))
+
+    assert set(shown.replace(MASK, "").split("bytes or more left out")[0]) <= set("x .\n0123456789")
+    assert "canary" not in shown
+    assert "-4242" not in shown
