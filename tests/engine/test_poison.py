@@ -299,6 +299,31 @@ async def test_a_thread_that_cannot_be_had_fails_its_task_and_frees_its_slot(
     assert shop.ran == ["second"]
 
 
+class Slow(Exception):
+    """An error that is written elsewhere than on the event loop."""
+
+    def __str__(self) -> str:
+        return "slowly"
+
+
+async def test_an_error_for_which_there_is_no_thread_ends_its_task(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @shop.manager.task()
+    async def fail() -> None:
+        raise Slow
+
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        (failed,) = await shop.ended((await shop.manager.enqueue(fail)).task_id)
+
+    assert failed.status is TaskStatus.FAILED
+    assert failed.error == "Slow: its text was not written, as no thread could be had"
+
+
 class Unbuildable:
     """What building an `Order` raises, once it is set."""
 

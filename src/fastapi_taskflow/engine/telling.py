@@ -54,20 +54,24 @@ class Telling:
             untold, told = self._waiting.popleft()
             self._count += 1
             number = self._count
-            timer = self._loop.call_later(_PATIENCE_SECONDS, self._give_up, number, untold.error)
+            late = f"took more than {_PATIENCE_SECONDS:g} s to write"
+            timer = self._loop.call_later(_PATIENCE_SECONDS, self._give_up, number, untold, late)
             self._running[number] = told, timer
-            threading.Thread(
-                target=self._write, args=(number, untold), name="taskflow-telling", daemon=True
-            ).start()
+            try:
+                threading.Thread(
+                    target=self._write, args=(number, untold), name="taskflow-telling", daemon=True
+                ).start()
+            except RuntimeError:
+                self._give_up(number, untold, "was not written, as no thread could be had")
 
     def _write(self, number: int, untold: Untold) -> None:
         ended = failure(untold.error, untold.mask)
         with suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._done, number, ended)
 
-    def _give_up(self, number: int, error: BaseException) -> None:
-        text = f"{name_of(error)}: its text took more than {_PATIENCE_SECONDS:g} s to write"
-        self._done(number, Raised(error, f"{text}\n", text, hidden=True))
+    def _give_up(self, number: int, untold: Untold, reason: str) -> None:
+        text = f"{name_of(untold.error)}: its text {reason}"
+        self._done(number, Raised(untold.error, f"{text}\n", text, hidden=True))
 
     def _done(self, number: int, ended: Raised) -> None:
         if number not in self._running:  # written after patience ended
