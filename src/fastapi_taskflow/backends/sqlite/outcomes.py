@@ -1,8 +1,7 @@
 """Start, finish and cancel: the compare-and-sets on claimed tasks.
 
-The transaction holds the write lock, so a look is as good as a compare: what was read
-stays true until the commit. All tasks of a batch are read at once, each question is
-decided in memory in order (a later one sees what an earlier one did), all are written at once.
+The transaction holds the write lock, so a look is as good as a compare. A batch is read at
+once, decided in memory in order (a later question sees what earlier ones did), written at once.
 """
 
 from __future__ import annotations
