@@ -46,7 +46,7 @@ class Runtime:
 
     Args:
         backend: None: memory, where nothing can be durable.
-        keyring: Seals what is stored; None: it is stored as it is.
+        keyring: Seals what is stored, if there is one.
     """
 
     def __init__(
@@ -238,7 +238,7 @@ class Runtime:
         if record is None or not self._holds(record):
             return None
         known = self.store.find(record.task_id)
-        if known is None or not known.stored or known.fingerprint is None:
+        if not known or not known.stored or not known.fingerprint:
             return None
         if self.fingerprint(registered, call) != known.fingerprint:
             raise IdempotencyConflict(key, record.task_id)
@@ -246,10 +246,9 @@ class Runtime:
 
     def fingerprint(self, registered: Registered, call: TaskCall) -> bytes:
         """Equal for equal calls; for all of a function where arguments cannot be stored."""
-        most, sealed = self.settings.max_payload_bytes, self.settings.sealed
-        encode, payload = self.registry.encode, b""
+        most, sealed, payload = self.settings.max_payload_bytes, self.settings.sealed, b""
         with suppress(ValueError):  # TaskArgumentError
-            payload = encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
+            payload = self.registry.encode(registered, *call[1:], max_bytes=most, sealed=sealed)
         return codec.fingerprint(registered.name, payload)
 
     async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
