@@ -188,7 +188,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         Raises:
             TaskflowError: outside a request, the store refused; nothing runs.
         """
-        await self._chain.answer()
+        if not self._chain.answer_now():
+            await self._chain.answer()
         try:
             for own in self._chain.beside:
                 await own()
