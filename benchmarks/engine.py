@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ LATENCY = "From enqueue to the function's first line"
 # Tasks that are under way together; with a thousand, the loop's own cost is spread as it is
 # for a busy app.
 BURST = 1_000
-_numbers = itertools.count()
 # Enqueues that wait for their commit together.
 PRODUCERS = 256
 
@@ -215,8 +213,7 @@ async def _latency(bench: Bench, samples: int) -> list[float]:
     async def marked() -> None:
         await mark()
 
-    name = f"marked {next(_numbers)}"  # another function each time
-    bench.manager.task(name=name, persist=bench.manager.runtime.persistent)(marked)
+    bench.manager.task(name="marked", persist=bench.manager.runtime.persistent)(marked)
     taken: list[float] = []
     for _ in range(samples):
         begun = perf_counter_ns()

@@ -165,13 +165,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
             else:
                 self.tasks.append(own)
             return own.task_id
-        task = unit.engine.prepare(
-            registered,
-            call.args,
-            call.kwargs,
-            options,
-            durable=runtime.durability.of(registered),
-        )
+        durable = runtime.durability.of(registered)
+        task = unit.engine.prepare(registered, call.args, call.kwargs, options, durable=durable)
         item = unit.add(
             task,
             eager=config.eager if options.eager is None else options.eager,
@@ -188,8 +183,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
         Raises:
             TaskflowError: outside a request, the store refused; nothing runs.
         """
-        if not self._chain.answer_now():
-            await self._chain.answer()
+        await self._chain.answer()
         try:
             for own in self._chain.beside:
                 await own()

@@ -74,13 +74,6 @@ class Chain:
         for unit in self._units:
             unit.discard()
 
-    def answer_now(self) -> bool:
-        """`answer`, where nothing has to be waited for; else False, and `answer` does the rest."""
-        for unit in self._units:  # noqa: SIM110
-            if not unit.answer_now():
-                return False
-        return True
-
     async def answer(self) -> None:
         """The chain begins to run.
 

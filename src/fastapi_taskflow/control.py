@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import EllipsisType
 from typing import Any
 
-from fastapi_taskflow.engine.live import TaskStore
+from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.operations import Operations

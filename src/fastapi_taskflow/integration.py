@@ -118,12 +118,7 @@ def install(
     known.installed = task_manager
 
     def bind_at_call(conn: HTTPConnection, background_tasks: BackgroundTasks, first: bool) -> None:
-        if type(background_tasks) is not BackgroundTasks:
-            bind(task_manager, conn, background_tasks, first=first)
-            return
-        # What `bind` does nearly always, in one step.
-        chain = _manage(task_manager, background_tasks)
-        scopes.attach(chain, conn.scope, first=first)
+        bind(task_manager, conn, background_tasks, first=first)
 
     async def bind_background_tasks(
         conn: HTTPConnection, background_tasks: BackgroundTasks
@@ -170,8 +165,10 @@ def _bound(
     of its own that shares the response's chain.
     """
     if type(background_tasks) is BackgroundTasks:
-        _manage(task_manager, background_tasks)
-        return cast("ManagedBackgroundTasks", background_tasks), True
+        background_tasks.__class__ = ManagedBackgroundTasks
+        tasks = cast("ManagedBackgroundTasks", background_tasks)
+        tasks.bind(task_manager, Chain(Bond.NONE))
+        return tasks, True
     if isinstance(background_tasks, ManagedBackgroundTasks) and (
         background_tasks.task_manager is task_manager
     ):
@@ -200,14 +197,6 @@ def also_called_directly(dependency: Callable[..., Any]) -> Callable[..., Any]:
         return ManagedBackgroundTasks(self, *given, **named)
 
     return get_tasks
-
-
-def _manage(task_manager: TaskManager, background_tasks: BackgroundTasks) -> Chain:
-    """Make a request's stock object a managed one."""
-    background_tasks.__class__ = ManagedBackgroundTasks
-    chain = Chain(Bond.NONE)
-    cast("ManagedBackgroundTasks", background_tasks).bind(task_manager, chain)
-    return chain
 
 
 class _Watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from starlette.background import BackgroundTask
@@ -38,7 +37,9 @@ class LaneItem(BackgroundTask):
     def kwargs(self) -> Any:  # type: ignore[override]
         return self._task.kwargs
 
-    def __call__(self) -> Awaitable[None]:  # type: ignore[override]  # one coroutine less
+    async def __call__(self) -> None:
         unit = self._unit
-        run = unit.run_in_lane(self._task)
-        return run if unit.engine.is_here() else hand_over(run, unit.engine)
+        if unit.engine.is_here():
+            await unit.run_in_lane(self._task)
+        else:
+            await hand_over(unit.run_in_lane(self._task), unit.engine)

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi_taskflow import codec
@@ -22,23 +21,20 @@ from fastapi_taskflow.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.durability import Durability
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import Settings
+from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.errors import EngineNotRunning, IdempotencyConflict, WrongThread
 from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered, TaskRegistry
 
 __all__ = ["Runtime"]
 
 logger = logging.getLogger(__name__)
-
-# States in which a task's idempotency key keeps others from being made.
-_HOLDING = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.SUCCESS})
 
 
 class Runtime:
@@ -46,7 +42,7 @@ class Runtime:
 
     Args:
         backend: None: memory, where nothing can be durable.
-        keyring: Seals what is stored, if there is one.
+        keyring: Seals what is stored; None: it is stored as it is.
     """
 
     def __init__(
@@ -234,21 +230,19 @@ class Runtime:
         Raises:
             IdempotencyConflict: other work holds the key.
         """
-        record = self.store.find_by_idempotency_key(key)
-        if record is None or not self._holds(record):
-            return None
-        known = self.store.find(record.task_id)
-        if not known or not known.stored or not known.fingerprint:
+        known = self.store.holder(key, self.settings.idempotency_ttl)
+        if known is None or not known.stored or known.fingerprint is None:
             return None
         if self.fingerprint(registered, call) != known.fingerprint:
-            raise IdempotencyConflict(key, record.task_id)
-        return record.task_id
+            raise IdempotencyConflict(key, known.record.task_id)
+        return known.record.task_id
 
     def fingerprint(self, registered: Registered, call: TaskCall) -> bytes:
         """Equal for equal calls; for all of a function where arguments cannot be stored."""
-        most, sealed, payload = self.settings.max_payload_bytes, self.settings.sealed, b""
+        most, sealed = self.settings.max_payload_bytes, self.settings.sealed
+        encode, payload = self.registry.encode, b""
         with suppress(ValueError):  # TaskArgumentError
-            payload = self.registry.encode(registered, *call[1:], max_bytes=most, sealed=sealed)
+            payload = encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
         return codec.fingerprint(registered.name, payload)
 
     async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
@@ -280,15 +274,6 @@ class Runtime:
         task.context = contextvars.copy_context()
         task.launch_on_commit = True
         return task
-
-    def _holds(self, record: TaskRecord) -> bool:
-        if record.status not in _HOLDING:
-            return False
-        if record.end_time is None:
-            return True
-        return datetime.now(UTC) - record.end_time < timedelta(
-            seconds=self.settings.idempotency_ttl
-        )
 
 
 async def _accept(engine: Engine, task: LiveTask) -> Enqueued:

@@ -22,7 +22,8 @@ from fastapi_taskflow import (
 )
 from fastapi_taskflow.backends.base import NewTask, Purged, Query
 from fastapi_taskflow.codec import encode
-from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.testing.clock import ManualClock

@@ -158,10 +158,7 @@ def _unnamed(types: Types, cls: type) -> str:
 
 def _unbuildable(cls: type, exc: BaseException) -> str:
     # The error's text may hold values, which may be secret.
-    return (
-        f"found {title(cls)}, which cannot be built from its own values ({type(exc).__name__}): "
-        "its constructor and validators must take what they themselves made; or pass the values"
-    )
+    return f"found {title(cls)}, which cannot be built from its own values ({type(exc).__name__})"
 
 
 def _unstorable(cls: type) -> str:

@@ -63,10 +63,11 @@ class Dispatcher:
         Args:
             at_once: Start it now if it can start; as for `Attempts.run`.
         """
-        if at_once and self._may_start and self._queues.take_if_free(task):
+        may_run = self._queues.may_run(task) and self._may_start
+        if may_run and at_once:
+            self._queues.take(task)
             self._starts.begin(task, at_once=True)
             return
-        may_run = self._may_start and self._queues.may_run(task)
         self._queues.push(task)
         if may_run:
             self.pump()

@@ -27,7 +27,7 @@ from fastapi_taskflow.engine.housekeeping import Housekeeping
 from fastapi_taskflow.engine.intake import Intake
 from fastapi_taskflow.engine.interventions import Interventions
 from fastapi_taskflow.engine.lanes import Lanes
-from fastapi_taskflow.engine.live import LiveTask, TaskStore
+from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.mirroring import Mirror
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.pools import Pool
@@ -36,6 +36,7 @@ from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
 from fastapi_taskflow.engine.shutdown import Shutdown
 from fastapi_taskflow.engine.supervisor import Failing, Supervisor
+from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.engine.unreadable import Unreadable
 from fastapi_taskflow.errors import QueueFullError
 from fastapi_taskflow.executors.base import ThreadRunner
@@ -84,13 +85,10 @@ class Engine:
         self._threads = threads
         self._supervisor = Supervisor()
         self.damaged = DamagedTasks(self)
-        self.queues = Queues(
-            {DEFAULT_QUEUE: QueueConfig(), **settings.queues},
-            [
-                Pool("async", settings.max_concurrent_tasks),
-                Pool("thread", settings.max_sync_threads),
-            ],
-        )
+        loop_pool = Pool("async", settings.max_concurrent_tasks)
+        thread_pool = Pool("thread", settings.max_sync_threads)
+        configs = {DEFAULT_QUEUE: QueueConfig(), **settings.queues}
+        self.queues = Queues(configs, [loop_pool, thread_pool])
         watching = observer if "observe" in settings.roles else None
         self.feed = Feed(watching, clock, self._supervisor)
         self.flow = Flow(self)

@@ -24,6 +24,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.records import new_record
 from fastapi_taskflow.engine.refusals import refusal, unstorable
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
@@ -35,8 +36,6 @@ from fastapi_taskflow.errors import (
     TaskArgumentError,
     TaskflowError,
 )
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered
 from fastapi_taskflow.tracebacks import error_text
 
@@ -78,7 +77,6 @@ class Intake:
         Raises:
             TaskArgumentError: arguments of a durable task cannot be stored.
         """
-        config = registered.config
         key = options.idempotency_key
         payload = fingerprint = None
         if durable or key is not None:
@@ -89,35 +87,11 @@ class Intake:
         if durable and payload is not None:
             # What the caller does to his objects from now on, no attempt sees.
             args, kwargs = self._engine.registry.as_stored(registered, payload, args, kwargs)
-        queue = options.queue if options.queue is not None else config.queue
-        now = self._clock.now()
-        record = TaskRecord(
-            new_id(),
-            registered.name,
-            TaskStatus.PENDING,
-            () if self._settings.sealed else args,
-            {} if self._settings.sealed else kwargs,
-            now,
-            None,
-            None,
-            0,
-            None,
-            [],
-            None,
-            key,
-            tags,
-            None,
-            options.source,
-            config.priority if options.priority is None else options.priority,
-            registered.executor,
-            DEFAULT_QUEUE if queue is None else self._known_queue(queue),
-            options.retry_of,
-            None,
-            None,
-            None,
-            # Of a durable task it is the store that adds the delay, by its own clock.
-            options.run_at if durable else options.due(now),
-        )
+        queue = options.queue if options.queue is not None else registered.config.queue
+        queue = DEFAULT_QUEUE if queue is None else self._known_queue(queue)
+        record = new_record(registered, options, self._clock.now(), queue, tags, durable=durable)
+        if not self._settings.sealed:
+            record.args, record.kwargs = args, kwargs
         task = LiveTask(record, registered, args, kwargs, durable)
         task.ready_at = self._clock.monotonic()
         task.delay = options.delay

@@ -201,16 +201,9 @@ class Queues:
         waiting = len(state.lines.get(pool, ()))
         return state.free > waiting and self.pools[pool].free(durable=task.durable) > waiting
 
-    def take_if_free(self, task: LiveTask) -> bool:
-        """`may_run`, and if so, take the slots."""
-        state = self.get(task.record.queue)
-        pool = self.pools[task.registered.executor]
-        waiting = len(state.lines.get(pool.name, ()))
-        if state.free <= waiting or pool.free(durable=task.durable) <= waiting:
-            return False
-        state.running += 1
-        pool.running += 1
-        return True
+    def take(self, task: LiveTask) -> None:
+        self.get(task.record.queue).running += 1
+        self.pools[task.registered.executor].running += 1
 
     def release(self, task: LiveTask) -> None:
         self.get(task.record.queue).running -= 1

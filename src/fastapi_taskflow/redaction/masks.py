@@ -8,7 +8,7 @@ password in an address, ``scheme://user:password@host``, is found by its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring, encode_basestring_ascii
 from urllib.parse import quote
 
@@ -39,7 +39,6 @@ _PATIENCE = 50_000
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 # Text that URLs write as it is.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
-_UNRESERVED_LINES = re.compile(r"[A-Za-z0-9_.~\n-]*")
 _QUOTED = {code: f"%{code:02X}" for code in range(0x80) if not _UNRESERVED.fullmatch(chr(code))}
 # Stands between texts that are quoted together.
 del _QUOTED[ord("\n")]
@@ -143,12 +142,9 @@ def _each(text: str, forms: Iterable[str]) -> list[Span]:
     return spans
 
 
-def _lengths(forms: Collection[str]) -> dict[str, Lengths]:
+def _lengths(forms: Iterable[str]) -> dict[str, Lengths]:
     """The lengths of forms by their first characters, the longest first."""
-    found = set(map(len, forms))
-    if len(found) == 1:
-        return dict.fromkeys({form[:_LEAST_LENGTH] for form in forms}, tuple(found))
-    alone = {length: (length,) for length in found}
+    alone = {length: (length,) for length in range(_PIECE + 1)}
     lengths: dict[str, Lengths] = {}
     for form in sorted(forms, key=len, reverse=True):
         start, length = form[:_LEAST_LENGTH], len(form)
@@ -173,13 +169,8 @@ def _merged(spans: list[Span]) -> list[Span]:
     return merged
 
 
-def _forms(secrets: Sequence[str]) -> set[str]:
+def _forms(secrets: Iterable[str]) -> set[str]:
     """All that is looked for."""
-    joined = "\n".join(secrets)
-    simple = joined.count("\n") < len(secrets) and max(map(len, secrets)) <= _PIECE
-    if simple and _UNRESERVED_LINES.fullmatch(joined):
-        # Every form is this one, as of nearly all secrets.
-        return set(secrets)
     forms: set[str] = set()
     plain: list[str] = []
     others: list[str] = []
@@ -187,6 +178,7 @@ def _forms(secrets: Sequence[str]) -> set[str]:
         if len(secret) > _PIECE:
             others.append(secret)
         elif _UNRESERVED.fullmatch(secret):
+            # Nearly all of them; every form is this one.
             forms.add(secret)
         elif _PLAIN.fullmatch(secret):
             plain.append(secret)
