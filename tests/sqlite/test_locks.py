@@ -247,6 +247,19 @@ class TestLifeLocks:
 
         assert await backend.gone(["mine", "never heard of"]) == frozenset()
 
+    async def test_a_deleted_file_is_made_anew_with_the_next_heartbeat(
+        self, backend: SqliteBackend, open_backend: Opener, path: str
+    ):
+        other = await open_backend()
+        await other.enlist(instance("other"))
+        (store_directory(path) / "taskflow_other.alive").unlink()
+
+        await asyncio.to_thread(other.beat, "other", 0.0)
+
+        assert await backend.gone(["other"]) == frozenset()
+        await other.close()
+        assert await backend.gone(["other"]) == {"other"}
+
     async def test_whoever_asks_is_not_taken_for_the_owner(
         self, backend: SqliteBackend, spawn: Spawner, path: str
     ):

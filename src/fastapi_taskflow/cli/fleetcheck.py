@@ -160,6 +160,7 @@ def _clock(look: Look) -> Finding:
             Level.PROBLEM,
             f"The store has times up to {newest.isoformat(timespec='seconds')}, and this clock "
             f"says {now.isoformat(timespec='seconds')}: it was set back",
-            "Set the clock right (NTP). Until it has caught up, due times come late.",
+            "Set the clock right (NTP). Tasks run all the same; the store shows times of its own, "
+            "which go on from the latest, until the clock has caught up.",
         )
     return Finding("clock", Level.OK, "Not behind what the store has seen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
@@ -198,7 +199,10 @@ class SqliteBackend(SqliteLogins, Backend):
             raise
 
     def beat(self, instance: str, lag: float) -> bool:
-        return self._store.heartbeat.beat(instance, lag)
+        store = self._store
+        with suppress(OSError):  # they are quicker proof of a death than beats, not the only one
+            store.life.renew()
+        return store.heartbeat.beat(instance, lag)
 
     async def gone(self, instances: Sequence[str]) -> frozenset[str]:
         if not instances:

@@ -65,6 +65,18 @@ class LifeLocks:
         if lock is not None:
             lock.close()
 
+    def renew(self) -> None:
+        """Make files anew that somebody has deleted, or nobody would notice a death soon."""
+        for instance, lock in list(self._held.items()):
+            if lock.is_current():
+                continue
+            new = LockFile(self._path(instance))
+            if new.try_lock() and self._held.get(instance) is lock:
+                self._held[instance] = new
+                lock.close()
+            else:
+                new.close()
+
     def free(self, instances: Iterable[str]) -> frozenset[str]:
         """Those whose lock nobody holds. A missing file proves nothing."""
         return frozenset(one for one in instances if _is_free(self._path(one)))
