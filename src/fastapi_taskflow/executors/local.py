@@ -31,7 +31,7 @@ class DaemonThreads:
         self._limit = limit
         self._name = name
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # Protects _threads and _busy. `submit` and `close` are called on one thread.
+        # Protects _threads and _busy.
         self._lock = threading.Lock()
         self._threads = 0
         self._busy = 0
@@ -53,7 +53,8 @@ class DaemonThreads:
         """Start a thread if none is idle."""
         with self._lock:
             self._busy += 1
-            if self._busy <= self._threads:
+            # Several event loops may share a pool: another one may have filled it by now.
+            if self._busy <= self._threads or self._threads >= self._limit:
                 return
             try:
                 threading.Thread(
