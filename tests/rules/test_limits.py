@@ -108,7 +108,9 @@ def test_what_is_quoted_is_short_and_can_be_shown(value: Any) -> None:
     assert text.isprintable()
 
 
-@pytest.mark.parametrize("value", ["5", 1.0, True, 2**31, -(2**31) - 1, math.nan, None, Liar()])
+@pytest.mark.parametrize(
+    "value", ["5", 1.0, True, 2**31, -(2**31) - 1, math.nan, None, pytest.param(Liar(), id="liar")]
+)
 def test_only_whole_numbers_of_32_bits_are_whole(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="32 bits"):
         limits.whole("priority", value)
