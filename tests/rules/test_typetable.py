@@ -23,8 +23,9 @@ from typing import (
 import pytest
 from pydantic import BaseModel, create_model
 
-from fastapi_taskflow.codec import TypeTable
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.codec import TypeTable, decode, encode
+from fastapi_taskflow.codec.typetable import moved
+from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 
@@ -54,6 +55,13 @@ class Holder:
 
 class Model(BaseModel):
     inner: dict[str, Wanted | None]
+
+
+def holding(*classes):
+    table = TypeTable()
+    for cls in classes:
+        table.add(cls)
+    return table
 
 
 class Typed(TypedDict):
@@ -411,3 +419,33 @@ def test_a_registered_class_that_is_loaded_again_takes_its_place(monkeypatch):
 
     assert table.find(f"{__name__}:Again") is newer
     assert table.name_of(older) is None
+
+
+def test_a_class_that_moved_is_found_at_its_old_place(monkeypatch):
+    old = stdlib_types.ModuleType("shop_of_old")
+    monkeypatch.setitem(sys.modules, old.__name__, old)
+    stored = encode((Box(Wanted.A),), {}, holding(Box, Wanted)).replace(
+        __name__.encode(), old.__name__.encode()
+    )
+    new = holding(Box, Wanted)
+    with pytest.raises(PayloadUnreadable, match=r"'shop_of_old:Box' .* import it at its old place"):
+        decode(stored, new)
+
+    old.Box, old.Wanted = Box, Wanted
+
+    assert decode(stored, new) == ((Box(Wanted.A),), {})
+
+
+def test_what_a_module_has_by_a_stored_name_must_be_a_class_that_is_known(monkeypatch):
+    def conjure(name):
+        raise AssertionError(f"{name} was asked for")
+
+    old = stdlib_types.ModuleType("shop_of_old")
+    old.Box, old.func, old.__getattr__ = Box, conjure, conjure
+    monkeypatch.setitem(sys.modules, old.__name__, old)
+    types = holding(Wanted)
+
+    for name in ("Box", "func", "missing", "Box.missing", "", "__class__"):
+        assert moved(types, f"shop_of_old:{name}") is None
+    for name in (":Box", "nowhere:Box", "Box", "", 7, None):
+        assert moved(types, name) is None

@@ -23,7 +23,7 @@ from fastapi_taskflow.codec.objects import (
     build_named_tuple,
 )
 from fastapi_taskflow.codec.scalars import SCALAR_READERS, Foreign, read_text
-from fastapi_taskflow.codec.typetable import Types, is_named_tuple
+from fastapi_taskflow.codec.typetable import Types, is_named_tuple, moved
 from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.exceptionparts import name_of
 from fastapi_taskflow.texts import clean
@@ -123,11 +123,11 @@ class _Reader:
 
     def known(self, node: Node, base: type = object) -> Any:
         name = node["c"]
-        cls = self._types.find(name)
+        cls = self._types.find(name) or moved(self._types, name)
         if cls is None:
             raise Foreign(
                 f"the class {name!r} is not registered here; annotate a task's parameter with "
-                "it, or call register_type"
+                "it, or call register_type; if it moved, import it at its old place, too"
             )
         if not issubclass(cls, base):
             raise Foreign(f"{name!r} is of another kind now")

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from inspect import getattr_static
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from pydantic import BaseModel
@@ -24,7 +25,7 @@ from fastapi_taskflow.codec.hints import hints_of, model_hints, parts_of
 from fastapi_taskflow.codec.naming import class_name, short_name
 from fastapi_taskflow.errors import ConfigurationError
 
-__all__ = ["TypeTable", "Types", "is_named_tuple", "is_storable"]
+__all__ = ["TypeTable", "Types", "is_named_tuple", "is_storable", "moved"]
 
 T = TypeVar("T", bound=type)
 
@@ -251,12 +252,27 @@ class _View:
         return self._table.has_twin(cls)
 
 
+def moved(types: Types, name: str) -> type | None:
+    """The known class that the module of a stored name still has by it, though it lives elsewhere.
+
+    As with pickles, a class that has moved is found as long as its old place imports it.
+    """
+    found = _at(*name.split(":", 1)) if isinstance(name, str) and ":" in name else None
+    return found if is_storable(found) and types.name_of(found) is not None else None
+
+
 def _is_remade(older: type, newer: type) -> bool:
     """The older one is what its module has by that name, or looks the same: a reload."""
-    found: Any = sys.modules.get(older.__module__)
-    for part in older.__qualname__.split("."):
-        found = getattr(found, part, None)
+    found = _at(older.__module__, older.__qualname__)
     return found is older or _members(older) == _members(newer)
+
+
+def _at(module: str, qualname: str) -> object:
+    """What a loaded module has by that name; imports nothing and runs none of its code."""
+    found: object = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr_static(found, part, None)
+    return found
 
 
 def _members(cls: Any) -> str:
