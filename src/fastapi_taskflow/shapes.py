@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow.errors import TaskArgumentError
 from fastapi_taskflow.limits import near
+from fastapi_taskflow.models import TaskConfig
 
 __all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
 
@@ -21,6 +22,19 @@ OPTION_NAMES = frozenset({
     "idempotency_key", "tags", "eager", "priority", "queue", "delay", "run_at",
 })  # fmt: skip
 """Keyword arguments that ``add_task`` and ``enqueue`` read themselves."""
+
+_SETTINGS = frozenset(TaskConfig.__dataclass_fields__)
+
+_INJECTED = (
+    "{} would be what FastAPI's Depends() or the like stands for, which nobody puts into tasks. "
+    "Pass a value, or make it in the task."
+)
+# Starlette is no concern of this floor, so they are known by name.
+_OF_REQUESTS = frozenset({
+    ("starlette.requests", "HTTPConnection"),
+    ("starlette.responses", "Response"),
+    ("starlette.background", "BackgroundTasks"),
+})  # fmt: skip
 
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -42,10 +56,11 @@ class Shape:
     they cannot be enough. With ``*args`` the last one stands for all further ones.
     """
 
-    __slots__ = ("_many", "_open", "_rests", "_signature")
+    __slots__ = ("_func", "_many", "_open", "_rests", "_signature")
 
-    def __init__(self, signature: inspect.Signature) -> None:
-        self._signature = signature
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self._func = func
+        self._signature = signature = inspect.signature(func, follow_wrapped=False)
         parameters = list(signature.parameters.values())
         kinds = {parameter.kind for parameter in parameters}
         self._many = Parameter.VAR_POSITIONAL in kinds
@@ -94,17 +109,32 @@ class Shape:
                 ],
                 return_annotation=inspect.Signature.empty,
             )
-            unknown = kwargs.keys() - self._signature.parameters.keys()
-            names = {*self._signature.parameters, *OPTION_NAMES} - kwargs.keys()
-            hint = near(min(unknown), names) if unknown else ""
+            hint = self._hint(len(args), kwargs)
             raise TaskArgumentError(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
         injected = [name for name, p in self._signature.parameters.items() if _is_injected(p)]
         if injected:
-            raise TaskArgumentError(
-                f"Task {task!r}: {', '.join(injected)} would be what FastAPI's Depends() or the "
-                "like stands for, which nobody puts into tasks. Pass a value, or make it in the "
-                "task."
-            )
+            raise TaskArgumentError(f"Task {task!r}: {_INJECTED.format(', '.join(injected))}")
+
+    def _hint(self, count: int, kwargs: dict[str, Any]) -> str:
+        """What was probably meant, as a sentence; empty if nobody can tell."""
+        parameters = self._signature.parameters
+        unknown = kwargs.keys() - parameters.keys()
+        if unknown:
+            return _advice(min(unknown), parameters.keys() - kwargs.keys())
+        left = list(parameters)[count:]
+        injected = [n for n in left if n not in kwargs and self._is_for_endpoints(n)]
+        return f" {_INJECTED.format(', '.join(injected))}" if injected else ""
+
+    def _is_for_endpoints(self, name: str) -> bool:
+        """FastAPI would give the value of this parameter, by its annotation."""
+        try:
+            known = inspect.signature(self._func, follow_wrapped=False, eval_str=True)
+            annotation = known.parameters[name].annotation
+            marks = getattr(annotation, "__metadata__", (annotation,))
+            return any(_is_a_mark(mark) or _is_a_requests(mark) for mark in marks)
+        # Annotations of names that are not there, and whatever objects of the user's raise.
+        except Exception:
+            return False
 
 
 class _Dots:
@@ -115,9 +145,28 @@ class _Dots:
 _DOTS = _Dots()
 
 
+def _advice(unknown: str, parameters: set[str]) -> str:
+    if unknown in OPTION_NAMES:
+        also = "" if unknown == "eager" else " and enqueue"
+        return f" {unknown} is an option of add_task{also}, beside the arguments."
+    if unknown in _SETTINGS and not near(unknown, parameters):
+        return f" {unknown} is a setting of the function: @task_manager.task({unknown}=...)."
+    return near(unknown, parameters | OPTION_NAMES)
+
+
 def _is_injected(parameter: Parameter) -> bool:
     """FastAPI gives the value, in endpoints only."""
-    return type(parameter.default).__module__ == "fastapi.params"
+    return _is_a_mark(parameter.default)
+
+
+def _is_a_mark(value: object) -> bool:
+    return type(value).__module__ == "fastapi.params"
+
+
+def _is_a_requests(annotation: object) -> bool:
+    """A class of what belongs to one request, such as `Request` or `BackgroundTasks`."""
+    kinds = getattr(annotation, "__mro__", ())
+    return any((kind.__module__, kind.__qualname__) in _OF_REQUESTS for kind in kinds)
 
 
 def _rest(positional: list[Parameter], named: list[Parameter], count: int) -> _Rest | None:
@@ -139,7 +188,7 @@ def shape_of(func: Callable[..., Any]) -> Shape | None:
     Not those of a function that it wraps: a decorator may add arguments of its own.
     """
     try:
-        return Shape(inspect.signature(func, follow_wrapped=False))
+        return Shape(func)
     # Functions written in C have none, and a callable object may raise anything.
     except Exception:
         return None

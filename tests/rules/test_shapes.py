@@ -2,12 +2,14 @@
 
 import inspect
 from inspect import Parameter
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Depends, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.errors import TaskArgumentError
 from fastapi_taskflow.registry import TaskRegistry
 from fastapi_taskflow.shapes import own_options, shape_of
@@ -85,3 +87,61 @@ def test_a_default_is_not_written_into_a_message() -> None:
     assert shape is not None
     with pytest.raises(TaskArgumentError, match=r"It takes \(one, two=\.\.\.\)"):
         shape.check("work", (), {})
+
+
+class Session: ...
+
+
+def session() -> Session:
+    return Session()
+
+
+async def with_a_default(order: int, found: Any = Depends(session)) -> None: ...  # noqa: B008
+async def annotated(order: int, found: Annotated[Session, Depends(session)]) -> None: ...
+async def in_text(order: int, found: "Annotated[Session, Depends(session)]") -> None: ...
+async def of_the_request(order: int, found: Request) -> None: ...
+async def for_tasks(order: int, found: ManagedBackgroundTasks) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "func",
+    [with_a_default, annotated, in_text, of_the_request, for_tasks],
+    ids=lambda f: f.__name__,
+)
+def test_what_fastapi_gives_to_endpoints_nobody_gives_to_tasks(func: Any) -> None:
+    with pytest.raises(TaskArgumentError, match="found would be what FastAPI's Depends"):
+        checked(func, 7)
+
+    checked(func, 7, found=Session())
+
+
+async def with_unknown_names(order: int, found: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_an_annotation_that_means_nothing_hides_no_mistake() -> None:
+    with pytest.raises(TaskArgumentError, match=r"required argument: 'found'. It takes \(order, f"):
+        checked(with_unknown_names, 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("retries", r"retries is a setting of the function: @task_manager.task\(retries=...\)"),
+        ("priority", "priority is an option of add_task and enqueue, beside"),
+        ("eager", "eager is an option of add_task, beside"),
+        ("priorty", "Did you mean 'priority'"),
+        ("timeouts", "Did you mean 'timeout'"),
+        ("timeout_", "Did you mean 'timeout'"),
+    ],
+)
+def test_a_keyword_in_the_wrong_place_is_sent_to_the_right_one(given: str, advice: str) -> None:
+    def fetch(address: str, timeout: float = 3.0) -> None: ...
+
+    with pytest.raises(TaskArgumentError, match=advice):
+        checked(fetch, "x", **{given: 1})
+
+
+def checked(func: Any, *args: Any, **kwargs: Any) -> None:
+    shape = shape_of(func)
+    assert shape is not None
+    shape.check("buy", args, kwargs)
