@@ -166,6 +166,12 @@ def test_a_bad_filter_is_refused_and_named(desk, page):
         query for query, answer in answers.items() if query.partition("=")[0] not in answer.text
     ]
     assert unnamed == []
+    # Nobody has to read a regular expression.
+    assert [query for query, answer in answers.items() if "pattern" in answer.text] == []
+
+
+def test_a_tag_without_a_value_is_told_what_a_tag_is(desk):
+    assert "Expected key:value" in desk.client.get("/tasks/dashboard?tag=user").text
 
 
 def test_empty_fields_of_the_form_are_no_filters(desk):
@@ -175,7 +181,7 @@ def test_empty_fields_of_the_form_are_no_filters(desk):
     page = desk.client.get("/tasks/dashboard", params=dict.fromkeys(fields, ""))
 
     assert page.status_code == 200
-    assert "1 matches" in page.text
+    assert "<span>1 task</span>" in page.text
 
 
 def test_the_first_moment_of_the_calendar_is_one(desk):

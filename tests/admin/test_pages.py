@@ -92,7 +92,7 @@ def test_the_overview_shows_totals_queues_and_tasks(desk):
     ] * len(TaskStatus)
     assert f"/tasks/dashboard/tasks/{done}" in links
     assert f"/tasks/dashboard/tasks/{failed}" in links
-    for words in ("50.0%", "order: 7", "no answer", "mail", "no limit", "2 match"):
+    for words in ("50.0%", "order: 7", "no answer", "mail", "no limit", "2 tasks"):
         assert words in page.text, words
 
 

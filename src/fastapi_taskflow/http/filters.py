@@ -30,14 +30,37 @@ __all__ = [
 ]
 
 _SPAN = re.compile(r"([0-9]{1,4})([smhdw])", re.ASCII)
+_PLAIN = re.compile(r"^[^\x00-\x1f\x7f]+$")
+_TAG = re.compile(r"^[^:\x00-\x1f]+:[^\x00-\x1f]*$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPANS = {"min": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 # `+` of an offset that the client did not escape arrives as a space.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
 _MANY_VALUES = frozenset({"status"})
 
+
+def _in_words(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
+    """Says what the pattern of a field means, to people who did not ask for a pattern."""
+
+    def check(text: Any) -> Any:
+        if isinstance(text, str) and text and not pattern.fullmatch(text):
+            raise PydanticCustomError("form", "Expected {expected}", {"expected": expected})
+        return text
+
+    return BeforeValidator(check)
+
+
 # No text that any store or page keeps holds control characters.
-Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=256, pattern=_PLAIN.pattern),
+    _in_words(_PLAIN, "text without control characters"),
+]
+Tag = Annotated[
+    str,
+    Field(max_length=512, pattern=_TAG.pattern),
+    _in_words(_TAG, "key:value, such as customer:42"),
+]
 
 
 def parse_moment(text: Any) -> datetime:
@@ -158,8 +181,8 @@ class TaskFilters(_Page):
     status: list[TaskStatus] = Field([], max_length=20, description="Any of these")
     func_name: Text | None = None
     queue: Text | None = None
-    tag: Annotated[str, Field(max_length=512, pattern=r"^[^:\x00-\x1f]+:[^\x00-\x1f]*$")] | None = (
-        Field(None, description="`key:value`, both exact; the key ends at the first colon")
+    tag: Tag | None = Field(
+        None, description="`key:value`, both exact; the key ends at the first colon"
     )
     q: Text | None = Field(
         None,

@@ -232,7 +232,7 @@ def _pager(place: Place, shown: Overview) -> Html:
     number = f"{shown.found.number:,}{'+' if shown.found.more else ''}"
     return element(
         "nav",
-        element("span", f"{number} match" if shown.found.number != 1 else "1 matches"),
+        element("span", f"{number} task{'' if number == '1' else 's'}"),
         element("a", "Newest", href=place.query_with(cursor=None))
         if place.given("cursor")
         else None,
