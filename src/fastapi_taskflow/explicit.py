@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args, get_origin
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["check", "warn"]
 
 logger = logging.getLogger(__name__)
+
+# An endpoint or dependency, with its parameter for background tasks.
+_Call: TypeAlias = tuple[Callable[..., Any], str | None]
 
 _TOLD = 5
 
@@ -52,18 +55,25 @@ def check(app: FastAPI, is_installed: Callable[[FastAPI], bool]) -> None:
 def warn(
     app: FastAPI, managers: Iterable[TaskManager], is_installed: Callable[[FastAPI], bool]
 ) -> bool:
-    """Warn of routes that take stock `BackgroundTasks` in an app with durable tasks.
+    """Warn of routes that take stock `BackgroundTasks`, where nobody can have meant it.
 
-    A durable function that is added to these runs, and nothing of it is stored.
+    A registered function that is added to these runs without its settings. Of a durable one
+    nothing is stored; one that is not may be meant for routes that do ask for our tasks.
     """
-    durable = [name for each in managers for name in each.runtime.durability.names()]
-    found = _unmanaged(app, is_installed, BackgroundTasks) if durable else []
+    managers = list(managers)
+    lost = [name for each in managers for name in each.runtime.durability.names()]
+    what = "durable tasks ({}, say) would not be stored"
+    if not lost and not _is_reached(app, is_installed):
+        lost = [name for each in managers for name in sorted(each.registry.names())]
+        what = "tasks ({}, say) would have no record, retries or limits"
+    found = _unmanaged(app, is_installed, BackgroundTasks) if lost else []
     if found:
         logger.warning(
             "No TaskManager is installed on this app, so these get FastAPI's own BackgroundTasks, "
-            "in which durable tasks (%s, say) would not be stored: %s. Call "
-            "task_manager.install(app), or ask with Depends(task_manager.get_tasks)",
-            durable[0],
+            "in which %s: %s. Call task_manager.install(app), or "
+            "TaskAdmin(app, task_manager, auto_install=True); or ask with "
+            "Depends(task_manager.get_tasks)",
+            what.format(lost[0]),
             _told(found),
         )
     return bool(found)
@@ -82,23 +92,39 @@ def _unmanaged(app: FastAPI, is_installed: Callable[[FastAPI], bool], kind: type
 def _asking(
     routes: Iterable[BaseRoute], is_installed: Callable[[FastAPI], bool], kind: type
 ) -> Iterator[str]:
+    for path, calls in _endpoints(routes, is_installed):
+        # Where the route has tasks of ours, they are what every annotation gets.
+        if not _has_ours(calls):
+            for call, parameter in calls:
+                if parameter and _asks_for(call, parameter, kind):
+                    yield f"{_name(call)}({parameter}) for {path}"
+
+
+def _is_reached(app: FastAPI, is_installed: Callable[[FastAPI], bool]) -> bool:
+    """Some route asks for tasks of ours."""
+    return any(_has_ours(calls) for _, calls in _endpoints(app.router.routes, is_installed))
+
+
+def _has_ours(calls: Iterable[_Call]) -> bool:
+    return any(isinstance(getattr(call, "__self__", None), Control) for call, _ in calls)
+
+
+def _endpoints(
+    routes: Iterable[BaseRoute], is_installed: Callable[[FastAPI], bool]
+) -> Iterator[tuple[str, list[_Call]]]:
+    """Paths, with what FastAPI calls for them; not of mounted apps with an `install`."""
     for context in iter_route_contexts(list(routes)):
         route = context.original_route
         dependant = getattr(context, "dependant", None)
         if isinstance(dependant, Dependant):
-            calls = list(_calls(dependant))
-            # Where the route has tasks of ours, they are what every annotation gets.
-            if not any(isinstance(getattr(call, "__self__", None), Control) for call, _ in calls):
-                for call, parameter in calls:
-                    if parameter and _asks_for(call, parameter, kind):
-                        yield f"{_name(call)}({parameter}) for {context.path_format}"
+            yield str(context.path_format), list(_calls(dependant))
         elif isinstance(route, Mount | Host):
             inner = route.app
             if not (isinstance(inner, FastAPI) and is_installed(inner)):
-                yield from _asking(route.routes, is_installed, kind)
+                yield from _endpoints(route.routes, is_installed)
 
 
-def _calls(dependant: Dependant) -> Iterator[tuple[Callable[..., Any], str | None]]:
+def _calls(dependant: Dependant) -> Iterator[_Call]:
     """An endpoint and its dependencies, each with its parameter for background tasks."""
     if dependant.call is not None:
         yield dependant.call, dependant.background_tasks_param_name

@@ -6,6 +6,7 @@ from typing import Annotated
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
+from starlette.background import BackgroundTasks
 from starlette.routing import Mount
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
@@ -131,3 +132,49 @@ def test_install_after_the_routes_is_enough(tasks: TaskManager) -> None:
     with TestClient(app) as client:
         assert client.post("/work").is_success
         assert client.post("/inner/work").is_success
+
+
+async def stock(background_tasks: BackgroundTasks) -> None: ...
+
+
+def start_with_a_retried_task(tasks: TaskManager, app: FastAPI) -> None:
+    @tasks.task(retries=3)
+    async def send() -> None: ...
+
+    app.post("/stock")(stock)
+    with TestClient(app):
+        pass
+
+
+def test_settings_that_stock_tasks_would_not_have_are_told_once(
+    tasks: TaskManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = FastAPI()
+    tasks.init_app(app)
+
+    start_with_a_retried_task(tasks, app)
+    with TestClient(app):
+        pass
+
+    (told,) = [each.message for each in caplog.records if "is installed" in each.message]
+    assert "tasks (send, say) would have no record, retries or limits" in told
+    assert "stock(background_tasks) for /stock" in told
+    assert "auto_install=True" in told
+
+
+@pytest.mark.parametrize("way", ["install", "a route that asks"])
+def test_stock_tasks_beside_ours_are_nobodys_mistake(
+    tasks: TaskManager, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    app = FastAPI()
+    tasks.init_app(app)
+    if way == "install":
+        tasks.install(app)
+    else:
+
+        @app.post("/ours")
+        async def ours(managed: Annotated[object, Depends(tasks.get_tasks)]) -> None: ...
+
+    start_with_a_retried_task(tasks, app)
+
+    assert "is installed" not in caplog.text
