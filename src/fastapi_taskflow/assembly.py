@@ -34,6 +34,8 @@ __all__ = [
     "note_deprecated",
 ]
 
+# Stores that are not there yet.
+_PLANNED = frozenset({"postgresql", "postgres", "mysql", "mariadb", "redis", "rediss"})
 # A hundred years: dates before it are far inside the calendar.
 _LONGEST_RETENTION_DAYS = 36_525
 
@@ -76,13 +78,17 @@ def _scheme(url: str) -> str:
     return quoted(url.partition("://")[0] + "://...")
 
 
+def _later(scheme: str) -> str:
+    return " Only SQLite is there yet." if scheme.partition("+")[0] in _PLANNED else ""
+
+
 def _backend_from_url(url: str, table_prefix: str) -> Backend:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
         found = f"the address {_scheme(url)}" if "://" in url else "text that is no address"
         raise ConfigurationError(
             f"snapshot_backend takes 'sqlite:///relative.db' or 'sqlite:////absolute/path.db', got "
-            f"{found}. The path of a file goes to snapshot_db=..."
+            f"{found}. The path of a file goes to snapshot_db=...{_later(parts.scheme)}"
         )
     path = unquote(parts.path).removeprefix("/")
     if parts.netloc or not path:

@@ -105,6 +105,13 @@ def test_wrong_usage_ends_with_2_and_names_the_option(place, arguments, words):
     assert ended.out == ""
 
 
+def test_a_store_may_be_named_by_its_path(place):
+    task = place.enqueue("add", 1, 2)
+
+    for name in ("tasks.db", str(place.folder / "tasks.db"), "./tasks.db"):
+        assert task in place.run("tasks", "list", store=name).out
+
+
 def test_without_a_store_the_way_to_name_one_is_told(place):
     ended = place.run("tasks", "list", store=None)
 

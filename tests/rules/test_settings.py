@@ -95,6 +95,12 @@ def test_an_address_as_a_path_is_sent_to_the_right_setting(address: str) -> None
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "mysql", "redis", "rediss"])
+def test_a_store_that_is_planned_is_told_to_be_missing(scheme: str) -> None:
+    with pytest.raises(ConfigurationError, match="Only SQLite is there yet"):
+        TaskManager(snapshot_backend=f"{scheme}://db/tasks")
+
+
 @pytest.mark.parametrize("address", ["oracle://ada:hush@db/tasks", "sqlite://ada:hush@db", "x.db"])
 def test_an_address_that_nobody_knows_shows_no_password(address: str) -> None:
     with pytest.raises(ConfigurationError) as refused:

@@ -31,8 +31,8 @@ _STORE = typer.Option(
     "--store",
     "-s",
     envvar="TASKFLOW_STORE",
-    help="Address of the task store, such as sqlite:///tasks.db.",
-    metavar="URL",
+    help="The task store: its file, or its address, such as sqlite:///tasks.db.",
+    metavar="STORE",
 )
 StoreOption = Annotated[str, _STORE]
 OptionalStoreOption = Annotated[str | None, _STORE]
@@ -55,11 +55,14 @@ def backend_of(store: str, prefix: str) -> SqliteBackend:
         BadParameter: an address of no known kind.
     """
     try:
-        backend = choose_backend(None, store, prefix)
+        is_address = "://" in store
+        backend = choose_backend(
+            None if is_address else store, store if is_address else None, prefix
+        )
     except ConfigurationError as exc:
         # An address may hold a password: it is not repeated.
         raise typer.BadParameter(
-            "Expected an address such as sqlite:///tasks.db (relative) or "
+            "Expected the path of a file, or an address such as sqlite:///tasks.db (relative) or "
             "sqlite:////srv/tasks.db (absolute), and a plain table prefix.",
             param_hint="--store",
         ) from exc
