@@ -36,6 +36,12 @@ __all__ = ["Runtime"]
 
 logger = logging.getLogger(__name__)
 
+_START = (
+    "In tests use `with TestClient(app)`, so that the app's lifespan runs; in an app call "
+    "task_manager.init_app(app) on the root app, because the lifespan of a mounted app never "
+    "runs; elsewhere use `async with task_manager:`."
+)
+
 
 class Runtime:
     """Makes an engine for each lifespan, and says which tasks are durable.
@@ -189,12 +195,7 @@ class Runtime:
         """
         engine = self.running_engine()
         if engine is None:
-            raise EngineNotRunning(
-                "No engine of this TaskManager runs in this process. In tests use "
-                "`with TestClient(app)`, so that the app's lifespan runs; in an app call "
-                "task_manager.init_app(app) on the root app, because the lifespan of a mounted "
-                "app never runs; elsewhere use `async with task_manager:`."
-            )
+            raise EngineNotRunning(f"No engine of this TaskManager runs in this process. {_START}")
         return engine
 
     # Tasks
@@ -218,8 +219,9 @@ class Runtime:
         self._warned = True
         logger.warning(
             "No engine of this TaskManager runs: tasks run as plain FastAPI background tasks, "
-            "with a record in memory only and without retries (first one: %r)",
+            "with a record in memory only and without retries (first one: %r). %s",
             registered.name,
+            _START,
         )
 
     def find_duplicate(self, registered: Registered, call: TaskCall, key: str) -> str | None:

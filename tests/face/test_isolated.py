@@ -4,7 +4,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_taskflow import TaskManager, TaskStatus
+from fastapi_taskflow import ConfigurationError, TaskManager, TaskStatus
 from fastapi_taskflow.testing import drain, isolated
 
 
@@ -83,3 +83,9 @@ def test_without_a_store_a_durable_task_is_refused_as_ever(app):
 
     with pytest.raises(ValueError, match="no backend"), isolated(bare), TestClient(app):
         pytest.fail("it started")
+
+
+def test_the_app_in_the_managers_place_is_told_of(app, manager):
+    for tool in (drain, lambda given: isolated(given).__enter__()):
+        with pytest.raises(ConfigurationError, match=r"takes the TaskManager, got .*FastAPI"):
+            tool(app)

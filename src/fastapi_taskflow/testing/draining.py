@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.clock import SYSTEM_CLOCK
+from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import reading
@@ -38,10 +40,11 @@ def drain(task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = Fa
     Raises:
         TimeoutError: some have not ended; it names them.
         EngineNotRunning: the manager is not started.
+        ConfigurationError: it is no manager.
         RuntimeError: called on the manager's event loop, which it would block: use
             `async_drain` there.
     """
-    engine = task_manager.runtime.engine()
+    engine = _engine("drain", task_manager)
     try:
         here = asyncio.get_running_loop()
     except RuntimeError:
@@ -60,12 +63,18 @@ async def async_drain(
     Raises:
         TimeoutError, EngineNotRunning: as `drain`.
     """
-    engine = task_manager.runtime.engine()
+    engine = _engine("async_drain", task_manager)
     waiting = _drain(task_manager, timeout, delayed=delayed)
     if asyncio.get_running_loop() is engine.loop:
         await waiting
     else:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(waiting, engine.loop))
+
+
+def _engine(what: str, task_manager: TaskManager) -> Engine:
+    if not isinstance(task_manager, TaskManager):
+        raise limits.wrong(what, "the TaskManager", task_manager)
+    return task_manager.runtime.engine()
 
 
 async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool) -> None:

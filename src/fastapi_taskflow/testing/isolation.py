@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastapi_taskflow import limits
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.manager import TaskManager
 
@@ -20,6 +21,9 @@ def isolated(task_manager: TaskManager) -> Iterator[TaskManager]:
 
     Raises:
         RuntimeError: at the beginning or the end, the manager is started.
+        ConfigurationError: it is no manager.
     """
+    if not isinstance(task_manager, TaskManager):
+        raise limits.wrong("isolated", "the TaskManager", task_manager)
     with task_manager.runtime.storing_in(MemoryBackend()):
         yield task_manager
