@@ -1,6 +1,7 @@
 """The engine lives as long as the app, whatever the app's style."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]
+LOGGERS = logging.Logger.manager.loggerDict
 Lifespan = Callable[[Any], Any]
 
 
@@ -426,3 +428,51 @@ async def test_a_shutdown_ends_what_runs_too_long(make_manager: Make) -> None:
     assert record is not None
     assert record.status is TaskStatus.INTERRUPTED
     assert gate.passed == 0
+
+
+@pytest.fixture
+def logging_config(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Disables every logger that exists, as `fileConfig` and `dictConfig` do."""
+
+    def configure() -> None:
+        for logger in LOGGERS.values():
+            if isinstance(logger, logging.Logger):
+                monkeypatch.setattr(logger, "disabled", True)
+
+    return configure
+
+
+@pytest.mark.parametrize("when", ["at import", "in the lifespan"])
+def test_failures_are_logged_whatever_the_apps_logging_has_disabled(
+    tasks: TaskManager,
+    logging_config: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    when: str,
+) -> None:
+    @asynccontextmanager
+    async def migrate(app: FastAPI) -> AsyncIterator[None]:
+        if when == "in the lifespan":
+            logging_config()
+        yield
+
+    app = FastAPI(lifespan=migrate)
+    tasks.install(app)
+
+    @tasks.task(persist=True)
+    async def fail() -> None:
+        raise ConnectionError("the bank is closed")
+
+    @app.post("/")
+    async def add(background_tasks: BackgroundTasks) -> None:
+        background_tasks.add_task(fail)
+
+    others = logging.getLogger("tests.of_another_package")
+    if when == "at import":
+        logging_config()
+    with TestClient(app) as client:
+        client.post("/")
+
+    assert "the bank is closed" in caplog.text
+    assert others.disabled
+    package = [one for name, one in LOGGERS.items() if name.startswith("fastapi_taskflow")]
+    assert not any(one.disabled for one in package if isinstance(one, logging.Logger))

@@ -29,6 +29,7 @@ from fastapi_taskflow.engine.interventions import Interventions
 from fastapi_taskflow.engine.lanes import Lanes
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.mirroring import Mirror
+from fastapi_taskflow.engine.notices import be_heard
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.pools import Pool
 from fastapi_taskflow.engine.queues import Queues
@@ -141,6 +142,7 @@ class Engine:
         Raises:
             StoreUnavailable, ConfigurationError: the store cannot be used.
         """
+        be_heard()
         # Not in the `try`: what was never opened here may be somebody else's to close.
         await self.backend.open(self.fleet.hint)
         collector.relax()
@@ -162,6 +164,8 @@ class Engine:
 
     def begin(self) -> None:
         """Start tasks, those of the store too if that is a role; idempotent."""
+        # The app's own start may have set up logging, or migrated its database.
+        be_heard()
         if not self.draining:
             self.dispatcher.begin(claims=self.executes)
 

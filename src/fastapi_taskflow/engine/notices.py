@@ -5,7 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-__all__ = ["notify"]
+__all__ = ["be_heard", "notify"]
+
+_PACKAGE = "fastapi_taskflow"
+
+
+def be_heard() -> None:
+    """Enable the library's loggers again, if the app's logging configuration disabled them.
+
+    `dictConfig` and `fileConfig` disable every logger that exists unless they are told not
+    to, and so does a migration with Alembic at the start of an app: failed tasks would be
+    told to nobody. Levels, filters and handlers stay as they are.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and (
+            name == _PACKAGE or name.startswith(f"{_PACKAGE}.")
+        ):
+            logger.disabled = False
 
 
 def notify(
