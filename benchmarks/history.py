@@ -19,9 +19,9 @@ from time import perf_counter
 from benchmarks.figures import Bar, Figure, compare
 from fastapi_taskflow import ManagedBackgroundTasks, SqliteBackend, TaskManager
 from fastapi_taskflow.backends.base import InstanceInfo, Lease, NewTask, Outcome, Query
-from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.states import Move
 
 __all__ = ["Effort", "measure"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import fastapi_taskflow
-from fastapi_taskflow import _version, errors, exceptions
+from fastapi_taskflow import _version, exceptions
+from fastapi_taskflow.words import errors
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = [

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.base import Backend, Outcome, Settled
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.states import Move
 from trust.forwarding import Forwarding
 
 __all__ = ["GatedBackend", "QuickRescue"]

@@ -9,7 +9,19 @@ from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.context import TaskExecutionContext, get_task_context, task_log
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.loggers import (
+    FileLogger,
+    InMemoryLogger,
+    LifecycleEvent,
+    LogEvent,
+    LoggerChain,
+    StdoutLogger,
+    TaskObserver,
+)
+from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.redaction import Sensitive
+from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.words.errors import (
     Cancel,
     ConfigurationError,
     EngineNotRunning,
@@ -21,17 +33,7 @@ from fastapi_taskflow.errors import (
     TaskArgumentError,
     TaskflowError,
 )
-from fastapi_taskflow.loggers import (
-    FileLogger,
-    InMemoryLogger,
-    LifecycleEvent,
-    LogEvent,
-    LoggerChain,
-    StdoutLogger,
-    TaskObserver,
-)
-from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.models import (
+from fastapi_taskflow.words.models import (
     AuditEntry,
     QueueConfig,
     TaskConfig,
@@ -39,8 +41,6 @@ from fastapi_taskflow.models import (
     TaskRecord,
     TaskStatus,
 )
-from fastapi_taskflow.redaction import Sensitive
-from fastapi_taskflow.registry import TaskRegistry
 
 __all__ = [
     "AuditEntry",

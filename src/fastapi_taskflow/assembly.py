@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.models import QueueConfig
-from fastapi_taskflow.quoting import quoted
 from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import QueueConfig
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
     "check_reserved",

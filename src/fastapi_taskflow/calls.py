@@ -10,9 +10,9 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi_taskflow.errors import TaskArgumentError
-from fastapi_taskflow.limits import near
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.limits import near
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["UNSET", "Enqueued", "Tags", "TaskCall", "bound", "parted", "said"]
 

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from fastapi_taskflow.models import TaskContext
-from fastapi_taskflow.texts import exact, fit, written
 from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.words.models import TaskContext
+from fastapi_taskflow.words.texts import exact, fit, written
 
 __all__ = [
     "LEVELS",

@@ -6,11 +6,11 @@ from types import EllipsisType
 from typing import Any
 
 from fastapi_taskflow.engine.taskstore import TaskStore
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.registry import TaskRegistry
 from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["Control"]
 

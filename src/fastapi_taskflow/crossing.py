@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import EngineNotRunning, StoreUnavailable
+from fastapi_taskflow.words.errors import EngineNotRunning, StoreUnavailable
 
 __all__ = ["hand_over", "loop_runs_here", "wait_in_thread"]
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.errors import ConfigurationError, SealUnopened
+from fastapi_taskflow.words.errors import ConfigurationError, SealUnopened
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet

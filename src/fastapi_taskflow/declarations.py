@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import asked
-from fastapi_taskflow.models import TaskConfig
+from fastapi_taskflow.words.models import TaskConfig
 
 __all__ = ["Declarations"]
 

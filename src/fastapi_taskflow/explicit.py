@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Host, Mount
 
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.control import Control
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.words.errors import (
     IdempotencyConflict,
     QueueFullError,
     StoreUnavailable,

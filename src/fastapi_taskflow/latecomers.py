@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 
-from fastapi_taskflow.errors import RequestClosed
+from fastapi_taskflow.words.errors import RequestClosed
 
 __all__ = ["log_failure", "refusal"]
 

@@ -23,9 +23,9 @@ from fastapi_taskflow.crypto import Secret
 from fastapi_taskflow.declarations import Declarations
 from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.redaction import Redactor
 from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["TaskManager"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["Kinship", "Origin", "innermost", "kinship", "origin_of", "refuse_taken"]
 

@@ -26,9 +26,9 @@ from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.chain import Bond
 from fastapi_taskflow.endpoints import CONNECTION, keep_its_place
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.registry import Hidden
 from fastapi_taskflow.taskconfig import is_coroutine_callable
+from fastapi_taskflow.words.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager

@@ -26,12 +26,12 @@ from fastapi_taskflow.ends import (
     Unstarted,
     failure,
 )
-from fastapi_taskflow.errors import Cancel, Retry, Snooze
 from fastapi_taskflow.exceptiongroups import leaves
-from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
-from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.words.errors import Cancel, Retry, Snooze
+from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS
+from fastapi_taskflow.words.models import TaskConfig
+from fastapi_taskflow.words.states import Move
 
 __all__ = [
     "POISON_CAP",

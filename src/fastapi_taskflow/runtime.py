@@ -16,7 +16,6 @@ from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.calls import Enqueued, TaskCall
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.durability import Durability
@@ -25,12 +24,13 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import Settings
 from fastapi_taskflow.engine.taskstore import TaskStore
-from fastapi_taskflow.errors import EngineNotRunning, IdempotencyConflict, WrongThread
 from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.errors import EngineNotRunning, IdempotencyConflict, WrongThread
 
 __all__ = ["Runtime"]
 

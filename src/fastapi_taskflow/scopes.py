@@ -22,7 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from fastapi_taskflow import http_errors
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.chain import Bond, Chain
-from fastapi_taskflow.errors import TaskflowError
+from fastapi_taskflow.words.errors import TaskflowError
 
 __all__ = ["FUNCTION_STACK", "HAS_STACKS", "REQUEST_STACK", "attach", "by_yield"]
 

@@ -12,9 +12,9 @@ from inspect import Parameter
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.errors import TaskArgumentError
-from fastapi_taskflow.limits import near
-from fastapi_taskflow.models import TaskConfig
+from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.limits import near
+from fastapi_taskflow.words.models import TaskConfig
 
 __all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
 

@@ -9,10 +9,10 @@ from functools import partial
 from types import CoroutineType
 from typing import Any
 
-from fastapi_taskflow import limits
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import TaskConfig
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["checked_config", "is_coroutine_callable"]
 

@@ -25,7 +25,7 @@ from fastapi_taskflow.exceptionparts import (
     str_method_of,
     traceback_of,
 )
-from fastapi_taskflow.texts import (
+from fastapi_taskflow.words.texts import (
     ERROR_LIMIT_BYTES,
     TRACE_LIMIT_BYTES,
     Masking,

@@ -19,8 +19,8 @@ from fastapi_taskflow import latecomers
 from fastapi_taskflow.crossing import wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.errors import ConfigurationError, TaskflowError
 from fastapi_taskflow.items import LaneItem
+from fastapi_taskflow.words.errors import ConfigurationError, TaskflowError
 
 __all__ = ["Unit", "needs_commit"]
 

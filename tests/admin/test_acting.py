@@ -10,7 +10,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 
 from fastapi_taskflow import QueueConfig, TaskAdmin, TaskManager, TaskStatus
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.words.ids import new_id
 
 # Retry
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastapi_taskflow import MemoryBackend, StoreUnavailable, TaskAdmin, TaskManager
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.words.ids import new_id
 
 GOLDEN = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

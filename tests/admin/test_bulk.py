@@ -6,8 +6,8 @@ import pytest
 
 from fastapi_taskflow import QueueConfig, StoreUnavailable, TaskStatus, codec
 from fastapi_taskflow.backends.base import InstanceInfo, Lease, NewTask, Outcome
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.states import Move
 
 
 def bulk(desk, *task_ids):

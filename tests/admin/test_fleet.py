@@ -5,7 +5,7 @@ import socket
 from datetime import UTC, datetime
 
 from fastapi_taskflow.backends.base import InstanceInfo, NewTask
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.words.ids import new_id
 from tests.support.waiting import wait_until
 
 

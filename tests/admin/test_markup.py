@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_taskflow.http.markup import Html, element, fragment, page
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.words.texts import clean
 from tests.admin.pages import Page
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.sampled_from(

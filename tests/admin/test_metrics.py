@@ -6,11 +6,11 @@ import pytest
 
 from fastapi_taskflow import MemoryBackend, SqliteBackend
 from fastapi_taskflow.backends.base import Lease, NewTask, Outcome
-from fastapi_taskflow.clock import SYSTEM_CLOCK
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import instance
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.states import Move
 
 FIELDS = ("success", "failed", "interrupted", "cancelled", "rejected")
 

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from fastapi_taskflow import MemoryBackend, TaskAdmin, TaskManager
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.testing.clock import ManualClock
+from fastapi_taskflow.words.ids import new_id
 
 OLD = {"value": 1, "unit": "min"}
 

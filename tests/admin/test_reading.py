@@ -7,7 +7,7 @@ import pytest
 from fastapi_taskflow import Backend, TaskStatus
 from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.http.schemas import TaskInfo
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.words.ids import new_id
 
 
 def ids(response):

@@ -6,7 +6,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import AuthUser, TaskAdmin, TaskManager
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.http.access import Access
 from fastapi_taskflow.http.authority import check_routes
 from fastapi_taskflow.http.routing import AdminRoute

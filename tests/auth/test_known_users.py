@@ -11,7 +11,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from fastapi_taskflow import AuthUser
 from fastapi_taskflow.auth.known import KnownUsers
 from fastapi_taskflow.auth.passwords import Passwords
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 
 
 class Counting(Passwords):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT, Passwords, is_hash
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 
 PASSWORDS = Passwords()
 HASHED = PASSWORDS.hash("correct horse")

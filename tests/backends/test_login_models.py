@@ -5,9 +5,9 @@ from pathlib import Path
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.testing.loginmachine import LoginStateMachine
 from fastapi_taskflow.testing.statemachine import profile
+from fastapi_taskflow.words.clock import Clock
 
 
 class MemoryMachine(LoginStateMachine):

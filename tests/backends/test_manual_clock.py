@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fastapi_taskflow.clock import to_micros
 from fastapi_taskflow.testing import ManualClock
+from fastapi_taskflow.words.clock import to_micros
 
 START = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -12,7 +12,6 @@ from fastapi_taskflow.backends.base import Backend, Grade, Lease, Outcome, Query
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -29,6 +28,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 
 @pytest.fixture

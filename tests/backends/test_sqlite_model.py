@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.testing.statemachine import BackendStateMachine, profile
+from fastapi_taskflow.words.clock import Clock
 
 
 class SqliteMachine(BackendStateMachine):

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from fastapi_taskflow.cli.discovery import load_app
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 
 SOURCE = "from fastapi import FastAPI\n{name} = FastAPI()\n"
 

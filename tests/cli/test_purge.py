@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_taskflow import TaskManager
-from fastapi_taskflow.clock import to_micros
+from fastapi_taskflow.words.clock import to_micros
 
 COMMAND = Path(sys.executable).with_name("fastapi-taskflow")
 

@@ -19,8 +19,8 @@ from fastapi_taskflow import (
     task_log,
 )
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.ids import new_id
 from fastapi_taskflow.testing import async_drain
+from fastapi_taskflow.words.ids import new_id
 from tests.support.waiting import wait_until
 
 LIMITS = {"concurrency": 2, "max_size": 50, "paused": False}

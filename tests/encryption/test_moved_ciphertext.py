@@ -6,7 +6,6 @@ from fastapi_taskflow.backends.base import Lease, LogChunk, Outcome
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.crypto import Keyring
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     accept,
@@ -18,6 +17,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 
 class Pair:

@@ -14,9 +14,8 @@ from fastapi_taskflow.backends.base import Grade, Lease, LogChunk
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend, rotate
 from fastapi_taskflow.crypto import Keyring
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     accept,
@@ -28,6 +27,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 OLD, NEW = "the secret of last year", "the secret of this year"
 OLD_RING, BOTH, NEW_RING = Keyring(OLD), Keyring([NEW, OLD]), Keyring(NEW)

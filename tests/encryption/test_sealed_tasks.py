@@ -15,7 +15,7 @@ from fastapi_taskflow import (
     TaskStatus,
     task_log,
 )
-from fastapi_taskflow.errors import SealUnopened
+from fastapi_taskflow.exceptions import SealUnopened
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fastapi_taskflow import QueueConfig, TaskManager, TaskStatus, get_task_context
-from fastapi_taskflow.errors import TaskNotFound, TaskStateError
+from fastapi_taskflow.exceptions import TaskNotFound, TaskStateError
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
 

@@ -9,10 +9,10 @@ import pytest
 
 from fastapi_taskflow import Backend, TaskManager, TaskStatus, get_task_context
 from fastapi_taskflow.backends.base import ClaimRequest, InstanceInfo, Lease, NewTask, Outcome
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.codec import encode
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.states import Move
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
 

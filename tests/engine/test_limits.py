@@ -14,7 +14,7 @@ from fastapi_taskflow import (
     TaskStatus,
     task_log,
 )
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fastapi_taskflow import Cancel, TaskManager, TaskStatus
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.exceptions import (
     AlreadyRetried,
     TaskNotFound,
     TaskStateError,

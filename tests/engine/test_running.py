@@ -18,7 +18,7 @@ from fastapi_taskflow import (
     task_log,
 )
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.ids import new_id
+from fastapi_taskflow.words.ids import new_id
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]

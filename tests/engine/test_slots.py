@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fastapi_taskflow import QueueConfig, QueueFullError, TaskManager, TaskStatus
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 from fastapi_taskflow.testing import async_drain
 
 Make = Callable[..., TaskManager]

@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import Backend, QueueConfig, Snooze, TaskManager, get_task_context
-from fastapi_taskflow.errors import EngineNotRunning
+from fastapi_taskflow.exceptions import EngineNotRunning
 from fastapi_taskflow.testing import async_drain, drain
 from tests.support.gates import Gate
 

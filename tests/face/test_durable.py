@@ -21,7 +21,7 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
-from fastapi_taskflow.errors import ConfigurationError, StoreFull
+from fastapi_taskflow.exceptions import ConfigurationError, StoreFull
 from tests.support.exchanges import Exchange
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import ManagedBackgroundTasks, QueueConfig, TaskManager, TaskStatus
-from fastapi_taskflow.errors import StoreFull
+from fastapi_taskflow.exceptions import StoreFull
 from tests.support.exchanges import Exchange
 from tests.support.gates import Gate
 from tests.support.stores import WatchedStore

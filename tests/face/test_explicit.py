@@ -10,7 +10,7 @@ from starlette.background import BackgroundTasks
 from starlette.routing import Mount
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 
 Make = Callable[..., TaskManager]
 

@@ -15,7 +15,7 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
-from fastapi_taskflow.errors import RequestClosed, StoreFull
+from fastapi_taskflow.exceptions import RequestClosed, StoreFull
 from tests.support.exchanges import Exchange
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until

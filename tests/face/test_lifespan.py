@@ -12,7 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, Request
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import SqliteBackend, TaskManager, TaskObserver, TaskStatus
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.testing import drain
 from tests.support.gates import Gate
 from tests.support.stores import WatchedStore

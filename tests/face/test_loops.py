@@ -16,7 +16,7 @@ from fastapi_taskflow import (
     TaskArgumentError,
     TaskManager,
 )
-from fastapi_taskflow.errors import StoreFull, WrongThread
+from fastapi_taskflow.exceptions import StoreFull, WrongThread
 from fastapi_taskflow.testing import async_drain, drain
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until

@@ -16,7 +16,7 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
-from fastapi_taskflow.errors import IdempotencyConflict, StoreFull
+from fastapi_taskflow.exceptions import IdempotencyConflict, StoreFull
 from tests.support.gates import Gate
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until

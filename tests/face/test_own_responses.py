@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.background import BackgroundTasks as StarletteTasks
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, TaskStatus
-from fastapi_taskflow.errors import ConfigurationError, StoreFull, TaskArgumentError
+from fastapi_taskflow.exceptions import ConfigurationError, StoreFull, TaskArgumentError
 from fastapi_taskflow.testing import drain
 from tests.support.stores import WatchedStore
 

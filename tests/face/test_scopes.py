@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, scopes
-from fastapi_taskflow.errors import StoreFull
+from fastapi_taskflow.exceptions import StoreFull
 from fastapi_taskflow.integration import install
 from tests.support.stores import WatchedStore
 

@@ -12,7 +12,7 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
-from fastapi_taskflow.errors import TaskStateError
+from fastapi_taskflow.exceptions import TaskStateError
 from tests.faults.world import Right, World
 from tests.support.waiting import wait_until
 

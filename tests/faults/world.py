@@ -21,7 +21,7 @@ from fastapi_taskflow import (
     get_task_context,
 )
 from fastapi_taskflow.backends.base import StoredTask
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.states import TERMINAL
 from tests.support.waiting import wait_until
 from trust.faulty import Fault, FaultyBackend
 

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.loggers import InMemoryLogger, LoggerChain, TaskObserver
 
 # Long enough for a busy machine to answer, short enough to wait for once.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.loggers import FileLogger, StdoutLogger
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="file modes and links of POSIX")

@@ -1,6 +1,6 @@
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.loggers import InMemoryLogger, LifecycleEvent, LogEvent, TaskObserver
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fastapi_taskflow import SqliteBackend, TaskManager
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 
 PASSWORD = "hunter2"  # noqa: S105  (of nobody)
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi import BackgroundTasks, Request, UploadFile
 
 from fastapi_taskflow.codec import TypeTable, encode
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 
 
 def mapped() -> type:

@@ -18,7 +18,7 @@ from hypothesis import given
 from pydantic import BaseModel
 
 from fastapi_taskflow.codec import MAX_DEPTH, Callee, encode
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 from tests.rules.shapes import Anything, Frozen, Plain, calls, table
 
 TYPES = table()

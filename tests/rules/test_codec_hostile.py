@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fastapi_taskflow.codec import TypeTable, decode, encode
 from fastapi_taskflow.codec.addresses import ADDRESS_READERS
 from fastapi_taskflow.codec.scalars import SCALAR_READERS
-from fastapi_taskflow.errors import PayloadUnreadable
+from fastapi_taskflow.exceptions import PayloadUnreadable
 from tests.rules.shapes import Address, Colour, Frozen, Plain, calls, table
 
 TYPES = table()

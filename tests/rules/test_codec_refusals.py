@@ -18,7 +18,7 @@ import pytest
 from pydantic import BaseModel, HttpUrl, SecretStr, field_validator
 
 from fastapi_taskflow.codec import MAX_DEPTH, Callee, TypeTable, decode, encode
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 from tests.rules.shapes import Frozen, Plain, table
 
 TYPES = table()

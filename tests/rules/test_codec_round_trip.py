@@ -22,7 +22,7 @@ from fastapi_taskflow.codec import (
     fingerprint,
     is_fixed,
 )
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 from tests.rules.shapes import (
     Access,
     Address,

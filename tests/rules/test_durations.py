@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.durations import BOUNDS, UNMEASURED, bin_of, percentile
+from fastapi_taskflow.words.durations import BOUNDS, UNMEASURED, bin_of, percentile
 
 lengths = st.floats(BOUNDS[1], BOUNDS[-1])
 

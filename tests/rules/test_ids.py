@@ -3,7 +3,7 @@ import sys
 import threading
 from uuid import RFC_4122, UUID
 
-from fastapi_taskflow.ids import IdSource, new_id
+from fastapi_taskflow.words.ids import IdSource, new_id
 
 
 def frozen(millisecond: int = 1_000):
@@ -111,7 +111,7 @@ def test_ids_made_by_threads_are_unique_and_grow_in_each():
 
 FORKING = """
 import os
-from fastapi_taskflow.ids import IdSource
+from fastapi_taskflow.words.ids import IdSource
 
 source = IdSource(lambda: 10**15)
 source.new_id()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow import limits
-from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.exceptions import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.quoting import quoted
 
 
 class Hostile:

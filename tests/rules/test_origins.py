@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 

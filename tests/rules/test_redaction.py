@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from fastapi_taskflow import Sensitive
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.redaction import MASK, Mask, Redactor
 
 REDACTOR = Redactor(["pin", "customer_number"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.errors import Cancel, ConfigurationError, Retry, Snooze
-from fastapi_taskflow.limits import LONGEST_DELAY_SECONDS
+from fastapi_taskflow.exceptions import Cancel, ConfigurationError, Retry, Snooze
 from fastapi_taskflow.models import TaskConfig, TaskStatus
 from fastapi_taskflow.retry import (
     POISON_CAP,
@@ -29,7 +28,8 @@ from fastapi_taskflow.retry import (
     rescue_delay,
     retry_delay,
 )
-from fastapi_taskflow.states import MOVES, TERMINAL, Move
+from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS
+from fastapi_taskflow.words.states import MOVES, TERMINAL, Move
 
 FIRST = Facts(
     failures=0, interruptions=0, persist=True, requeue=False, cancel_asked=False, started=True

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.errors import TaskArgumentError
+from fastapi_taskflow.exceptions import TaskArgumentError
 from fastapi_taskflow.registry import TaskRegistry
 from fastapi_taskflow.shapes import own_options, shape_of
 

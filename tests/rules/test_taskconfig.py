@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
 

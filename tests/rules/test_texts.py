@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.texts import (
+from fastapi_taskflow.tracebacks import error_text, format_exception
+from fastapi_taskflow.words.texts import (
     ERROR_LIMIT_BYTES,
     TRACE_LIMIT_BYTES,
     clean,
     clip,
 )
-from fastapi_taskflow.tracebacks import error_text, format_exception
 
 anything = st.text(st.characters(exclude_categories=()))
 

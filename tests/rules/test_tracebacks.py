@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.redaction import MASK, Mask
-from fastapi_taskflow.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES
 from fastapi_taskflow.tracebacks import error_text, format_exception, is_quick
+from fastapi_taskflow.words.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES
 
 CANARY = "canary-4242"
 

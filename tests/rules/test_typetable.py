@@ -25,7 +25,7 @@ from pydantic import BaseModel, create_model
 
 from fastapi_taskflow.codec import TypeTable, decode, encode
 from fastapi_taskflow.codec.typetable import moved
-from fastapi_taskflow.errors import ConfigurationError, PayloadUnreadable
+from fastapi_taskflow.exceptions import ConfigurationError, PayloadUnreadable
 from fastapi_taskflow.models import TaskConfig
 from fastapi_taskflow.registry import TaskRegistry
 

@@ -16,10 +16,10 @@ from fastapi_taskflow.backends.base import Lease, LogChunk, Outcome, Stored
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.exceptions import StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, keyed, task
+from fastapi_taskflow.words.states import Move
 from tests.support.tools import need
 
 _WAL_HEADER_BYTES = 32

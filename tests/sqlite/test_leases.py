@@ -3,8 +3,8 @@
 from fastapi_taskflow.backends.base import ClaimRequest, Lease, Outcome, Settled
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, task
+from fastapi_taskflow.words.states import Move
 from tests.sqlite.conftest import Opener
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, task
+from fastapi_taskflow.words.states import Move
 
 
 def own_threads() -> set[str]:

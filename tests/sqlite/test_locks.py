@@ -15,7 +15,7 @@ from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
 from fastapi_taskflow.backends.sqlite.lockfiles import LockFile, store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.exceptions import StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, claim, instance, recover_all, task
 from tests.sqlite.conftest import Opener, Spawner
 from tests.support.waiting import wait_until

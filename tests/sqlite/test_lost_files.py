@@ -16,8 +16,8 @@ import pytest
 from fastapi_taskflow import StoreUnavailable
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, task
+from fastapi_taskflow.words.states import Move
 from tests.sqlite.conftest import Opener, Spawner
 from tests.sqlite.test_broken_stores import Site
 from tests.support.waiting import wait_until

@@ -14,7 +14,7 @@ import pytest
 from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.schema import VERSION
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.testing.conformance.harness import find
 

@@ -11,7 +11,7 @@ import pytest
 
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.errors import StoreFull, StoreUnavailable
+from fastapi_taskflow.exceptions import StoreFull, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, put, task
 from tests.sqlite.conftest import Opener
 from tests.support.tools import need
@@ -21,8 +21,8 @@ FULL_DISK = """
 import asyncio, resource, signal, sys
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.errors import StoreFull
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.exceptions import StoreFull
+from fastapi_taskflow.words.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, instance, put, task
 
 async def main():
@@ -60,8 +60,8 @@ import asyncio, os, sys
 from pathlib import Path
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.errors import StoreFull
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.exceptions import StoreFull
+from fastapi_taskflow.words.states import Move
 from fastapi_taskflow.testing.conformance.harness import accept, instance, put, task
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.filesystems import check_place, mount_of
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, task
 from tests.sqlite.conftest import Opener
 

@@ -7,9 +7,9 @@ import pytest
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.purging import OLDEST
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import A, fresh_id, instance, task
+from fastapi_taskflow.words.states import Move
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi_taskflow.auth.passwords import Passwords, is_hash
 from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["KnownUsers"]
 

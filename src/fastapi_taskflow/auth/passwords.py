@@ -13,7 +13,7 @@ import threading
 from base64 import b64encode
 from unicodedata import normalize
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["PASSWORD_LIMIT", "Passwords", "is_hash"]
 

@@ -6,7 +6,7 @@ import re
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from unicodedata import normalize
 
-from fastapi_taskflow.texts import escape
+from fastapi_taskflow.words.texts import escape
 
 __all__ = ["UNKNOWN_NETWORK", "account_key", "network_of"]
 

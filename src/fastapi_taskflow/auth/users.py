@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastapi_taskflow.auth.roles import ROLES, Role, is_role
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.texts import clean
 
 __all__ = ["NAME_LIMIT", "AuthUser", "TaskAuthBackend", "Verdict", "checked_name", "judged"]
 

@@ -40,9 +40,9 @@ from enum import Enum
 from typing import Any, NamedTuple, Self
 
 from fastapi_taskflow.backends.logins import Logins
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
+from fastapi_taskflow.words.states import Move
 
 __all__ = [
     "ENDING_LENGTH",
@@ -457,7 +457,7 @@ class Rollup(NamedTuple):
     ``start`` is the span's begin, None where the query does not part spans; ``func_name``
     likewise. ``ended`` tasks took ``seconds`` in all (the ``elapsed`` of their last
     attempts). ``durations`` says how many of them are in each bin of
-    `fastapi_taskflow.durations`. As with `Tally`, deleted records stay counted.
+    `fastapi_taskflow.words.durations`. As with `Tally`, deleted records stay counted.
     """
 
     start: datetime | None

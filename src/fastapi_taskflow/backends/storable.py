@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from fastapi_taskflow.backends.base import LogChunk, NewTask, Outcome, Snapshot
-from fastapi_taskflow.errors import TaskArgumentError
-from fastapi_taskflow.limits import LARGEST
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.limits import LARGEST
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["check_chunks", "check_groups", "check_outcomes", "check_snapshots"]
 

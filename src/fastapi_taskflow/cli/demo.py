@@ -17,8 +17,8 @@ from rich.console import RenderableType
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.cli.output import facts, plain, show, write_json
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.stdout import StdoutLogger
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["demo"]
 

@@ -14,8 +14,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from fastapi_taskflow import integration
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["load_app", "managers_of"]
 

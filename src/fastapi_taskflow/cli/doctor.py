@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from fastapi_taskflow.addresses import hide_passwords
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.findings import Finding, Level
@@ -23,7 +22,8 @@ from fastapi_taskflow.cli.storefile import (
     schema_finding,
 )
 from fastapi_taskflow.cli.stores import JsonOption, PrefixOption, StoreOption, backend_of
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.addresses import hide_passwords
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["doctor"]
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from fastapi_taskflow.backends.base import Peer, Signals, Tally
 from fastapi_taskflow.cli.output import age, plain, show, table, write_json
 from fastapi_taskflow.cli.stores import JsonOption, PrefixOption, StoreOption, backend_of
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["functions", "instances"]
 

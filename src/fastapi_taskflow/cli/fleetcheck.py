@@ -10,8 +10,8 @@ from fastapi_taskflow.backends.base import Peer, Query, Signals, Tally
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.cli.output import age, plural
-from fastapi_taskflow.clock import SYSTEM_CLOCK
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["examine_fleet"]
 

@@ -27,9 +27,9 @@ from fastapi_taskflow.cli.stores import (
     actor,
     backend_of,
 )
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.importing import Imported, import_older, preview_older
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["import_store"]
 

@@ -12,12 +12,12 @@ from fastapi_taskflow.backends.sealed.values import Opener
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.cli.output import age, block, facts, plain, show, status, table, took
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.http.schemas import AttemptInfo, TaskInfo, shown_arguments
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.operations.shortids import is_short, only_one
 from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.words.errors import PayloadUnreadable
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["Found", "Listed", "inspect", "read_arguments", "show_page", "show_task"]
 

@@ -18,9 +18,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fastapi_taskflow.addresses import hide_passwords
-from fastapi_taskflow.clock import SYSTEM_CLOCK
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.words.addresses import hide_passwords
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.texts import clean
 
 __all__ = [
     "age",

@@ -22,7 +22,7 @@ from fastapi_taskflow.cli.queues import app as queues
 from fastapi_taskflow.cli.rotating import rotate
 from fastapi_taskflow.cli.tasks import app as tasks
 from fastapi_taskflow.cli.worker import worker
-from fastapi_taskflow.errors import TaskflowError
+from fastapi_taskflow.words.errors import TaskflowError
 
 __all__ = ["app", "main"]
 

@@ -22,11 +22,11 @@ from fastapi_taskflow.cli.stores import (
     backend_of,
     opened,
 )
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import AuditEntry
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import AuditEntry
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["purge"]
 

@@ -19,8 +19,8 @@ from fastapi_taskflow.cli.stores import (
     backend_of,
 )
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["app"]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.discovery import load_app, managers_of
-from fastapi_taskflow.errors import ConfigurationError, TaskNotFound, TaskStateError
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.models import TaskRecord
+from fastapi_taskflow.words.errors import ConfigurationError, TaskNotFound, TaskStateError
+from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["Retrier", "retrying"]
 

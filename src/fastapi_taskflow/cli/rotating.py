@@ -21,9 +21,9 @@ from fastapi_taskflow.cli.sources import (
     of_app,
 )
 from fastapi_taskflow.cli.stores import JsonOption, OptionalStoreOption, PrefixOption, actor, opened
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["rotate"]
 

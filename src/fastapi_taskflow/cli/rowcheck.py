@@ -6,7 +6,7 @@ from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.cli.findings import Finding, Level
 from fastapi_taskflow.cli.output import plural
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["rows_finding"]
 

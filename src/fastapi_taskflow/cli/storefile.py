@@ -15,7 +15,7 @@ from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.older import command_for
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.cli.findings import Finding, Level
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["examine_content", "examine_file", "wal_reset_fixed"]
 

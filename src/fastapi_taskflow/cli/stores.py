@@ -11,10 +11,10 @@ import typer
 
 from fastapi_taskflow.assembly import choose_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.models import QueueConfig
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = [
     "JsonOption",

@@ -22,10 +22,10 @@ from fastapi_taskflow.cli.stores import (
     actor,
     backend_of,
 )
-from fastapi_taskflow.errors import TaskflowError, TaskNotFound
 from fastapi_taskflow.http.filters import TaskFilters
 from fastapi_taskflow.http.schemas import TaskDetail, TaskInfo
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.errors import TaskflowError, TaskNotFound
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["app"]
 

@@ -24,9 +24,9 @@ from fastapi_taskflow.cli.output import took
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import TERMINAL
-from fastapi_taskflow.texts import escape
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
+from fastapi_taskflow.words.texts import escape
 
 __all__ = ["worker"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi_taskflow.codec.reader import decode
 from fastapi_taskflow.codec.scalars import Foreign
 from fastapi_taskflow.codec.typetable import Types
-from fastapi_taskflow.errors import PayloadUnreadable, TaskArgumentError
+from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
 
 __all__ = ["as_stored", "is_fixed", "is_small"]
 

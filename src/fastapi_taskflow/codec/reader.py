@@ -24,10 +24,10 @@ from fastapi_taskflow.codec.objects import (
 )
 from fastapi_taskflow.codec.scalars import SCALAR_READERS, Foreign, read_text
 from fastapi_taskflow.codec.typetable import Types, is_named_tuple, moved
-from fastapi_taskflow.errors import PayloadUnreadable
 from fastapi_taskflow.exceptionparts import name_of
-from fastapi_taskflow.texts import clean
 from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.words.errors import PayloadUnreadable
+from fastapi_taskflow.words.texts import clean
 
 __all__ = ["decode", "fingerprint"]
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from fastapi_taskflow.codec.hints import hints_of, model_hints, parts_of
 from fastapi_taskflow.codec.naming import class_name, short_name
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["TypeTable", "Types", "is_named_tuple", "is_storable", "moved"]
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Untold
-from fastapi_taskflow.models import TaskContext
 from fastapi_taskflow.redaction import WITHHELD, Mask
 from fastapi_taskflow.retry import (
     CancelAsked,
@@ -21,6 +20,7 @@ from fastapi_taskflow.retry import (
     failure,
 )
 from fastapi_taskflow.tracebacks import is_quick
+from fastapi_taskflow.words.models import TaskContext
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.attempts import Attempts

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.context import LINE_LIMIT_BYTES, activate, log_line
 from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.attempt import Attempt
@@ -19,14 +18,15 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Telling, Untold
 from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.forks import end_if_forked, generation, guard
 from fastapi_taskflow.redaction import MASK, Mask, Redactor
 from fastapi_taskflow.retry import (
     Ended,
     Returned,
     Stopped,
 )
-from fastapi_taskflow.texts import fit
+from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.forks import end_if_forked, generation, guard
+from fastapi_taskflow.words.texts import fit
 
 __all__ = ["Attempts"]
 

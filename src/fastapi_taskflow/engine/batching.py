@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Batcher", "in_parts"]
 

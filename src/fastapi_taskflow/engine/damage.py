@@ -14,7 +14,7 @@ from fastapi_taskflow.backends.base import StoredTask
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.retry import Verdict
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

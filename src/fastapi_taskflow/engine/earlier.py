@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Query, StoredTask
-from fastapi_taskflow.errors import StoreUnavailable
-from fastapi_taskflow.models import TaskRecord
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.models import TaskRecord
+from fastapi_taskflow.words.states import TERMINAL
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

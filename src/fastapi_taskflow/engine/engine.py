@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any
 
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.engine import collector
 from fastapi_taskflow.engine.attempts import Attempts
 from fastapi_taskflow.engine.damage import DamagedTasks
@@ -39,12 +38,13 @@ from fastapi_taskflow.engine.shutdown import Shutdown
 from fastapi_taskflow.engine.supervisor import Failing, Supervisor
 from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.engine.unreadable import Unreadable
-from fastapi_taskflow.errors import QueueFullError
 from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.forks import generation
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.models import QueueConfig, TaskStatus
 from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.errors import QueueFullError
+from fastapi_taskflow.words.forks import generation
+from fastapi_taskflow.words.models import QueueConfig, TaskStatus
 
 __all__ = ["Engine"]
 

@@ -15,9 +15,9 @@ from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.presence import Presence
 from fastapi_taskflow.engine.recovery import Recovery
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
-from fastapi_taskflow.errors import StoreUnavailable
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

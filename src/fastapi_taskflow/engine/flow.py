@@ -16,10 +16,10 @@ from fastapi_taskflow.context import retry_separator
 from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import Ended, Verdict
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.tracebacks import error_text, format_exception
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

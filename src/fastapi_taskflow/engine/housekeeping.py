@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi_taskflow.engine.supervisor import Supervisor
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

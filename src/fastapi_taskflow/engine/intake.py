@@ -28,7 +28,9 @@ from fastapi_taskflow.engine.records import new_record
 from fastapi_taskflow.engine.refusals import refusal, unstorable
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.words.errors import (
     IdempotencyConflict,
     QueueFullError,
     StoreFull,
@@ -36,8 +38,6 @@ from fastapi_taskflow.errors import (
     TaskArgumentError,
     TaskflowError,
 )
-from fastapi_taskflow.registry import Registered
-from fastapi_taskflow.tracebacks import error_text
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.calls import TaskCall, bound, parted
-from fastapi_taskflow.errors import TaskArgumentError
-from fastapi_taskflow.quoting import quoted
 from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["NO_OPTIONS", "Options", "asked"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.pools import Pool
-from fastapi_taskflow.models import QueueConfig
+from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["QueueState", "Queues"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["new_record"]
 

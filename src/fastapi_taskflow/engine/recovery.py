@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Claimed, Peer
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["Recovery"]
 

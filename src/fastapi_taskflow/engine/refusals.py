@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from fastapi_taskflow.backends.base import RetryRefused
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     StoreUnavailable,
     TaskArgumentError,
@@ -15,7 +16,6 @@ from fastapi_taskflow.errors import (
     TaskNotFound,
     TaskStateError,
 )
-from fastapi_taskflow.tracebacks import error_text
 
 __all__ = ["refusal", "unstorable"]
 

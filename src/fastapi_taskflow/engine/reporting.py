@@ -11,7 +11,7 @@ import logging
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.retry import Ended, Raised, TimedOut, Verdict
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.states import Move
 
 __all__ = ["report"]
 

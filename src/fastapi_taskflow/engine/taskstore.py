@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow.engine.earlier import Earlier
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["TaskStore"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.retry import Verdict
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine

@@ -11,11 +11,11 @@ from fastapi.params import Depends as DependsParameter
 
 from fastapi_taskflow.auth.roles import ROLES, Permission, Role, is_role, permissions
 from fastapi_taskflow.auth.users import AuthUser
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.http.refusals import Refused
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.visitors import Visitor, remember
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["Rules", "by_role", "by_sign_in", "check_routes"]
 

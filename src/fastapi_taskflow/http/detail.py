@@ -11,9 +11,9 @@ from fastapi_taskflow.http.markup import Child, Html, element, fragment
 from fastapi_taskflow.http.overview import tags
 from fastapi_taskflow.http.schemas import shown_arguments
 from fastapi_taskflow.http.site import Place
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
-from fastapi_taskflow.states import CANCELLABLE, RETRYABLE
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.states import CANCELLABLE, RETRYABLE
 
 __all__ = ["detail"]
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.http.problems import bad_query
 from fastapi_taskflow.http.refusals import BadValue
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
     "AuditFilters",

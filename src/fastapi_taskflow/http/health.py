@@ -13,11 +13,11 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from fastapi_taskflow.backends.base import Grade
-from fastapi_taskflow.errors import EngineNotRunning
 from fastapi_taskflow.http.documenting import RETRY_AFTER, add_route
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import Model, encodable
 from fastapi_taskflow.operations import Health, Operations
+from fastapi_taskflow.words.errors import EngineNotRunning
 
 __all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fastapi.responses import Response
 
 from fastapi_taskflow.http.schemas import TaskInfo
-from fastapi_taskflow.models import TaskRecord
+from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["listed"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.words.texts import clean
 
 __all__ = ["Child", "Html", "element", "fragment", "page"]
 

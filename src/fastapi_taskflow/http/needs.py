@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from fastapi_taskflow.auth.roles import Permission
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["NEEDS", "methods_of", "needed"]
 

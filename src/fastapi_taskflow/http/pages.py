@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from fastapi_taskflow.errors import TaskNotFound
 from fastapi_taskflow.http.api import QueueName, TaskId
 from fastapi_taskflow.http.detail import detail
 from fastapi_taskflow.http.filters import PageFilters
@@ -21,6 +20,7 @@ from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.words.errors import TaskNotFound
 
 __all__ = ["Pages"]
 

@@ -9,7 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from fastapi_taskflow import http_errors
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.http.refusals import BadValue, NotSignedIn, Refused, Throttled
+from fastapi_taskflow.http.schemas import encodable
+from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     ConfigurationError,
     EngineNotRunning,
@@ -22,8 +24,6 @@ from fastapi_taskflow.errors import (
     TaskStateError,
     UnknownTaskFunction,
 )
-from fastapi_taskflow.http.refusals import BadValue, NotSignedIn, Refused, Throttled
-from fastapi_taskflow.http.schemas import encodable
 
 __all__ = ["HANDLED", "Problem", "bad_query", "problem", "with_cursor"]
 

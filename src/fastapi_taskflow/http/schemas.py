@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from fastapi_taskflow.backends.base import Attempt
-from fastapi_taskflow.models import AuditEntry, TaskRecord, TaskStatus
 from fastapi_taskflow.operations import Inspection
-from fastapi_taskflow.texts import clip
+from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
+from fastapi_taskflow.words.texts import clip
 
 __all__ = [
     "AttemptInfo",

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend, judged
-from fastapi_taskflow.clock import SYSTEM_CLOCK
-from fastapi_taskflow.errors import UsersUnavailable
 from fastapi_taskflow.executors.local import DaemonThreads
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.errors import UsersUnavailable
 
 __all__ = ["Remembered", "Verifier"]
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi_taskflow.context import LEVELS, known_level
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
     "LEVELS",

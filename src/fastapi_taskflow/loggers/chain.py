@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from fastapi_taskflow import limits
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.base import (
     LifecycleEvent,
     LogEvent,
@@ -15,7 +13,9 @@ from fastapi_taskflow.loggers.base import (
     rank,
 )
 from fastapi_taskflow.loggers.feed import Feed
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["LoggerChain"]
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fastapi_taskflow import limits
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.loggers.writer import LineObserver
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import ConfigurationError
 
 try:
     import fcntl

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from fastapi_taskflow.loggers.base import LogEvent, TaskEvent
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.texts import escape
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.texts import escape
 
 __all__ = ["format_event"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver, is_at_least
+from fastapi_taskflow.words import limits
 
 __all__ = ["InMemoryLogger"]
 

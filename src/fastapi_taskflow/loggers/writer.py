@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.loggers.base import (
     LifecycleEvent,
     LogEvent,
@@ -19,6 +18,7 @@ from fastapi_taskflow.loggers.base import (
     is_at_least,
 )
 from fastapi_taskflow.loggers.lines import format_event
+from fastapi_taskflow.words import limits
 
 __all__ = ["LineObserver"]
 

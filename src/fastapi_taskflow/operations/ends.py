@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from fastapi_taskflow.backends.base import Rollup
-from fastapi_taskflow.durations import UNMEASURED, percentile
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.durations import UNMEASURED, percentile
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["RAN", "Ends"]
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 from fastapi_taskflow.backends.base import Grade, Peer
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Health", "health"]
 

@@ -11,11 +11,11 @@ from fastapi_taskflow.auth.tokens import new_token, token_hash
 from fastapi_taskflow.auth.users import AuthUser
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.logins import LoginSession
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import AuditEntry
 from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["Begun", "Logins", "Try"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery, Tally
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.operations.ends import RAN, Ends
 from fastapi_taskflow.operations.reading import catch_up
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["FunctionMetrics", "Metrics", "metrics", "without_tasks"]
 

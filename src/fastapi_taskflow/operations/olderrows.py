@@ -11,11 +11,11 @@ from typing import Any
 from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import NewTask, Snapshot
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.errors import TaskArgumentError
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.registry import TaskRegistry
-from fastapi_taskflow.states import TERMINAL
-from fastapi_taskflow.texts import fit
+from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
+from fastapi_taskflow.words.texts import fit
 
 __all__ = ["OlderRows", "Unusable"]
 

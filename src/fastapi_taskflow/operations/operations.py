@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import CancelResult, Grade, Query
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import TaskNotFound, TaskStateError
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import AuditEntry, QueueConfig, TaskRecord
 from fastapi_taskflow.operations import (
     fleet,
     functions,
@@ -25,7 +22,10 @@ from fastapi_taskflow.operations import (
 from fastapi_taskflow.operations.queueing import check_queue, checked_changes
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.runtime import Runtime
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.errors import TaskNotFound, TaskStateError
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import AuditEntry, QueueConfig, TaskRecord
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["Cancelled", "Operations"]
 

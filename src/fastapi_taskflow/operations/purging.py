@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import ConfigurationError
 from fastapi_taskflow.operations.reading import catch_up
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["PurgedHistory", "purge_history"]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import QueueNotFound
-from fastapi_taskflow.models import QueueConfig
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import QueueNotFound
+from fastapi_taskflow.words.models import QueueConfig
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["check_queue", "checked_changes"]
 

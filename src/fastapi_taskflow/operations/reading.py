@@ -12,11 +12,11 @@ from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.queues import QueueState
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
-from fastapi_taskflow.models import QueueConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.operations.soundness import mend
 from fastapi_taskflow.redaction import MASK
+from fastapi_taskflow.words.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
+from fastapi_taskflow.words.models import QueueConfig, TaskRecord, TaskStatus
 
 __all__ = [
     "Count",

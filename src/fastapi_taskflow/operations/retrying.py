@@ -16,7 +16,10 @@ from typing import NamedTuple
 from fastapi_taskflow.backends.base import Query, StoredTask
 from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.errors import (
+from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     PayloadUnreadable,
     QueueFullError,
@@ -26,11 +29,8 @@ from fastapi_taskflow.errors import (
     TaskStateError,
     UnknownTaskFunction,
 )
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.operations import reading
-from fastapi_taskflow.operations.shortids import whole
-from fastapi_taskflow.runtime import Runtime
-from fastapi_taskflow.states import RETRYABLE
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import RETRYABLE
 
 __all__ = ["BULK_LIMIT", "BulkRetry", "Refusal", "retry", "retry_failed", "retry_many"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi_taskflow.backends.sealed import Rotated, rotate
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.ids import new_id
-from fastapi_taskflow.models import AuditEntry
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["Rotated", "rotate_keys"]
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery
-from fastapi_taskflow.clock import from_micros, to_micros
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.operations.ends import Ends
 from fastapi_taskflow.operations.reading import catch_up
+from fastapi_taskflow.words.clock import from_micros, to_micros
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["MOST_BUCKETS", "FunctionEnds", "Series", "SeriesBucket", "Step", "lately", "series"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.errors import TaskStateError
+from fastapi_taskflow.words.errors import TaskStateError
 
 __all__ = ["is_short", "only_one", "whole"]
 

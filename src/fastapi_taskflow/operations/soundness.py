@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["mend"]
 

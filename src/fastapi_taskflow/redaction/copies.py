@@ -16,7 +16,7 @@ from fastapi_taskflow.redaction.shapes import (
     name_of,
     text_of,
 )
-from fastapi_taskflow.texts import fit, written
+from fastapi_taskflow.words.texts import fit, written
 
 __all__ = ["Copying", "Written"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring, encode_basestring_ascii
 from urllib.parse import quote
 
-from fastapi_taskflow.addresses import HIDDEN, password_spans
-from fastapi_taskflow.texts import clean
+from fastapi_taskflow.words.addresses import HIDDEN, password_spans
+from fastapi_taskflow.words.texts import clean
 
 __all__ = ["MASK", "NO_MASK", "Mask"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fastapi_taskflow import limits
+from fastapi_taskflow.words import limits
 
 __all__ = ["DEFAULT_NAMES", "Names"]
 

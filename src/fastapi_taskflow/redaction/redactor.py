@@ -9,7 +9,7 @@ from fastapi_taskflow.redaction.copies import Copying, Written
 from fastapi_taskflow.redaction.findings import Findings
 from fastapi_taskflow.redaction.judging import Judge
 from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask
-from fastapi_taskflow.texts import written
+from fastapi_taskflow.words.texts import written
 
 __all__ = ["Redactor"]
 

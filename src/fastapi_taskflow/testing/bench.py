@@ -20,12 +20,12 @@ from fastapi_taskflow.backends.base import (
     RollupQuery,
     Stored,
 )
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import ignore
 from fastapi_taskflow.testing.laws import Laws
 from fastapi_taskflow.testing.model import Model, comparable, insert
 from fastapi_taskflow.testing.places import new_place
+from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["FUNCTIONS", "QUEUES", "SHORTEST_TTL", "Bench"]
 

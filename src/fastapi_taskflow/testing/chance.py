@@ -14,10 +14,10 @@ from random import Random
 from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.base import ClaimRequest, Lease, NewTask, Outcome, Snapshot
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import LIVE, MOVES, Move
 from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SHORTEST_TTL, Bench
 from fastapi_taskflow.testing.model import ModelTask
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import LIVE, MOVES, Move
 
 __all__ = ["Chance"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi_taskflow.clock import from_micros, to_micros
+from fastapi_taskflow.words.clock import from_micros, to_micros
 
 __all__ = ["ManualClock"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.clock import SYSTEM_CLOCK
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.models import TaskRecord, TaskStatus
 from fastapi_taskflow.operations import reading
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["async_drain", "drain"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.words import limits
 
 __all__ = ["isolated"]
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 from itertools import pairwise
 
 from fastapi_taskflow.backends.base import StoredTask
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, TERMINAL
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, TERMINAL
 
 __all__ = ["Laws"]
 

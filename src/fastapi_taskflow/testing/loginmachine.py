@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.logins import LoginSession
-from fastapi_taskflow.clock import Clock
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import ignore
 from fastapi_taskflow.testing.places import new_place
+from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["LoginStateMachine"]
 

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from fastapi_taskflow.backends.base import ClaimRequest, Lease, LogChunk, Outcome
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SHORTEST_TTL, Bench
 from fastapi_taskflow.testing.chance import Chance
 from fastapi_taskflow.testing.conformance.harness import instance
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 __all__ = ["BackendStateMachine", "profile"]
 

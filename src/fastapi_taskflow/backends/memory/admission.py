@@ -19,9 +19,9 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.rows import Row, in_utc, later
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.clock import SteadyClock
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import RETRYABLE
+from fastapi_taskflow.words.clock import SteadyClock
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import RETRYABLE
 
 __all__ = ["Admissions"]
 

@@ -6,7 +6,7 @@ from collections import deque
 from copy import deepcopy
 from dataclasses import replace
 
-from fastapi_taskflow.models import AuditEntry
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["AuditTrail"]
 

@@ -45,8 +45,8 @@ from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
 from fastapi_taskflow.backends.memory.search import count, parse_cursor, search, shown
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, SteadyClock
-from fastapi_taskflow.models import AuditEntry, TaskStatus
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, SteadyClock
+from fastapi_taskflow.words.models import AuditEntry, TaskStatus
 
 __all__ = ["MemoryBackend"]
 

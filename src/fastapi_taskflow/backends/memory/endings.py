@@ -14,8 +14,8 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.rows import Row, later
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, Move, Rule
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, Move, Rule
 
 __all__ = ["cancel", "finish", "start"]
 

@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.logins import (
     is_live,
     needs_mark,
 )
-from fastapi_taskflow.clock import Clock
+from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["MemoryLogins"]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from fastapi_taskflow.backends.base import MirrorAnswer, Snapshot
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["mirror"]
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery
-from fastapi_taskflow.clock import from_micros
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["STATES", "STATE_BITS", "Cells", "Rollups"]
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi_taskflow.backends.base import Attempt, Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.memory.keys import Hold
 from fastapi_taskflow.backends.memory.tallies import Family
-from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["Row", "in_utc", "later"]
 

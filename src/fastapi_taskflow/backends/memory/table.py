@@ -14,7 +14,7 @@ from fastapi_taskflow.backends.memory.agenda import Agenda
 from fastapi_taskflow.backends.memory.keys import KeyRing
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.tallies import Tallies
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Table"]
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from fastapi_taskflow.backends.base import Rollup, RollupQuery, Tally
 from fastapi_taskflow.backends.memory.rollups import STATE_BITS, STATES, Cells, Rollups
-from fastapi_taskflow.durations import BOUNDS
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.durations import BOUNDS
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Family", "Tallies"]
 

@@ -44,7 +44,7 @@ from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.backends.sealed.values import Opener, Sealer
 from fastapi_taskflow.crypto import Keyring
-from fastapi_taskflow.models import AuditEntry
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["SealedBackend"]
 

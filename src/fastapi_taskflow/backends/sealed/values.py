@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.base import (
     StoredTask,
 )
 from fastapi_taskflow.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
-from fastapi_taskflow.errors import SealUnopened
+from fastapi_taskflow.words.errors import SealUnopened
 
 __all__ = ["Opener", "Sealer", "is_clear", "resealed"]
 

@@ -34,7 +34,7 @@ from fastapi_taskflow.backends.sqlite.rows import (
 from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Terms", "insert", "write_tags"]
 

@@ -45,8 +45,8 @@ from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import fold, rollups
 from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
-from fastapi_taskflow.clock import SYSTEM_CLOCK, Clock, to_micros
-from fastapi_taskflow.models import AuditEntry, TaskStatus
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, to_micros
+from fastapi_taskflow.words.models import AuditEntry, TaskStatus
 
 __all__ = ["SqliteBackend"]
 

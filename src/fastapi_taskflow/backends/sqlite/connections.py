@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
 from fastapi_taskflow.backends.sqlite.statements import Texts
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["WRITE_SECONDS", "Database"]
 

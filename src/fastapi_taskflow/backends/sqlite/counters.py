@@ -14,7 +14,7 @@ from typing import Any
 from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, WAITING
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
-from fastapi_taskflow.durations import bin_of
+from fastapi_taskflow.words.durations import bin_of
 
 __all__ = ["Counters"]
 

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from fastapi_taskflow.errors import StoreFull
+from fastapi_taskflow.words.errors import StoreFull
 
 __all__ = ["Disk"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi_taskflow.clock import from_micros
+from fastapi_taskflow.words.clock import from_micros
 
 __all__ = ["LONG_DUE", "due_moment", "due_since", "due_value"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 
-from fastapi_taskflow.errors import StoreFull, StoreUnavailable
+from fastapi_taskflow.words.errors import StoreFull, StoreUnavailable
 
 __all__ = ["is_full", "is_outage", "loses_connection", "public", "translated"]
 

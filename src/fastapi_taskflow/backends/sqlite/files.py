@@ -29,7 +29,7 @@ from fastapi_taskflow.backends.sqlite.lockfiles import LockFile, store_directory
 from fastapi_taskflow.backends.sqlite.logfiles import is_cut, save_log, size_of
 from fastapi_taskflow.backends.sqlite.marks import Marks, Record, uses_index
 from fastapi_taskflow.backends.sqlite.slots import Slot
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Files", "StillOpen"]
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from fastapi_taskflow.errors import ConfigurationError
+from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["Mount", "check_place", "mount_of"]
 

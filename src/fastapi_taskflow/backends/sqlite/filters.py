@@ -14,8 +14,8 @@ from typing import Any
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
-from fastapi_taskflow.clock import to_micros
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.clock import to_micros
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Filter", "filters"]
 

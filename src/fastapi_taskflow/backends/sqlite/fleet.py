@@ -12,8 +12,8 @@ from fastapi_taskflow.backends.sqlite.salvage import written
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import from_micros, to_micros
-from fastapi_taskflow.models import AuditEntry
+from fastapi_taskflow.words.clock import from_micros, to_micros
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = [
     "BEAT",

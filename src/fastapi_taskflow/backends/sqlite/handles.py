@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from fastapi_taskflow import limits
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.jobs import Job
 from fastapi_taskflow.backends.sqlite.statements import Texts, checked_prefix
 from fastapi_taskflow.backends.sqlite.stores import Store
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import Clock, SteadyClock
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.clock import Clock, SteadyClock
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["Handle"]
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, resolve
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Handover"]
 

@@ -18,8 +18,8 @@ from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.fleet import BEAT, SHOWN
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
-from fastapi_taskflow.clock import SteadyClock
-from fastapi_taskflow.errors import StoreFull, StoreUnavailable
+from fastapi_taskflow.words.clock import SteadyClock
+from fastapi_taskflow.words.errors import StoreFull, StoreUnavailable
 
 __all__ = ["Heartbeat"]
 

@@ -11,8 +11,8 @@ from fastapi_taskflow.backends.sqlite.rows import moment
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import from_micros
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.states import Move
 
 __all__ = ["History", "attempts_of"]
 

@@ -19,8 +19,8 @@ from fastapi_taskflow.backends.base import (
     Stored,
 )
 from fastapi_taskflow.backends.sqlite.rows import Entry
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import RETRYABLE
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import RETRYABLE
 
 __all__ = ["Desk", "Draft", "Facts", "Holder", "Known", "Original"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi_taskflow.backends.sqlite.lockfiles import PAUSE_SECONDS, LockFile
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 fcntl: Any
 try:

@@ -11,7 +11,7 @@ from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.leases import Leases
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.versions import check_version
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Link"]
 

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from fastapi_taskflow.backends.sqlite.faults import is_full, loses_connection
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["is_cut", "save_log", "size_of"]
 

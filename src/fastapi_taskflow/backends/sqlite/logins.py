@@ -24,8 +24,8 @@ from fastapi_taskflow.backends.sqlite.rows import due_time, span
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import from_micros
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["SqliteLogins"]
 

@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, lef
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.versions import missing
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Look"]
 

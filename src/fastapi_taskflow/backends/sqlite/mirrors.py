@@ -13,9 +13,9 @@ from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, Present, 
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import to_micros
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import TERMINAL
+from fastapi_taskflow.words.clock import to_micros
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["mirror"]
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.sessions import Session
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["OlderCounts", "OlderFile", "command_for", "left_over", "notice"]
 

@@ -26,9 +26,9 @@ from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import from_micros
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, TERMINAL, Move, Rule
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 
 __all__ = [
     "LiveRow",

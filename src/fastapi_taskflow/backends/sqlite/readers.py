@@ -20,7 +20,7 @@ from fastapi_taskflow.backends.sqlite.faults import loses_connection, public
 from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.jobs import answer
 from fastapi_taskflow.backends.sqlite.sessions import Session
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Reader"]
 

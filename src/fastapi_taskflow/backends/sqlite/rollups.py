@@ -16,7 +16,7 @@ from fastapi_taskflow.backends.sqlite.schema import STATES
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import from_micros, to_micros
+from fastapi_taskflow.words.clock import from_micros, to_micros
 
 __all__ = ["fold", "rollups"]
 

@@ -15,8 +15,8 @@ from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
 from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
-from fastapi_taskflow.clock import from_micros, to_micros
-from fastapi_taskflow.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.clock import from_micros, to_micros
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = [
     "BRIEF",

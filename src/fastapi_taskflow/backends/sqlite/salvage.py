@@ -15,9 +15,9 @@ from typing import Any
 from fastapi_taskflow.backends.base import StoredTask
 from fastapi_taskflow.backends.sqlite.duetimes import due_moment
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES, status_of
-from fastapi_taskflow.clock import from_micros
-from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.texts import clean, clip
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.texts import clean, clip
 
 __all__ = ["DAMAGED", "TaskRow", "is_sound", "read_tags", "salvaged", "written"]
 

@@ -8,7 +8,7 @@ recovery reads: those indexes are partial. ``seq`` is the order of arrival.
 
 from __future__ import annotations
 
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
     "CODES",

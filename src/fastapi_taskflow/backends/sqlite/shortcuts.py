@@ -15,8 +15,8 @@ from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.schema import CODES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 __all__ = ["start_held", "succeed_held"]
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastapi_taskflow.errors import ConfigurationError
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["Rows", "Texts", "checked_prefix"]
 

@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.backends.sqlite.versions import migrate
 from fastapi_taskflow.backends.sqlite.writer import Writer
-from fastapi_taskflow.clock import SteadyClock
+from fastapi_taskflow.words.clock import SteadyClock
 
 __all__ = ["Store", "quick_look"]
 

@@ -6,7 +6,7 @@ import re
 
 from fastapi_taskflow.backends.sqlite.schema import MIGRATIONS, VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
-from fastapi_taskflow.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["check_version", "migrate", "missing", "too_new"]
 

@@ -33,8 +33,8 @@ from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.clock import SteadyClock
-from fastapi_taskflow.errors import StoreUnavailable
+from fastapi_taskflow.words.clock import SteadyClock
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Writer"]
 

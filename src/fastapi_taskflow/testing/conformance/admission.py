@@ -7,8 +7,6 @@ from datetime import timedelta, timezone
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Stored
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -24,6 +22,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     recover_all,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 # Names and tags that break careless quoting, encoding or pattern matching.
 AWKWARD = ["naïve 🧨", "a'b\"c`d", "x;--", "%_\\", "nul\x00byte", "{[:\t\n", "", "é\u0301"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, CancelAnswer, CancelResult, Lease, Settled
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -21,6 +19,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, Move
 
 CANCELLED = CancelAnswer(CancelResult.CANCELLED, TaskStatus.CANCELLED)
 ASKED = CancelAnswer(CancelResult.ASKED, TaskStatus.RUNNING)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -26,6 +25,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 _DAY_SECONDS = 86_400.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Content, ContentField, LogChunk, Rewrite
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
     accept,
@@ -16,6 +15,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 
 async def all_contents(backend: Backend, limit: int = 100) -> list[Content]:

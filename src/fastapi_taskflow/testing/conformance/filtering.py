@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, NewTask, Query
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
@@ -21,6 +19,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from fastapi_taskflow.testing.conformance.reading import matches, pages
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 class Filtering(Conformance):

@@ -7,8 +7,6 @@ import asyncio
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Signals
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -24,6 +22,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 def names(signals: Signals) -> set[str]:

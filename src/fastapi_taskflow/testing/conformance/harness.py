@@ -24,10 +24,10 @@ from fastapi_taskflow.backends.base import (
     Stored,
     StoredTask,
 )
-from fastapi_taskflow.clock import Clock
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.places import new_place
+from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.states import Move
 
 # Two instances that the `backend` fixture enlists.
 A = "instance-a"

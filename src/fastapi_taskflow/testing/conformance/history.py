@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.backends.base import Attempt, Backend, Lease, LogChunk, Outcome
-from fastapi_taskflow.models import AuditEntry
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -27,6 +25,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import AuditEntry
+from fastapi_taskflow.words.states import Move
 
 
 class Logs(Conformance):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, KeyConflict, Lease, Stored
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -25,6 +23,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 async def is_held(backend: Backend, key: str) -> bool:

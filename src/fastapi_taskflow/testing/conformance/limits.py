@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from fastapi_taskflow.backends.base import Backend, QueueIsFull, Stored
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -20,6 +18,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 class QueueLimits(Conformance):

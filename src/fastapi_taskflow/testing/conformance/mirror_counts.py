@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, QueueIsFull, Stored
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -17,6 +16,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from fastapi_taskflow.testing.conformance.mirroring import light, snapshot
+from fastapi_taskflow.words.models import TaskStatus
 
 
 class MirroredCounts(Conformance):

@@ -14,8 +14,6 @@ from fastapi_taskflow.backends.base import (
     NewTask,
     Snapshot,
 )
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import TERMINAL, Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -28,6 +26,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     recover_all,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL, Move
 
 OK = MirrorAnswer(accepted=True, cancel_asked=False)
 NO = MirrorAnswer(accepted=False, cancel_asked=False)

@@ -7,8 +7,6 @@ from datetime import timedelta
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Lease, Outcome, Settled
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import MOVES, TERMINAL, Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -24,6 +22,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, TERMINAL, Move
 
 FROM_RUNNING = [move for move, rule in MOVES.items() if rule.source is TaskStatus.RUNNING]
 FROM_PENDING = [move for move, rule in MOVES.items() if rule.source is TaskStatus.PENDING]

@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, LogChunk, Outcome
-from fastapi_taskflow.errors import StoreUnavailable
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -28,6 +25,9 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from fastapi_taskflow.testing.conformance.mirroring import light, snapshot
+from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 class _Foreign:

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Lease, Purged, Query, RetryRefused
-from fastapi_taskflow.models import AuditEntry, TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -25,6 +23,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import AuditEntry, TaskStatus
+from fastapi_taskflow.words.states import Move
 
 _SECOND = timedelta(seconds=1)
 

@@ -6,7 +6,6 @@ import pytest
 
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.retry import QUARANTINE_FROM
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
@@ -18,6 +17,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.states import Move
 
 
 async def suspect(backend: Backend, interruptions: int = QUARANTINE_FROM) -> str:

@@ -12,8 +12,6 @@ from fastapi_taskflow.backends.base import (
     RetryRefused,
     Stored,
 )
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     B,
@@ -29,6 +27,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 class Races(Conformance):

@@ -11,8 +11,6 @@ from fastapi_taskflow.backends.base import (
     QueueIsFull,
     RetryRefused,
 )
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
@@ -28,6 +26,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 
 async def ended(backend: Backend, move: Move = Move.FAIL, new: NewTask | None = None) -> NewTask:

@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow.backends.base import Backend, Grain, Outcome, Rollup, RollupQuery
-from fastapi_taskflow.durations import UNMEASURED, bin_of
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import Move
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -27,6 +24,9 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from fastapi_taskflow.testing.conformance.mirroring import light, snapshot
+from fastapi_taskflow.words.durations import UNMEASURED, bin_of
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 
 _MINUTE = timedelta(minutes=1)
 _PARTED = tuple(grain for grain in Grain if grain.seconds)

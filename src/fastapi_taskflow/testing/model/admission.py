@@ -15,10 +15,10 @@ from fastapi_taskflow.backends.base import (
     RetryRefused,
     Stored,
 )
-from fastapi_taskflow.models import TaskStatus
-from fastapi_taskflow.states import RETRYABLE
 from fastapi_taskflow.testing.model.store import Model
 from fastapi_taskflow.testing.model.tasks import ModelKey, ModelTask
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import RETRYABLE
 
 __all__ = ["insert"]
 

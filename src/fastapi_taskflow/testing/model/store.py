@@ -19,12 +19,12 @@ from fastapi_taskflow.backends.base import (
     Settled,
     Snapshot,
 )
-from fastapi_taskflow.clock import Clock
-from fastapi_taskflow.durations import bin_of
-from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.retry import QUARANTINE_FROM
-from fastapi_taskflow.states import MOVES, Move
 from fastapi_taskflow.testing.model.tasks import ModelKey, ModelTask
+from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.durations import bin_of
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import MOVES, Move
 
 __all__ = ["Model"]
 

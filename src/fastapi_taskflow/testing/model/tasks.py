@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fastapi_taskflow.backends.base import Attempt, NewTask, StoredTask
-from fastapi_taskflow.models import TaskRecord, TaskStatus
-from fastapi_taskflow.states import LIVE
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.states import LIVE
 
 __all__ = ["ModelKey", "ModelTask", "comparable"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from fastapi_taskflow.addresses import hide_passwords
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.addresses import hide_passwords
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
     "AlreadyRetried",

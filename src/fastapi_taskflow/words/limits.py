@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeGuard, TypeVar
 
-from fastapi_taskflow.errors import ConfigurationError, TaskArgumentError
-from fastapi_taskflow.quoting import quoted
+from fastapi_taskflow.words.errors import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
     "LARGEST",

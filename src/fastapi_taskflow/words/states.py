@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from fastapi_taskflow.models import TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["CANCELLABLE", "LIVE", "MOVES", "RETRYABLE", "TERMINAL", "Move", "Rule"]
 
