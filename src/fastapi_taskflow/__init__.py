@@ -2,13 +2,10 @@
 
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.admin import TaskAdmin
-from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
 from fastapi_taskflow.backends.base import Backend, SnapshotBackend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.calls import Enqueued, TaskCall
-from fastapi_taskflow.context import TaskExecutionContext, get_task_context, task_log
 from fastapi_taskflow.loggers import (
     FileLogger,
     InMemoryLogger,
@@ -19,8 +16,11 @@ from fastapi_taskflow.loggers import (
     TaskObserver,
 )
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.redaction import Sensitive
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.rules.auth.users import AuthUser, TaskAuthBackend
+from fastapi_taskflow.rules.calls import Enqueued, TaskCall
+from fastapi_taskflow.rules.context import TaskExecutionContext, get_task_context, task_log
+from fastapi_taskflow.rules.redaction import Sensitive
+from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words.errors import (
     Cancel,
     ConfigurationError,

@@ -11,8 +11,6 @@ from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
 from fastapi_taskflow.auth.known import KnownUsers
-from fastapi_taskflow.auth.roles import ROLES, Role, is_role
-from fastapi_taskflow.auth.users import TaskAuthBackend
 from fastapi_taskflow.http.access import Access
 from fastapi_taskflow.http.api import TaskApi
 from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_routes
@@ -25,6 +23,8 @@ from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.verifying import Verifier
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.logins import Logins
+from fastapi_taskflow.rules.auth.roles import ROLES, Role, is_role
+from fastapi_taskflow.rules.auth.users import TaskAuthBackend
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted

@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.crypto import Keyring, Secret
 from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.rules.crypto import Keyring, Secret
+from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import QueueConfig

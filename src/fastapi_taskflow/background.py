@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import BackgroundTasks
 
-from fastapi_taskflow.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.chain import Bond, Chain
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import Options, asked
-from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.rules.calls import UNSET, Tags, TaskCall, said
+from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.strays import stray
 from fastapi_taskflow.unit import Unit
 from fastapi_taskflow.words import limits

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import asked
+from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.words.models import TaskConfig
 
 __all__ = ["Declarations"]

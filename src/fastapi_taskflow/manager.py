@@ -18,12 +18,12 @@ from starlette.requests import HTTPConnection
 from fastapi_taskflow import assembly, integration
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.calls import UNSET, Enqueued, Tags, TaskCall, said
-from fastapi_taskflow.crypto import Secret
 from fastapi_taskflow.declarations import Declarations
 from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.rules.calls import UNSET, Enqueued, Tags, TaskCall, said
+from fastapi_taskflow.rules.crypto import Secret
+from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.models import QueueConfig
 

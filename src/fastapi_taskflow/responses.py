@@ -23,11 +23,11 @@ from starlette.types import ASGIApp
 
 from fastapi_taskflow import scopes
 from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.calls import TaskCall
 from fastapi_taskflow.chain import Bond
 from fastapi_taskflow.endpoints import CONNECTION, keep_its_place
-from fastapi_taskflow.registry import Hidden
-from fastapi_taskflow.taskconfig import is_coroutine_callable
+from fastapi_taskflow.rules.calls import TaskCall
+from fastapi_taskflow.rules.registry import Hidden
+from fastapi_taskflow.rules.taskconfig import is_coroutine_callable
 from fastapi_taskflow.words.errors import ConfigurationError
 
 if TYPE_CHECKING:

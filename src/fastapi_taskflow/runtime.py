@@ -10,15 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
-from fastapi_taskflow.calls import Enqueued, TaskCall
 from fastapi_taskflow.crossing import hand_over, wait_in_thread
-from fastapi_taskflow.crypto import Keyring
-from fastapi_taskflow.durability import Durability
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
@@ -28,7 +24,11 @@ from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
-from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules.calls import Enqueued, TaskCall
+from fastapi_taskflow.rules.crypto import Keyring
+from fastapi_taskflow.rules.durability import Durability
+from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.errors import EngineNotRunning, IdempotencyConflict, WrongThread
 

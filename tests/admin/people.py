@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from fastapi_taskflow import AuthUser, TaskAuthBackend
-from fastapi_taskflow.auth.users import Verdict
+from fastapi_taskflow.rules.auth.users import Verdict
 
 OPENED_HERE = {"Sec-Fetch-Site": "same-origin"}
 

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fastapi_taskflow import QueueConfig, StoreUnavailable, TaskStatus, codec
+from fastapi_taskflow import QueueConfig, StoreUnavailable, TaskStatus
 from fastapi_taskflow.backends.base import InstanceInfo, Lease, NewTask, Outcome
+from fastapi_taskflow.rules import codec
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.states import Move
 

@@ -7,7 +7,7 @@ import httpx2
 from fastapi import FastAPI
 
 from fastapi_taskflow import TaskAdmin, TaskAuthBackend, TaskManager
-from fastapi_taskflow.auth.passwords import Passwords
+from fastapi_taskflow.rules.auth.passwords import Passwords
 
 HANGS_SECONDS = 60.0
 

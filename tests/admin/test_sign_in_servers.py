@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fastapi_taskflow.auth.passwords import Passwords
+from fastapi_taskflow.rules.auth.passwords import Passwords
 from tests.support.servers import Server, serving
 from tests.support.waiting import wait_until
 

@@ -10,8 +10,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from fastapi_taskflow import AuthUser
 from fastapi_taskflow.auth.known import KnownUsers
-from fastapi_taskflow.auth.passwords import Passwords
 from fastapi_taskflow.exceptions import ConfigurationError
+from fastapi_taskflow.rules.auth.passwords import Passwords
 
 
 class Counting(Passwords):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT, Passwords, is_hash
 from fastapi_taskflow.exceptions import ConfigurationError
+from fastapi_taskflow.rules.auth.passwords import PASSWORD_LIMIT, Passwords, is_hash
 
 PASSWORDS = Passwords()
 HASHED = PASSWORDS.hash("correct horse")

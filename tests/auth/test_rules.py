@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.auth.roles import ROLES, Permission, permissions
-from fastapi_taskflow.auth.throttle import account_key, network_of
-from fastapi_taskflow.auth.tokens import new_token, token_hash
+from fastapi_taskflow.rules.auth.roles import ROLES, Permission, permissions
+from fastapi_taskflow.rules.auth.throttle import account_key, network_of
+from fastapi_taskflow.rules.auth.tokens import new_token, token_hash
 
 # Tokens
 

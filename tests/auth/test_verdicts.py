@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from fastapi_taskflow import AuthUser
-from fastapi_taskflow.auth.users import judged
+from fastapi_taskflow.rules.auth.users import judged
 
 ADA = AuthUser("ada", "admin")
 

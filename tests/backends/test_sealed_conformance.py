@@ -8,7 +8,7 @@ from fastapi_taskflow.backends.base import Backend, Query
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.testing.conformance import BackendConformance
 from fastapi_taskflow.testing.conformance.harness import accept, end, running, task
 from fastapi_taskflow.words.clock import Clock

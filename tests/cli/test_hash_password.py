@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_taskflow.auth.passwords import Passwords
+from fastapi_taskflow.rules.auth.passwords import Passwords
 
 # Makes its standard input the terminal of a session of its own, as a shell does.
 AT_TERMINAL = """

@@ -19,7 +19,7 @@ from fastapi_taskflow import (
     TaskManager,
     task_log,
 )
-from fastapi_taskflow.redaction import MASK
+from fastapi_taskflow.rules.redaction import MASK
 
 CANARY = "canary-4242-do-not-leak"
 

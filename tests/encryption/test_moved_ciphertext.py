@@ -5,7 +5,7 @@ import pytest
 from fastapi_taskflow.backends.base import Lease, LogChunk, Outcome
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
-from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     accept,

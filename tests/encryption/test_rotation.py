@@ -13,9 +13,9 @@ from fastapi_taskflow import Backend, SqliteBackend, TaskManager
 from fastapi_taskflow.backends.base import Grade, Lease, LogChunk
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend, rotate
-from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     accept,

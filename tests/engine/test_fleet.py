@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_taskflow import Backend, TaskManager, TaskStatus, get_task_context
 from fastapi_taskflow.backends.base import ClaimRequest, InstanceInfo, Lease, NewTask, Outcome
-from fastapi_taskflow.codec import encode
+from fastapi_taskflow.rules.codec import encode
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.states import Move

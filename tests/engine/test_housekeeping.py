@@ -21,10 +21,10 @@ from fastapi_taskflow import (
     TaskStatus,
 )
 from fastapi_taskflow.backends.base import NewTask, Purged, Query
-from fastapi_taskflow.codec import encode
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.exceptions import ConfigurationError
+from fastapi_taskflow.rules.codec import encode
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.words.ids import new_id
 from tests.support.waiting import wait_until

@@ -35,7 +35,7 @@ from pydantic import (
 )
 from pydantic_core import MultiHostUrl, Url
 
-from fastapi_taskflow.codec import TypeTable
+from fastapi_taskflow.rules.codec import TypeTable
 
 T = TypeVar("T")
 

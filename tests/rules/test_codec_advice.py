@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from fastapi import BackgroundTasks, Request, UploadFile
 
-from fastapi_taskflow.codec import TypeTable, encode
 from fastapi_taskflow.exceptions import TaskArgumentError
+from fastapi_taskflow.rules.codec import TypeTable, encode
 
 
 def mapped() -> type:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from pydantic import BaseModel
 
-from fastapi_taskflow.codec import MAX_DEPTH, Callee, encode
 from fastapi_taskflow.exceptions import TaskArgumentError
+from fastapi_taskflow.rules.codec import MAX_DEPTH, Callee, encode
 from tests.rules.shapes import Anything, Frozen, Plain, calls, table
 
 TYPES = table()

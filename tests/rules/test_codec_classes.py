@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from fastapi_taskflow.codec import TypeTable, decode, encode
 from fastapi_taskflow.exceptions import PayloadUnreadable, TaskArgumentError
+from fastapi_taskflow.rules.codec import TypeTable, decode, encode
 from tests.rules.shapes import (
     Access,
     Address,

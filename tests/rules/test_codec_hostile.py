@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.codec import TypeTable, decode, encode
-from fastapi_taskflow.codec.addresses import ADDRESS_READERS
-from fastapi_taskflow.codec.scalars import SCALAR_READERS
 from fastapi_taskflow.exceptions import PayloadUnreadable
+from fastapi_taskflow.rules.codec import TypeTable, decode, encode
+from fastapi_taskflow.rules.codec.addresses import ADDRESS_READERS
+from fastapi_taskflow.rules.codec.scalars import SCALAR_READERS
 from tests.rules.shapes import Address, Colour, Frozen, Plain, calls, table
 
 TYPES = table()

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel, HttpUrl, SecretStr, field_validator
 
-from fastapi_taskflow.codec import MAX_DEPTH, Callee, TypeTable, decode, encode
 from fastapi_taskflow.exceptions import TaskArgumentError
+from fastapi_taskflow.rules.codec import MAX_DEPTH, Callee, TypeTable, decode, encode
 from tests.rules.shapes import Frozen, Plain, table
 
 TYPES = table()

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretBytes, SecretStr, TypeAdapter
 
-from fastapi_taskflow.codec import (
+from fastapi_taskflow.exceptions import TaskArgumentError
+from fastapi_taskflow.rules.codec import (
     MAX_DEPTH,
     TypeTable,
     as_stored,
@@ -22,7 +23,6 @@ from fastapi_taskflow.codec import (
     fingerprint,
     is_fixed,
 )
-from fastapi_taskflow.exceptions import TaskArgumentError
 from tests.rules.shapes import (
     Access,
     Address,
@@ -297,7 +297,7 @@ def test_what_is_stored_is_read_while_the_clock_is_frozen(monkeypatch):
     """freezegun puts its classes in the place of the real ones in every module."""
     moments = (datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 1), FakeDatetime(2026, 1, 1))
     for module in ("scalars", "reader", "writer", "instances"):
-        place = f"fastapi_taskflow.codec.{module}"
+        place = f"fastapi_taskflow.rules.codec.{module}"
         for name, fake in (("datetime", FakeDatetime), ("date", FakeDate)):
             if hasattr(sys.modules[place], name):
                 monkeypatch.setattr(f"{place}.{name}", fake)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.context import (
+from fastapi_taskflow.models import TaskContext
+from fastapi_taskflow.rules.context import (
     LEVELS,
     TaskExecutionContext,
     activate,
@@ -18,7 +19,6 @@ from fastapi_taskflow.context import (
     retry_separator,
     task_log,
 )
-from fastapi_taskflow.models import TaskContext
 
 NOON = datetime(2026, 4, 30, 12, 0, 0, 999_999, tzinfo=UTC)
 

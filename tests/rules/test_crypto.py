@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_taskflow import TaskManager
-from fastapi_taskflow.crypto import Keyring, has_sealed_form
 from fastapi_taskflow.exceptions import ConfigurationError, SealUnopened
+from fastapi_taskflow.rules.crypto import Keyring, has_sealed_form
 
 OLD, NEW = "the secret of last year", "the secret of this year"
 RING = Keyring(OLD)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from fastapi_taskflow import Sensitive
 from fastapi_taskflow.exceptions import ConfigurationError
-from fastapi_taskflow.redaction import MASK, Mask, Redactor
+from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
 
 REDACTOR = Redactor(["pin", "customer_number"])
 CANARY = "canary-4242"

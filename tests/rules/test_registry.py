@@ -8,7 +8,7 @@ import pytest
 
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.rules.registry import TaskRegistry
 
 
 def send(address: str) -> None: ...

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastapi_taskflow.exceptions import Cancel, ConfigurationError, Retry, Snooze
 from fastapi_taskflow.models import TaskConfig, TaskStatus
-from fastapi_taskflow.retry import (
+from fastapi_taskflow.rules.retry import (
     POISON_CAP,
     QUARANTINE_FROM,
     CancelAsked,

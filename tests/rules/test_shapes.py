@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.exceptions import TaskArgumentError
-from fastapi_taskflow.registry import TaskRegistry
-from fastapi_taskflow.shapes import own_options, shape_of
+from fastapi_taskflow.rules.registry import TaskRegistry
+from fastapi_taskflow.rules.shapes import own_options, shape_of
 
 OPEN = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 KINDS = (

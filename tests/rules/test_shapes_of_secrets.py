@@ -20,7 +20,7 @@ from pydantic import AliasChoices, AliasPath, AnyUrl, BaseModel, Field, Postgres
 from starlette.datastructures import Headers
 
 from fastapi_taskflow import Sensitive
-from fastapi_taskflow.redaction import MASK, Mask, Redactor
+from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
 
 REDACTOR = Redactor()
 CANARY = "canary-4242"

@@ -6,7 +6,7 @@ import pytest
 
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
+from fastapi_taskflow.rules.taskconfig import checked_config, is_coroutine_callable
 
 
 def plain() -> None: ...

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.tracebacks import error_text, format_exception
+from fastapi_taskflow.rules.tracebacks import error_text, format_exception
 from fastapi_taskflow.words.texts import (
     ERROR_LIMIT_BYTES,
     TRACE_LIMIT_BYTES,

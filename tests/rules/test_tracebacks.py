@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.redaction import MASK, Mask
-from fastapi_taskflow.tracebacks import error_text, format_exception, is_quick
+from fastapi_taskflow.rules.redaction import MASK, Mask
+from fastapi_taskflow.rules.tracebacks import error_text, format_exception, is_quick
 from fastapi_taskflow.words.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES
 
 CANARY = "canary-4242"

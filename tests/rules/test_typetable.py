@@ -23,11 +23,11 @@ from typing import (
 import pytest
 from pydantic import BaseModel, create_model
 
-from fastapi_taskflow.codec import TypeTable, decode, encode
-from fastapi_taskflow.codec.typetable import moved
 from fastapi_taskflow.exceptions import ConfigurationError, PayloadUnreadable
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.rules.codec import TypeTable, decode, encode
+from fastapi_taskflow.rules.codec.typetable import moved
+from fastapi_taskflow.rules.registry import TaskRegistry
 
 if TYPE_CHECKING:
     from nowhere import Invisible  # type: ignore[import-not-found]

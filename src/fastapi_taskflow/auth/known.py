@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Any
 
-from fastapi_taskflow.auth.passwords import Passwords, is_hash
-from fastapi_taskflow.auth.users import AuthUser, TaskAuthBackend
+from fastapi_taskflow.rules.auth.passwords import Passwords, is_hash
+from fastapi_taskflow.rules.auth.users import AuthUser, TaskAuthBackend
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["KnownUsers"]

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT, Passwords
+from fastapi_taskflow.rules.auth.passwords import PASSWORD_LIMIT, Passwords
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["hash_password"]

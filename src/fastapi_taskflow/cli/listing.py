@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import Page, Query, StoredTask
 from fastapi_taskflow.backends.sealed.values import Opener
 from fastapi_taskflow.backends.sqlite.looks import Look
@@ -15,7 +14,8 @@ from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.http.schemas import AttemptInfo, TaskInfo, shown_arguments
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.operations.shortids import is_short, only_one
-from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.words.errors import PayloadUnreadable
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 

@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
-from fastapi_taskflow.crypto import Keyring
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["KeyFileOption", "TargetOption", "check_source", "given_keys", "of_app"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Untold
-from fastapi_taskflow.redaction import WITHHELD, Mask
-from fastapi_taskflow.retry import (
+from fastapi_taskflow.rules.redaction import WITHHELD, Mask
+from fastapi_taskflow.rules.retry import (
     CancelAsked,
     Ended,
     Lost,
@@ -19,7 +19,7 @@ from fastapi_taskflow.retry import (
     TimedOut,
     failure,
 )
-from fastapi_taskflow.tracebacks import is_quick
+from fastapi_taskflow.rules.tracebacks import is_quick
 from fastapi_taskflow.words.models import TaskContext
 
 if TYPE_CHECKING:

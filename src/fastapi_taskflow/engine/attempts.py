@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from fastapi_taskflow.context import LINE_LIMIT_BYTES, activate, log_line
 from fastapi_taskflow.engine.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.firststep import FirstStep
@@ -18,8 +17,9 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Telling, Untold
 from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.redaction import MASK, Mask, Redactor
-from fastapi_taskflow.retry import (
+from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, activate, log_line
+from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
+from fastapi_taskflow.rules.retry import (
     Ended,
     Returned,
     Stopped,

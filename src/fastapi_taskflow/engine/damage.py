@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fastapi_taskflow.backends.base import StoredTask
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.retry import Verdict
+from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:

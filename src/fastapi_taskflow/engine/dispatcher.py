@@ -19,7 +19,7 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.starts import Starts
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
-from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.words.ids import new_id
 
 if TYPE_CHECKING:

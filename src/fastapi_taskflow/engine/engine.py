@@ -40,7 +40,7 @@ from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.engine.unreadable import Unreadable
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.errors import QueueFullError
 from fastapi_taskflow.words.forks import generation

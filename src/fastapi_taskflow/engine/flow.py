@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.context import retry_separator
 from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.retry import Ended, Verdict
-from fastapi_taskflow.tracebacks import error_text, format_exception
+from fastapi_taskflow.rules.context import retry_separator
+from fastapi_taskflow.rules.retry import Ended, Verdict
+from fastapi_taskflow.rules.tracebacks import error_text, format_exception
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import Move
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import (
     Admission,
     KeyConflict,
@@ -28,8 +27,9 @@ from fastapi_taskflow.engine.records import new_record
 from fastapi_taskflow.engine.refusals import refusal, unstorable
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
-from fastapi_taskflow.registry import Registered
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules.registry import Registered
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import (
     IdempotencyConflict,
     QueueFullError,

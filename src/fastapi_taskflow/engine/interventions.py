@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed, Lease
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.registry import Registered
-from fastapi_taskflow.retry import Ended, Lost, Unstarted, Verdict
+from fastapi_taskflow.rules.registry import Registered
+from fastapi_taskflow.rules.retry import Ended, Lost, Unstarted, Verdict
 from fastapi_taskflow.words.models import TaskConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import Move
 

@@ -21,7 +21,7 @@ from fastapi_taskflow.engine.journal import Unsent
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi_taskflow.calls import TaskCall, bound, parted
-from fastapi_taskflow.registry import Registered, TaskRegistry
+from fastapi_taskflow.rules.calls import TaskCall, bound, parted
+from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.quoting import quoted

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fastapi_taskflow.backends.base import RetryRefused
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     StoreUnavailable,

@@ -10,7 +10,7 @@ import logging
 
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.retry import Ended, Raised, TimedOut, Verdict
+from fastapi_taskflow.rules.retry import Ended, Raised, TimedOut, Verdict
 from fastapi_taskflow.words.states import Move
 
 __all__ = ["report"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fastapi_taskflow.redaction import Redactor
+from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["ALL_ROLES", "DEFAULT_QUEUE", "Settings"]

@@ -21,8 +21,8 @@ from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.reporting import report
 from fastapi_taskflow.engine.supervisor import Supervisor
-from fastapi_taskflow.retry import Ended, Facts, Raised, Returned, Verdict, decide
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.retry import Ended, Facts, Raised, Returned, Verdict, decide
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule

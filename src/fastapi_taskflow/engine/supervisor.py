@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.tracebacks import error_text
 
 __all__ = ["Failing", "Supervisor", "Wakeup"]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastapi_taskflow.ends import Raised, failure
-from fastapi_taskflow.exceptionparts import name_of
-from fastapi_taskflow.redaction import Mask
+from fastapi_taskflow.rules.ends import Raised, failure
+from fastapi_taskflow.rules.exceptionparts import name_of
+from fastapi_taskflow.rules.redaction import Mask
 
 __all__ = ["Telling", "Untold"]
 

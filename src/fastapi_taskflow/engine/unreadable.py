@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.retry import Verdict
+from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:

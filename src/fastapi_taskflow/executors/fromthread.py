@@ -15,7 +15,7 @@ from typing import Any
 from anyio import from_thread
 from anyio.lowlevel import current_token
 
-from fastapi_taskflow.context import current_run
+from fastapi_taskflow.rules.context import current_run
 
 __all__ = ["lender"]
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.http.bulk import BulkApi
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, ListFilters, Text
@@ -29,6 +28,7 @@ from fastapi_taskflow.http.schemas import (
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.http.visitors import actor
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.errors import QueueNotFound, TaskNotFound
 
 __all__ = ["TaskApi"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from fastapi import Request, Response
 from starlette.datastructures import Headers
 
-from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT
-from fastapi_taskflow.auth.users import NAME_LIMIT
+from fastapi_taskflow.rules.auth.passwords import PASSWORD_LIMIT
+from fastapi_taskflow.rules.auth.users import NAME_LIMIT
 
 __all__ = [
     "Basic",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.backends.base import Attempt, Grade
 from fastapi_taskflow.http.layout import badge, button, document, duration, moment, section, table
 from fastapi_taskflow.http.markup import Child, Html, element, fragment
@@ -12,6 +11,7 @@ from fastapi_taskflow.http.overview import tags
 from fastapi_taskflow.http.schemas import shown_arguments
 from fastapi_taskflow.http.site import Place
 from fastapi_taskflow.operations import Inspection
+from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import CANCELLABLE, RETRYABLE
 

@@ -13,7 +13,7 @@ from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.routing import AdminRoute
 from fastapi_taskflow.http.schemas import FunctionInfo, Model, Moment, encodable
 from fastapi_taskflow.operations import Function, Instance, Operations
-from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.rules.registry import Registered
 
 __all__ = ["FleetApi", "FunctionDetail", "InstanceDetail"]
 

@@ -12,8 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from fastapi_taskflow.auth.passwords import PASSWORD_LIMIT
-from fastapi_taskflow.auth.users import NAME_LIMIT
 from fastapi_taskflow.http.credentials import is_plain_local
 from fastapi_taskflow.http.documenting import add_route
 from fastapi_taskflow.http.login_page import login_page
@@ -25,6 +23,8 @@ from fastapi_taskflow.http.schemas import Model, Moment
 from fastapi_taskflow.http.signing import Signing
 from fastapi_taskflow.http.site import Site
 from fastapi_taskflow.operations.logins import Begun
+from fastapi_taskflow.rules.auth.passwords import PASSWORD_LIMIT
+from fastapi_taskflow.rules.auth.users import NAME_LIMIT
 
 __all__ = ["LoginApi", "SessionInfo", "SignInForm"]
 

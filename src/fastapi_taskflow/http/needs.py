@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from fastapi_taskflow.auth.roles import Permission
+from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["NEEDS", "methods_of", "needed"]

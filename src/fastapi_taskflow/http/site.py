@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from fastapi_taskflow.auth.roles import Permission
 from fastapi_taskflow.http.visitors import Visitor, visitor_of
+from fastapi_taskflow.rules.auth.roles import Permission
 
 __all__ = ["Place", "Site"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from fastapi_taskflow.auth.roles import Permission, Role
+from fastapi_taskflow.rules.auth.roles import Permission, Role
 from fastapi_taskflow.words.texts import clean, escape
 
 __all__ = ["Visitor", "actor", "remember", "visitor_of"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fastapi_taskflow.context import LEVELS, known_level
+from fastapi_taskflow.rules.context import LEVELS, known_level
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.operations.metrics import FunctionMetrics, metrics, without_tasks
-from fastapi_taskflow.registry import Registered
+from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Function", "functions"]

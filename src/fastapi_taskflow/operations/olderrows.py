@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi_taskflow import codec
 from fastapi_taskflow.backends.base import NewTask, Snapshot
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.registry import TaskRegistry
+from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL

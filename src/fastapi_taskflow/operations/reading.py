@@ -14,7 +14,7 @@ from fastapi_taskflow.engine.queues import QueueState
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.operations.soundness import mend
-from fastapi_taskflow.redaction import MASK
+from fastapi_taskflow.rules.redaction import MASK
 from fastapi_taskflow.words.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.words.models import QueueConfig, TaskRecord, TaskStatus
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from fastapi_taskflow.backends.base import ClaimRequest
 from fastapi_taskflow.backends.memory.rows import Row
-from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
 __all__ = ["Agenda"]
 

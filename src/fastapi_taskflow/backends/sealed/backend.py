@@ -43,7 +43,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.backends.sealed.values import Opener, Sealer
-from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["SealedBackend"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Rewrite
 from fastapi_taskflow.backends.sealed.values import is_clear, resealed
-from fastapi_taskflow.crypto import Keyring
+from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.words.errors import SealUnopened
 
 __all__ = ["Rotated", "rotate"]

@@ -18,7 +18,7 @@ from fastapi_taskflow.backends.base import (
     Snapshot,
     StoredTask,
 )
-from fastapi_taskflow.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
+from fastapi_taskflow.rules.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
 from fastapi_taskflow.words.errors import SealUnopened
 
 __all__ = ["Opener", "Sealer", "is_clear", "resealed"]

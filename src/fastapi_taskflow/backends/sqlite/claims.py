@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
 from fastapi_taskflow.backends.sqlite.schema import FREE
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
 __all__ = ["Recovery", "claim", "recover"]
 

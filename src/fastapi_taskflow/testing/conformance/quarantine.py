@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,

@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.base import (
     Settled,
     Snapshot,
 )
-from fastapi_taskflow.retry import QUARANTINE_FROM
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.testing.model.tasks import ModelKey, ModelTask
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.durations import bin_of

@@ -10,12 +10,12 @@ is refused (one of ``datetime`` or ``date`` is stored as the date it is); a pyda
 is validated from its own values when it is stored, and is refused if they do not pass.
 """
 
-from fastapi_taskflow.codec.encoder import encode
-from fastapi_taskflow.codec.fixed import as_stored, is_fixed, is_small
-from fastapi_taskflow.codec.places import Callee
-from fastapi_taskflow.codec.reader import decode, fingerprint
-from fastapi_taskflow.codec.typetable import Types, TypeTable
-from fastapi_taskflow.codec.writer import MAX_DEPTH
+from fastapi_taskflow.rules.codec.encoder import encode
+from fastapi_taskflow.rules.codec.fixed import as_stored, is_fixed, is_small
+from fastapi_taskflow.rules.codec.places import Callee
+from fastapi_taskflow.rules.codec.reader import decode, fingerprint
+from fastapi_taskflow.rules.codec.typetable import Types, TypeTable
+from fastapi_taskflow.rules.codec.writer import MAX_DEPTH
 
 __all__ = [
     "MAX_DEPTH",

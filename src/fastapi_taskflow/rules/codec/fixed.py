@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from sys import getsizeof
 from typing import Any
 
-from fastapi_taskflow.codec.reader import decode
-from fastapi_taskflow.codec.scalars import Foreign
-from fastapi_taskflow.codec.typetable import Types
+from fastapi_taskflow.rules.codec.reader import decode
+from fastapi_taskflow.rules.codec.scalars import Foreign
+from fastapi_taskflow.rules.codec.typetable import Types
 from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
 
 __all__ = ["as_stored", "is_fixed", "is_small"]

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from fastapi_taskflow.redaction.marks import Parameters, aliases, marked_fields, parameters_of
-from fastapi_taskflow.redaction.names import Names
-from fastapi_taskflow.redaction.shapes import Inside
+from fastapi_taskflow.rules.redaction.marks import Parameters, aliases, marked_fields, parameters_of
+from fastapi_taskflow.rules.redaction.names import Names
+from fastapi_taskflow.rules.redaction.shapes import Inside
 
 __all__ = ["Judge"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from fastapi_taskflow.redaction.judging import Judge
-from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask
-from fastapi_taskflow.redaction.shapes import (
+from fastapi_taskflow.rules.redaction.judging import Judge
+from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, Mask
+from fastapi_taskflow.rules.redaction.shapes import (
     ATOMS,
     Inside,
     inside,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from fastapi_taskflow.auth.roles import ROLES, Role, is_role
+from fastapi_taskflow.rules.auth.roles import ROLES, Role, is_role
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.texts import clean
 

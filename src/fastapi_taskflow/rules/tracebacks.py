@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from fastapi_taskflow.exceptionparts import (
+from fastapi_taskflow.rules.exceptionparts import (
     args_of,
     before,
     cause_of,

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from fastapi_taskflow.codec.addresses import ADDRESS_WRITERS, SECRETS
-from fastapi_taskflow.codec.advice import advice, is_row
-from fastapi_taskflow.codec.objects import (
+from fastapi_taskflow.rules.codec.addresses import ADDRESS_WRITERS, SECRETS
+from fastapi_taskflow.rules.codec.advice import advice, is_row
+from fastapi_taskflow.rules.codec.objects import (
     ModelState,
     build_model,
     model_as_json,
@@ -19,9 +19,9 @@ from fastapi_taskflow.codec.objects import (
     take_model,
     take_named_tuple,
 )
-from fastapi_taskflow.codec.refusals import Refusal, reading, title
-from fastapi_taskflow.codec.scalars import DATES, SCALAR_WRITERS, plain_date
-from fastapi_taskflow.codec.typetable import Types, is_named_tuple, is_storable
+from fastapi_taskflow.rules.codec.refusals import Refusal, reading, title
+from fastapi_taskflow.rules.codec.scalars import DATES, SCALAR_WRITERS, plain_date
+from fastapi_taskflow.rules.codec.typetable import Types, is_named_tuple, is_storable
 
 __all__ = ["Walk", "write_instance"]
 

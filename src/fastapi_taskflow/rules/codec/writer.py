@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import SecretBytes, SecretStr
 from pydantic_core import to_json
 
-from fastapi_taskflow.codec.addresses import ADDRESS_WRITERS, SECRETS
-from fastapi_taskflow.codec.instances import write_instance
-from fastapi_taskflow.codec.refusals import Excess, Refusal, label
-from fastapi_taskflow.codec.scalars import (
+from fastapi_taskflow.rules.codec.addresses import ADDRESS_WRITERS, SECRETS
+from fastapi_taskflow.rules.codec.instances import write_instance
+from fastapi_taskflow.rules.codec.refusals import Excess, Refusal, label
+from fastapi_taskflow.rules.codec.scalars import (
     PLAIN_INT_BITS,
     SCALAR_WRITERS,
     has_surrogates,
     least_size,
     write_text,
 )
-from fastapi_taskflow.codec.typetable import Types
+from fastapi_taskflow.rules.codec.typetable import Types
 
 __all__ = ["CAREFUL", "HOPEFUL", "MAX_DEPTH", "Writer", "write_dict"]
 

@@ -21,8 +21,8 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
-from fastapi_taskflow.codec.hints import hints_of, model_hints, parts_of
-from fastapi_taskflow.codec.naming import class_name, short_name
+from fastapi_taskflow.rules.codec.hints import hints_of, model_hints, parts_of
+from fastapi_taskflow.rules.codec.naming import class_name, short_name
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["TypeTable", "Types", "is_named_tuple", "is_storable", "moved"]

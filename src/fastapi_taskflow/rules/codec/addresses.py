@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import AnyUrl, PostgresDsn, SecretBytes, SecretStr, networks
 from pydantic_core import MultiHostUrl, Url
 
-from fastapi_taskflow.codec.scalars import Foreign, read_text, write_text
+from fastapi_taskflow.rules.codec.scalars import Foreign, read_text, write_text
 
 __all__ = ["ADDRESS_READERS", "ADDRESS_WRITERS", "SECRETS"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from fastapi_taskflow.disguises import form_of
-from fastapi_taskflow.registry import Hidden, Registered, TaskRegistry
+from fastapi_taskflow.rules.disguises import form_of
+from fastapi_taskflow.rules.registry import Hidden, Registered, TaskRegistry
 from fastapi_taskflow.words.errors import ConfigurationError, TaskArgumentError
 
 __all__ = ["Durability"]

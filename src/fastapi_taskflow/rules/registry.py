@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, NamedTuple, TypeVar
 
-from fastapi_taskflow import codec
-from fastapi_taskflow.codec import TypeTable
-from fastapi_taskflow.disguises import Owners, inside, name_of
-from fastapi_taskflow.origins import Origin, origin_of, refuse_taken
-from fastapi_taskflow.shapes import Shape, own_options, shape_of
-from fastapi_taskflow.taskconfig import checked_config, is_coroutine_callable
+from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules.codec import TypeTable
+from fastapi_taskflow.rules.disguises import Owners, inside, name_of
+from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
+from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
+from fastapi_taskflow.rules.taskconfig import checked_config, is_coroutine_callable
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.limits import NAME_LIMIT, printable
 from fastapi_taskflow.words.models import TaskConfig

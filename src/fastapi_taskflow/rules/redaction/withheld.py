@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi_taskflow.redaction.masks import MASK, Mask
+from fastapi_taskflow.rules.redaction.masks import MASK, Mask
 
 __all__ = ["WITHHELD"]
 

@@ -13,19 +13,19 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import from_json
 
-from fastapi_taskflow.codec.addresses import ADDRESS_READERS
-from fastapi_taskflow.codec.encoder import VERSION
-from fastapi_taskflow.codec.objects import (
+from fastapi_taskflow.rules.codec.addresses import ADDRESS_READERS
+from fastapi_taskflow.rules.codec.encoder import VERSION
+from fastapi_taskflow.rules.codec.objects import (
     ModelState,
     build_dataclass,
     build_model,
     build_model_from_json,
     build_named_tuple,
 )
-from fastapi_taskflow.codec.scalars import SCALAR_READERS, Foreign, read_text
-from fastapi_taskflow.codec.typetable import Types, is_named_tuple, moved
-from fastapi_taskflow.exceptionparts import name_of
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.codec.scalars import SCALAR_READERS, Foreign, read_text
+from fastapi_taskflow.rules.codec.typetable import Types, is_named_tuple, moved
+from fastapi_taskflow.rules.exceptionparts import name_of
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import PayloadUnreadable
 from fastapi_taskflow.words.texts import clean
 

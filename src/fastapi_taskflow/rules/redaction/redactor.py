@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fastapi_taskflow.redaction.copies import Copying, Written
-from fastapi_taskflow.redaction.findings import Findings
-from fastapi_taskflow.redaction.judging import Judge
-from fastapi_taskflow.redaction.masks import MASK, NO_MASK, Mask
+from fastapi_taskflow.rules.redaction.copies import Copying, Written
+from fastapi_taskflow.rules.redaction.findings import Findings
+from fastapi_taskflow.rules.redaction.judging import Judge
+from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, Mask
 from fastapi_taskflow.words.texts import written
 
 __all__ = ["Redactor"]

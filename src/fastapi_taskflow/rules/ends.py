@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi_taskflow.exceptiongroups import lone
-from fastapi_taskflow.redaction import MASK, NO_MASK, Mask
-from fastapi_taskflow.tracebacks import text_and_trace
+from fastapi_taskflow.rules.exceptiongroups import lone
+from fastapi_taskflow.rules.redaction import MASK, NO_MASK, Mask
+from fastapi_taskflow.rules.tracebacks import text_and_trace
 
 __all__ = [
     "CancelAsked",

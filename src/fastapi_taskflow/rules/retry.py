@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from fastapi_taskflow.ends import (
+from fastapi_taskflow.rules.ends import (
     CancelAsked,
     Ended,
     Lost,
@@ -26,8 +26,8 @@ from fastapi_taskflow.ends import (
     Unstarted,
     failure,
 )
-from fastapi_taskflow.exceptiongroups import leaves
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.exceptiongroups import leaves
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import Cancel, Retry, Snooze
 from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS
 from fastapi_taskflow.words.models import TaskConfig

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from fastapi_taskflow.codec.places import Callee, place
-from fastapi_taskflow.codec.refusals import Excess, Refusal
-from fastapi_taskflow.codec.typetable import Types
-from fastapi_taskflow.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
-from fastapi_taskflow.exceptionparts import name_of
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.codec.places import Callee, place
+from fastapi_taskflow.rules.codec.refusals import Excess, Refusal
+from fastapi_taskflow.rules.codec.typetable import Types
+from fastapi_taskflow.rules.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
+from fastapi_taskflow.rules.exceptionparts import name_of
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import TaskArgumentError
 
 __all__ = ["VERSION", "encode"]

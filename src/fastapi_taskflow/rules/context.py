@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from fastapi_taskflow.tracebacks import error_text
+from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.models import TaskContext
 from fastapi_taskflow.words.texts import exact, fit, written
 

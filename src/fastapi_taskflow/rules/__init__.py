@@ -1,0 +1,1 @@
+"""Rules: pure decisions, without I/O and without a clock of their own."""
