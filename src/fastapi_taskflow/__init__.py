@@ -2,10 +2,10 @@
 
 from fastapi_taskflow._version import __version__
 from fastapi_taskflow.admin import TaskAdmin
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.backends.base import Backend, SnapshotBackend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.background import ManagedBackgroundTasks
 from fastapi_taskflow.loggers import (
     FileLogger,
     InMemoryLogger,

@@ -15,10 +15,11 @@ from typing import Any, Literal, Self
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import HTTPConnection
 
-from fastapi_taskflow import assembly, integration
+from fastapi_taskflow import assembly
+from fastapi_taskflow.app import integration
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.declarations import Declarations
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.declarations import Declarations
 from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.rules.calls import UNSET, Enqueued, Tags, TaskCall, said

@@ -13,7 +13,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 
-from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, integration
+from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
+from fastapi_taskflow.app import integration
 
 Make = Callable[..., TaskManager]
 

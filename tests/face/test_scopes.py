@@ -11,9 +11,10 @@ from fastapi.testclient import TestClient
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, scopes
+from fastapi_taskflow import ManagedBackgroundTasks, TaskManager
+from fastapi_taskflow.app import scopes
+from fastapi_taskflow.app.integration import install
 from fastapi_taskflow.exceptions import StoreFull
-from fastapi_taskflow.integration import install
 from tests.support.stores import WatchedStore
 
 Make = Callable[..., TaskManager]

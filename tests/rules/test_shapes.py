@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.exceptions import TaskArgumentError
 from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.rules.shapes import own_options, shape_of

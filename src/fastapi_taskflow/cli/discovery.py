@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from fastapi_taskflow import integration
+from fastapi_taskflow.app import integration
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.words.errors import ConfigurationError
 

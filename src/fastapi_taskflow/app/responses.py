@@ -21,10 +21,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from fastapi_taskflow import scopes
-from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.chain import Bond
-from fastapi_taskflow.endpoints import CONNECTION, keep_its_place
+from fastapi_taskflow.app import scopes
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.chain import Bond
+from fastapi_taskflow.app.endpoints import CONNECTION, keep_its_place
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.registry import Hidden
 from fastapi_taskflow.rules.taskconfig import is_coroutine_callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from fastapi_taskflow import signals
+from fastapi_taskflow.app import signals
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager

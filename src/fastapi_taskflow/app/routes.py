@@ -17,8 +17,8 @@ from fastapi.dependencies.utils import get_dependant, get_parameterless_sub_depe
 from fastapi.routing import APIRouter, iter_route_contexts
 from starlette.routing import Host, Mount
 
-from fastapi_taskflow.endpoints import Bind, wrap
-from fastapi_taskflow.responses import Own, guard
+from fastapi_taskflow.app.endpoints import Bind, wrap
+from fastapi_taskflow.app.responses import Own, guard
 
 __all__ = ["Walker", "guard_all"]
 

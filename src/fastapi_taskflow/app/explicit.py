@@ -19,7 +19,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.background import BackgroundTasks
 from starlette.routing import BaseRoute, Host, Mount
 
-from fastapi_taskflow.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.words.errors import ConfigurationError
 

@@ -7,11 +7,11 @@ from enum import Enum
 from typing import Any
 from weakref import finalize
 
+from fastapi_taskflow.app.strays import StrayItem
+from fastapi_taskflow.app.unbound import Unbound, forget
+from fastapi_taskflow.app.unit import Unit
 from fastapi_taskflow.crossing import hand_over
 from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.strays import StrayItem
-from fastapi_taskflow.unbound import Unbound, forget
-from fastapi_taskflow.unit import Unit
 
 __all__ = ["Bond", "Chain"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import BackgroundTasks
 
-from fastapi_taskflow.chain import Bond, Chain
+from fastapi_taskflow.app.chain import Bond, Chain
+from fastapi_taskflow.app.strays import stray
+from fastapi_taskflow.app.unit import Unit
 from fastapi_taskflow.control import Control
 from fastapi_taskflow.engine.options import Options, asked
 from fastapi_taskflow.rules.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.rules.registry import Registered
-from fastapi_taskflow.strays import stray
-from fastapi_taskflow.unit import Unit
 from fastapi_taskflow.words import limits
 
 if TYPE_CHECKING:

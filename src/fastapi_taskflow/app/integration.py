@@ -17,10 +17,10 @@ from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi_taskflow import explicit, http_errors, lifespans, routes, scopes
-from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.chain import Bond, Chain
-from fastapi_taskflow.responses import Own, guard_handlers
+from fastapi_taskflow.app import explicit, http_errors, lifespans, routes, scopes
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.chain import Bond, Chain
+from fastapi_taskflow.app.responses import Own, guard_handlers
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 

@@ -19,9 +19,9 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Scope
 from starlette.websockets import WebSocketDisconnect
 
-from fastapi_taskflow import http_errors
-from fastapi_taskflow.background import ManagedBackgroundTasks
-from fastapi_taskflow.chain import Bond, Chain
+from fastapi_taskflow.app import http_errors
+from fastapi_taskflow.app.background import ManagedBackgroundTasks
+from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.words.errors import TaskflowError
 
 __all__ = ["FUNCTION_STACK", "HAS_STACKS", "REQUEST_STACK", "attach", "by_yield"]

@@ -10,7 +10,7 @@ from fastapi_taskflow.crossing import hand_over
 from fastapi_taskflow.engine.live import LiveTask
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.unit import Unit
+    from fastapi_taskflow.app.unit import Unit
 
 __all__ = ["LaneItem"]
 

@@ -12,13 +12,13 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from fastapi_taskflow import latecomers
+from fastapi_taskflow.app import latecomers
+from fastapi_taskflow.app.items import LaneItem
+from fastapi_taskflow.app.unit import Unit, needs_commit
 from fastapi_taskflow.crossing import loop_runs_here, wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.items import LaneItem
-from fastapi_taskflow.unit import Unit, needs_commit
 
 __all__ = ["Unbound", "forget"]
 
