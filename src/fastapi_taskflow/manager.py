@@ -15,17 +15,17 @@ from typing import Any, Literal, Self
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import HTTPConnection
 
-from fastapi_taskflow import assembly
 from fastapi_taskflow.app import integration
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.declarations import Declarations
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.engine.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.operations import assembly
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.calls import UNSET, Enqueued, Tags, TaskCall, said
 from fastapi_taskflow.rules.crypto import Secret
 from fastapi_taskflow.rules.redaction import Redactor
-from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["TaskManager"]

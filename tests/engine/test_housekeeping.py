@@ -113,7 +113,7 @@ async def test_a_clock_that_jumps_forward_deletes_nothing(
     aged: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = ManualClock(datetime.now(UTC))
-    monkeypatch.setattr("fastapi_taskflow.runtime.SYSTEM_CLOCK", machine)
+    monkeypatch.setattr("fastapi_taskflow.operations.runtime.SYSTEM_CLOCK", machine)
     manager = TaskManager(snapshot_backend=aged, retention_days=30, **ROUNDS)
 
     @manager.task(persist=True)

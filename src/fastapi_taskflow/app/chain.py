@@ -10,7 +10,7 @@ from weakref import finalize
 from fastapi_taskflow.app.strays import StrayItem
 from fastapi_taskflow.app.unbound import Unbound, forget
 from fastapi_taskflow.app.unit import Unit
-from fastapi_taskflow.crossing import hand_over
+from fastapi_taskflow.engine.crossing import hand_over
 from fastapi_taskflow.engine.engine import Engine
 
 __all__ = ["Bond", "Chain"]

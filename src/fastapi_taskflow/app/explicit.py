@@ -20,7 +20,7 @@ from starlette.background import BackgroundTasks
 from starlette.routing import BaseRoute, Host, Mount
 
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
-from fastapi_taskflow.control import Control
+from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.words.errors import ConfigurationError
 
 if TYPE_CHECKING:

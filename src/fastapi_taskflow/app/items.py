@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.background import BackgroundTask
 
-from fastapi_taskflow.crossing import hand_over
+from fastapi_taskflow.engine.crossing import hand_over
 from fastapi_taskflow.engine.live import LiveTask
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from fastapi_taskflow.engine.answers import is_unfinished
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.ends import failure
 from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.rules.registry import Registered
-from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus

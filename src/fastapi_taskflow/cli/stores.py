@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from fastapi_taskflow.assembly import choose_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.operations.assembly import choose_backend
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import QueueConfig
 

@@ -20,8 +20,8 @@ from fastapi_taskflow.operations import (
     series,
 )
 from fastapi_taskflow.operations.queueing import check_queue, checked_changes
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
-from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.errors import TaskNotFound, TaskStateError
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import AuditEntry, QueueConfig, TaskRecord

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from fastapi_taskflow.backends.base import Query, StoredTask
 from fastapi_taskflow.engine.options import Options
 from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.rules.calls import TaskCall
-from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     PayloadUnreadable,

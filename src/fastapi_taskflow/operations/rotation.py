@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi_taskflow.backends.sealed import Rotated, rotate
 from fastapi_taskflow.operations import reading
-from fastapi_taskflow.runtime import Runtime
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import AuditEntry

@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from fastapi_taskflow.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
-from fastapi_taskflow.crossing import hand_over, wait_in_thread
+from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.options import Options
@@ -24,6 +23,7 @@ from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
+from fastapi_taskflow.operations.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.calls import Enqueued, TaskCall
 from fastapi_taskflow.rules.crypto import Keyring

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.registry import TaskRegistry
-from fastapi_taskflow.runtime import Runtime
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import TaskRecord
 
