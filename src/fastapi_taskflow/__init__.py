@@ -1,7 +1,7 @@
 """Background tasks for FastAPI with retries, durable state, and live visibility."""
 
 from fastapi_taskflow._version import __version__
-from fastapi_taskflow.admin import TaskAdmin
+from fastapi_taskflow.admin.taskadmin import TaskAdmin
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.backends.base import Backend, SnapshotBackend
 from fastapi_taskflow.backends.memory import MemoryBackend

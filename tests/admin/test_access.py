@@ -8,8 +8,8 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import TaskAdmin, TaskManager
+from fastapi_taskflow.admin.auth.access import Access
 from fastapi_taskflow.exceptions import ConfigurationError
-from fastapi_taskflow.http.access import Access
 
 STRANGER = ("203.0.113.5", 4711)
 LOCAL = ("127.0.0.1", 4711)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_taskflow.http.markup import Html, element, fragment, page
+from fastapi_taskflow.admin.site.markup import Html, element, fragment, page
 from fastapi_taskflow.words.texts import clean
 from tests.admin.pages import Page
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastapi_taskflow.http.redirects import safe_next
-from fastapi_taskflow.http.site import Place, Site
+from fastapi_taskflow.admin.auth.redirects import safe_next
+from fastapi_taskflow.admin.site.site import Place, Site
 
 SITE = Site(prefix="/tasks", title="t")
 PLACE = Place(site=SITE, base="/tasks", query=(), visitor=None)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fastapi_taskflow import Backend, TaskStatus
+from fastapi_taskflow.admin.api.schemas import TaskInfo
 from fastapi_taskflow.backends.base import NewTask
-from fastapi_taskflow.http.schemas import TaskInfo
 from fastapi_taskflow.words.ids import new_id
 
 

@@ -6,10 +6,10 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import AuthUser, TaskAdmin, TaskManager
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.auth.access import Access
+from fastapi_taskflow.admin.auth.authority import check_routes
 from fastapi_taskflow.exceptions import ConfigurationError
-from fastapi_taskflow.http.access import Access
-from fastapi_taskflow.http.authority import check_routes
-from fastapi_taskflow.http.routing import AdminRoute
 from tests.admin.pages import Page
 from tests.admin.people import OPENED_HERE, Directory, everybody, signed_in
 
@@ -99,7 +99,7 @@ def test_every_route_is_behind_the_guards_in_their_order(place):
     for context in contexts(place.app):
         first, second, *_ = [each.call for each in context.dependant.dependencies]
         assert isinstance(first, Access), context.path
-        assert second.__module__ == "fastapi_taskflow.http.authority", context.path
+        assert second.__module__ == "fastapi_taskflow.admin.auth.authority", context.path
 
 
 @pytest.mark.parametrize("who", ["nobody", "removed", "viewer", "operator", "admin"])

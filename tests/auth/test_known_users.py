@@ -9,7 +9,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from fastapi_taskflow import AuthUser
-from fastapi_taskflow.auth.known import KnownUsers
+from fastapi_taskflow.admin.auth.known import KnownUsers
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.rules.auth.passwords import Passwords
 

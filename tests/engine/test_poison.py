@@ -21,7 +21,7 @@ from fastapi_taskflow import (
     TaskStatus,
     task_log,
 )
-from fastapi_taskflow.http.schemas import TaskInfo
+from fastapi_taskflow.admin.api.schemas import TaskInfo
 from tests.support.waiting import wait_until
 from trust.forwarding import Forwarding
 

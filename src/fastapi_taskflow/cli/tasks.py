@@ -10,6 +10,8 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 
+from fastapi_taskflow.admin.api.filters import TaskFilters
+from fastapi_taskflow.admin.api.schemas import TaskDetail, TaskInfo
 from fastapi_taskflow.cli import listing, retrying
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.output import plain, plural, show, write_json
@@ -22,8 +24,6 @@ from fastapi_taskflow.cli.stores import (
     actor,
     backend_of,
 )
-from fastapi_taskflow.http.filters import TaskFilters
-from fastapi_taskflow.http.schemas import TaskDetail, TaskInfo
 from fastapi_taskflow.words.errors import TaskflowError, TaskNotFound
 from fastapi_taskflow.words.models import TaskStatus
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fastapi_taskflow.admin.api.schemas import shown_arguments
+from fastapi_taskflow.admin.site.layout import (
+    badge,
+    button,
+    document,
+    duration,
+    moment,
+    section,
+    table,
+)
+from fastapi_taskflow.admin.site.markup import Child, Html, element, fragment
+from fastapi_taskflow.admin.site.overview import tags
+from fastapi_taskflow.admin.site.site import Place
 from fastapi_taskflow.backends.base import Attempt, Grade
-from fastapi_taskflow.http.layout import badge, button, document, duration, moment, section, table
-from fastapi_taskflow.http.markup import Child, Html, element, fragment
-from fastapi_taskflow.http.overview import tags
-from fastapi_taskflow.http.schemas import shown_arguments
-from fastapi_taskflow.http.site import Place
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.datastructures import Default
 
-from fastapi_taskflow.http.schemas import ProblemInfo
+from fastapi_taskflow.admin.api.schemas import ProblemInfo
 
 __all__ = ["RETRY_AFTER", "add_route"]
 

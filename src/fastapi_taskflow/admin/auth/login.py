@@ -12,16 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from fastapi_taskflow.http.credentials import is_plain_local
-from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.login_page import login_page
-from fastapi_taskflow.http.problems import Problem, problem
-from fastapi_taskflow.http.redirects import safe_next
-from fastapi_taskflow.http.refusals import NotSignedIn, Throttled
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import Model, Moment
-from fastapi_taskflow.http.signing import Signing
-from fastapi_taskflow.http.site import Site
+from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.problems import Problem, problem
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import Model, Moment
+from fastapi_taskflow.admin.auth.credentials import is_plain_local
+from fastapi_taskflow.admin.auth.redirects import safe_next
+from fastapi_taskflow.admin.auth.refusals import NotSignedIn, Throttled
+from fastapi_taskflow.admin.auth.signing import Signing
+from fastapi_taskflow.admin.site.login_page import login_page
+from fastapi_taskflow.admin.site.site import Site
 from fastapi_taskflow.operations.logins import Begun
 from fastapi_taskflow.rules.auth.passwords import PASSWORD_LIMIT
 from fastapi_taskflow.rules.auth.users import NAME_LIMIT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from fastapi_taskflow.http.credentials import Basic, Cookies, basic_of, has_basic
-from fastapi_taskflow.http.refusals import NotSignedIn, Throttled
-from fastapi_taskflow.http.verifying import Remembered, Verifier
+from fastapi_taskflow.admin.auth.credentials import Basic, Cookies, basic_of, has_basic
+from fastapi_taskflow.admin.auth.refusals import NotSignedIn, Throttled
+from fastapi_taskflow.admin.auth.verifying import Remembered, Verifier
 from fastapi_taskflow.operations.logins import Begun, Logins, Try
 from fastapi_taskflow.rules.auth.roles import is_role
 from fastapi_taskflow.rules.auth.throttle import network_of

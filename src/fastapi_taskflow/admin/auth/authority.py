@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.params import Depends as DependsParameter
 
-from fastapi_taskflow.http.refusals import Refused
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.signing import Signing
-from fastapi_taskflow.http.visitors import Visitor, remember
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.auth.refusals import Refused
+from fastapi_taskflow.admin.auth.signing import Signing
+from fastapi_taskflow.admin.auth.visitors import Visitor, remember
 from fastapi_taskflow.rules.auth.roles import ROLES, Permission, Role, is_role, permissions
 from fastapi_taskflow.rules.auth.users import AuthUser
 from fastapi_taskflow.words.errors import ConfigurationError

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from fastapi_taskflow.http.site import Place
+from fastapi_taskflow.admin.site.site import Place
 
 __all__ = ["login_address", "safe_next"]
 

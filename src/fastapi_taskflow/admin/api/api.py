@@ -7,16 +7,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from fastapi_taskflow.http.bulk import BulkApi
-from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.filters import AuditFilters, HistorySpan, ListFilters, Text
-from fastapi_taskflow.http.fleet import FleetApi
-from fastapi_taskflow.http.health import HealthApi
-from fastapi_taskflow.http.listing import listed
-from fastapi_taskflow.http.metrics import MetricsApi
-from fastapi_taskflow.http.problems import with_cursor
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import (
+from fastapi_taskflow.admin.api.bulk import BulkApi
+from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.filters import AuditFilters, HistorySpan, ListFilters, Text
+from fastapi_taskflow.admin.api.fleet import FleetApi
+from fastapi_taskflow.admin.api.health import HealthApi
+from fastapi_taskflow.admin.api.listing import listed
+from fastapi_taskflow.admin.api.metrics import MetricsApi
+from fastapi_taskflow.admin.api.problems import with_cursor
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import (
     AuditInfo,
     PurgeInfo,
     QueueChanges,
@@ -25,8 +25,8 @@ from fastapi_taskflow.http.schemas import (
     TaskDetail,
     TaskInfo,
 )
-from fastapi_taskflow.http.site import Site
-from fastapi_taskflow.http.visitors import actor
+from fastapi_taskflow.admin.auth.visitors import actor
+from fastapi_taskflow.admin.site.site import Site
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.errors import QueueNotFound, TaskNotFound

@@ -12,10 +12,10 @@ from typing import Literal, Self
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, add_route
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import Model, encodable
 from fastapi_taskflow.backends.base import Grade
-from fastapi_taskflow.http.documenting import RETRY_AFTER, add_route
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import Model, encodable
 from fastapi_taskflow.operations import Health, Operations
 from fastapi_taskflow.words.errors import EngineNotRunning
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from fastapi.responses import Response
 
-from fastapi_taskflow.http.schemas import TaskInfo
+from fastapi_taskflow.admin.api.schemas import TaskInfo
 from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["listed"]

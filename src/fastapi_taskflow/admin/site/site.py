@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from fastapi_taskflow.http.visitors import Visitor, visitor_of
+from fastapi_taskflow.admin.auth.visitors import Visitor, visitor_of
 from fastapi_taskflow.rules.auth.roles import Permission
 
 __all__ = ["Place", "Site"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi_taskflow.http.layout import document
-from fastapi_taskflow.http.markup import Html, element
-from fastapi_taskflow.http.site import Place
+from fastapi_taskflow.admin.site.layout import document
+from fastapi_taskflow.admin.site.markup import Html, element
+from fastapi_taskflow.admin.site.site import Place
 
 __all__ = ["login_page"]
 

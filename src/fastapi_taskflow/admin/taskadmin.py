@@ -10,17 +10,17 @@ from typing import Any, Final, TypeAlias
 from fastapi import Depends, FastAPI
 from fastapi.params import Depends as DependsParameter
 
-from fastapi_taskflow.auth.known import KnownUsers
-from fastapi_taskflow.http.access import Access
-from fastapi_taskflow.http.api import TaskApi
-from fastapi_taskflow.http.authority import Rules, by_role, by_sign_in, check_routes
-from fastapi_taskflow.http.filters import single_values
-from fastapi_taskflow.http.login import LoginApi
-from fastapi_taskflow.http.pages import Pages
-from fastapi_taskflow.http.routers import AdminRouter, HiddenRouter, include
-from fastapi_taskflow.http.signing import Signing
-from fastapi_taskflow.http.site import Site
-from fastapi_taskflow.http.verifying import Verifier
+from fastapi_taskflow.admin.api.api import TaskApi
+from fastapi_taskflow.admin.api.filters import single_values
+from fastapi_taskflow.admin.api.routers import AdminRouter, HiddenRouter, include
+from fastapi_taskflow.admin.auth.access import Access
+from fastapi_taskflow.admin.auth.authority import Rules, by_role, by_sign_in, check_routes
+from fastapi_taskflow.admin.auth.known import KnownUsers
+from fastapi_taskflow.admin.auth.login import LoginApi
+from fastapi_taskflow.admin.auth.signing import Signing
+from fastapi_taskflow.admin.auth.verifying import Verifier
+from fastapi_taskflow.admin.site.pages import Pages
+from fastapi_taskflow.admin.site.site import Site
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.logins import Logins
 from fastapi_taskflow.rules.auth.roles import ROLES, Role, is_role

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from fastapi_taskflow.admin.site.markup import Child, Html, element, fragment, page
+from fastapi_taskflow.admin.site.site import Place
 from fastapi_taskflow.backends.base import Grade
-from fastapi_taskflow.http.markup import Child, Html, element, fragment, page
-from fastapi_taskflow.http.site import Place
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.models import TaskStatus
 

@@ -11,13 +11,13 @@ from ipaddress import IPv6Address, ip_address
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from fastapi_taskflow.http.credentials import (
+from fastapi_taskflow.admin.auth.credentials import (
     has_local_host,
     has_session_cookie,
     is_forwarded,
     is_test,
 )
-from fastapi_taskflow.http.refusals import Refused
+from fastapi_taskflow.admin.auth.refusals import Refused
 
 __all__ = ["Access", "is_local", "is_same_origin"]
 

@@ -10,9 +10,9 @@ from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from fastapi_taskflow.admin.api.problems import bad_query
+from fastapi_taskflow.admin.auth.refusals import BadValue
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.http.problems import bad_query
-from fastapi_taskflow.http.refusals import BadValue
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.models import TaskStatus
 

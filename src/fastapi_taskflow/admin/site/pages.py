@@ -9,16 +9,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from fastapi_taskflow.http.api import QueueName, TaskId
-from fastapi_taskflow.http.detail import detail
-from fastapi_taskflow.http.filters import PageFilters
-from fastapi_taskflow.http.layout import message
-from fastapi_taskflow.http.overview import Overview, overview
-from fastapi_taskflow.http.problems import Problem, with_cursor
-from fastapi_taskflow.http.redirects import login_address
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.site import Site
-from fastapi_taskflow.http.visitors import actor
+from fastapi_taskflow.admin.api.api import QueueName, TaskId
+from fastapi_taskflow.admin.api.filters import PageFilters
+from fastapi_taskflow.admin.api.problems import Problem, with_cursor
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.auth.redirects import login_address
+from fastapi_taskflow.admin.auth.visitors import actor
+from fastapi_taskflow.admin.site.detail import detail
+from fastapi_taskflow.admin.site.layout import message
+from fastapi_taskflow.admin.site.overview import Overview, overview
+from fastapi_taskflow.admin.site.site import Site
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.words.errors import TaskNotFound
 
@@ -40,7 +40,7 @@ class Pages:
         self._operations = operations
         self._site = site
         self._show_arguments = show_arguments
-        folder = files("fastapi_taskflow.http") / "static"
+        folder = files("fastapi_taskflow.admin.site") / "static"
         self._assets = {name: (folder / name).read_bytes() for name in _ASSETS}
 
     def router(self) -> APIRouter:

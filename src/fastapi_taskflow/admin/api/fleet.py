@@ -9,9 +9,9 @@ from typing import Self
 from fastapi import APIRouter
 from pydantic import Field
 
-from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import FunctionInfo, Model, Moment, encodable
+from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, encodable
 from fastapi_taskflow.operations import Function, Instance, Operations
 from fastapi_taskflow.rules.registry import Registered
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fastapi_taskflow.admin.site.layout import (
+    badge,
+    button,
+    document,
+    duration,
+    moment,
+    section,
+    table,
+)
+from fastapi_taskflow.admin.site.markup import Child, Html, element, fragment
+from fastapi_taskflow.admin.site.site import Place
 from fastapi_taskflow.backends.base import Grade
-from fastapi_taskflow.http.layout import badge, button, document, duration, moment, section, table
-from fastapi_taskflow.http.markup import Child, Html, element, fragment
-from fastapi_taskflow.http.site import Place
 from fastapi_taskflow.operations import Count, FunctionEnds, Metrics
 from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus

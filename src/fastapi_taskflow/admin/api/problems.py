@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
+from fastapi_taskflow.admin.api.schemas import encodable
+from fastapi_taskflow.admin.auth.refusals import BadValue, NotSignedIn, Refused, Throttled
 from fastapi_taskflow.app import http_errors
-from fastapi_taskflow.http.refusals import BadValue, NotSignedIn, Refused, Throttled
-from fastapi_taskflow.http.schemas import encodable
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     ConfigurationError,

@@ -9,11 +9,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.filters import MetricsFilters
-from fastapi_taskflow.http.problems import bad_query
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import FunctionInfo, Model, Moment, Percentile
+from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.filters import MetricsFilters
+from fastapi_taskflow.admin.api.problems import bad_query
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, Percentile
 from fastapi_taskflow.operations import Operations, Series, Step
 from fastapi_taskflow.words.errors import ConfigurationError
 

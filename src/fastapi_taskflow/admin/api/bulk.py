@@ -8,12 +8,12 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from fastapi_taskflow.http.documenting import add_route
-from fastapi_taskflow.http.filters import FailedFilters
-from fastapi_taskflow.http.problems import with_cursor
-from fastapi_taskflow.http.routing import AdminRoute
-from fastapi_taskflow.http.schemas import Model, encodable
-from fastapi_taskflow.http.visitors import actor
+from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.filters import FailedFilters
+from fastapi_taskflow.admin.api.problems import with_cursor
+from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.schemas import Model, encodable
+from fastapi_taskflow.admin.auth.visitors import actor
 from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry, Operations
 
 __all__ = ["BulkApi", "BulkRetryInfo", "TaskIds"]

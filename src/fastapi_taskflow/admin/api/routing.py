@@ -13,8 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from fastapi_taskflow.http.needs import methods_of, needed
-from fastapi_taskflow.http.problems import HANDLED, Problem, problem
+from fastapi_taskflow.admin.api.problems import HANDLED, Problem, problem
+from fastapi_taskflow.admin.auth.needs import methods_of, needed
 
 __all__ = ["SECURITY_HEADERS", "AdminRoute"]
 

@@ -1,0 +1,1 @@
+"""Doors, cookies, roles: who may do what."""

@@ -1,1 +1,0 @@
-"""What `TaskAdmin` serves: routes of a few lines each over `operations`, and who may use them."""
