@@ -218,6 +218,33 @@ async def test_a_coroutine_that_takes_too_long_is_cancelled(manager: Make, persi
 
 
 @pytest.mark.parametrize("persist", [False, True])
+async def test_a_coroutine_that_catches_its_timeout_has_failed_too(
+    manager: Make, persist: bool
+) -> None:
+    tasks = manager()
+    calls: list[str] = []
+
+    @tasks.task(persist=persist, timeout=0.05, retries=1)
+    async def stubborn() -> str:
+        calls.append("called")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+        return "done"
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(stubborn)
+        assert await ended(tasks, task_id) is TaskStatus.FAILED
+        record = await tasks.get(task_id)
+
+    assert calls == ["called", "called"]
+    assert record is not None
+    assert record.error is not None
+    assert "0.05 s" in record.error
+
+
+@pytest.mark.parametrize("persist", [False, True])
 async def test_a_thread_that_takes_too_long_keeps_its_slot(manager: Make, persist: bool) -> None:
     tasks = manager(max_sync_threads=1)
     release = threading.Event()

@@ -15,6 +15,7 @@ from fastapi_taskflow.rules.retry import (
     Ended,
     Lost,
     Raised,
+    Returned,
     Stopped,
     TimedOut,
     failure,
@@ -117,6 +118,11 @@ class Attempt:
             self.helpers = set()
         self.helpers.add(helper)
         helper.add_done_callback(self.helpers.discard)
+
+    def returned(self, answer: object) -> Ended:
+        """How the attempt ended when its function on the event loop returned."""
+        # It was cancelled for its time, and has only caught that: it is as late as any other.
+        return self.stopped() if self.stop_reason == "timeout" else Returned(answer)
 
     def raised(self, exc: BaseException) -> Ended | Untold:
         """How the attempt ended when its function raised."""

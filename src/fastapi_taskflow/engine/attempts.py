@@ -165,7 +165,7 @@ class Attempts:
             while answer is not None and is_unfinished(answer):
                 answer = await answer
             end_if_forked(born)
-            ended = Returned(answer)
+            ended = attempt.returned(answer)
         except asyncio.CancelledError as exc:
             if attempt.stop_reason is not None:
                 ended = attempt.stopped()
