@@ -143,3 +143,45 @@ async def test_a_manager_starts_again_after_its_end(manager: Make) -> None:
             task_id, _ = await tasks.enqueue(work)
             assert await ended(tasks, task_id) is TaskStatus.SUCCESS
     await tasks.shutdown()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_what_the_deadline_ends_is_named_once(
+    manager: Make, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = manager(drain_timeout=0.1)
+    inside = threading.Event()
+
+    async def slow() -> None:
+        inside.set()
+        await asyncio.Event().wait()
+
+    def polite() -> None:
+        inside.set()
+        context = get_task_context()
+        assert context is not None
+        while True:
+            context.check_cancelled()
+
+    func = slow if is_async else polite
+    tasks.task(func)
+    async with tasks:
+        task_id, _ = await tasks.enqueue(func)
+        await asyncio.to_thread(inside.wait)
+
+    (told,) = [each.message for each in caplog.records if "Drain time is over" in each.message]
+    assert f"{func.__name__} ({task_id})" in told
+
+
+async def test_a_drain_that_ends_in_time_says_nothing(
+    manager: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = manager()
+
+    @tasks.task
+    async def quick() -> None: ...
+
+    async with tasks:
+        await tasks.enqueue(quick)
+
+    assert "Drain time" not in caplog.text

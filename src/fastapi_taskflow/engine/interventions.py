@@ -19,6 +19,8 @@ __all__ = ["Interventions"]
 
 logger = logging.getLogger(__name__)
 
+_TOLD = 10
+
 
 class Interventions:
     """Acts on tasks that this instance holds, or has just taken from a dead one."""
@@ -127,8 +129,14 @@ class Interventions:
                     self.give_back(task)
 
     def interrupt(self) -> None:
-        """The drain deadline has passed: end every attempt."""
-        for attempt in list(self._engine.attempts.running):
+        """The drain deadline has passed: end every attempt, and say which."""
+        running = [one for one in self._engine.attempts.running if one.stop_reason is None]
+        if running:
+            logger.warning(
+                "Drain time is over. Interrupted, or given back where they may run again: %s",
+                _told([one.task for one in running]),
+            )
+        for attempt in running:
             self._engine.attempts.stop(attempt, "drain")
 
     def give_up(self) -> None:
@@ -172,6 +180,13 @@ class Interventions:
         if task.timer is not None:
             task.timer.cancel()
             task.timer = None
+
+
+def _told(tasks: list[LiveTask]) -> str:
+    """The first few by name."""
+    names = [f"{task.registered.name} ({task.record.task_id})" for task in tasks[:_TOLD]]
+    more = [f"and {len(tasks) - _TOLD} more"] if len(tasks) > _TOLD else []
+    return ", ".join(names + more)
 
 
 async def _unknown() -> None:

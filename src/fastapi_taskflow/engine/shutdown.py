@@ -84,7 +84,6 @@ class Shutdown:
 
     async def _interrupt(self) -> None:
         engine = self._engine
-        logger.warning("Drain time is over: %d tasks run on", len(engine.attempts.running))
         engine.interventions.interrupt()
         until = self._loop.time() + _GRACE_SECONDS
         while self._running() and self._loop.time() < until:
