@@ -17,6 +17,7 @@ from fastapi_taskflow.backends.base import Claimed, ClaimRequest
 from fastapi_taskflow.engine.adoption import adopt
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.pools import Pool
 from fastapi_taskflow.engine.starts import Starts
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
@@ -198,8 +199,10 @@ class Dispatcher:
             functions = self._engine.registry.functions(pool.name)
             if not functions:
                 continue
-            limit = min(pool.free(), self._window - self._in_hand())
-            slots = self._slots(asked, pool.name, limit)
+            # What is started ahead is claimed ahead as well, or each claim would be waited for.
+            spare = max(0, pool.ahead - self._queues.waiting_for(pool.name))
+            limit = min(pool.free() + spare, self._window - self._in_hand())
+            slots = self._slots(asked, pool, limit)
             more |= asked - slots.keys()
             if not slots:
                 continue
@@ -232,11 +235,13 @@ class Dispatcher:
         self._hinted |= more
         return found > 0 and bool(self._hinted)
 
-    def _slots(self, asked: set[str], pool: str, limit: int) -> dict[str, int]:
-        if limit <= 0:
-            return {}
-        states = [self._queues.get(name) for name in asked]
-        return {q.name: min(q.free, limit) for q in states if q.free > 0 and not q.lines.get(pool)}
+    def _slots(self, asked: set[str], pool: Pool, limit: int) -> dict[str, int]:
+        slots: dict[str, int] = {}
+        for state in map(self._queues.get, asked):
+            waiting = len(state.lines.get(pool.name, ()))
+            if waiting <= pool.ahead and limit > 0 and state.free > waiting:
+                slots[state.name] = min(state.free - waiting, limit)
+        return slots
 
     def _take_on(self, claim: Claimed) -> None:
         task = adopt(self._engine, claim)

@@ -191,6 +191,10 @@ class Queues:
         """Take a waiting task out of its line."""
         self.standing -= self.get(task.record.queue).discard(task)
 
+    def waiting_for(self, pool: str) -> int:
+        """How many tasks stand in line for a pool."""
+        return sum(len(state.lines.get(pool, ())) for state in self._states.values())
+
     def stands_in_line(self, task: LiveTask) -> bool:
         return any(other is task for other in self.get(task.record.queue).tasks())
 
