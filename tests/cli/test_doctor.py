@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fastapi_taskflow.cli.storefile import wal_reset_fixed
-from tests.cli.conftest import COMMAND
+from tests.cli.conftest import COMMAND, wait_until
 from tests.support.tools import need
 
 
@@ -223,6 +223,22 @@ def test_encrypted_tasks_that_nobody_can_open_are_a_warning(place):
 
     assert found["level"] == "warning"
     assert "encrypt_args_key" in found["mend"]
+
+
+def test_tasks_whose_arguments_no_version_takes_are_a_warning(place):
+    place.worker()
+    place.enqueue("add", 1, 2, delay=3_600)
+    of_another_version = [place.enqueue("add", 1, 2, 3, 4), place.enqueue("add", 1, 2, 3)]
+    for task_id in of_another_version:
+        wait_until(lambda task_id=task_id: place.record(task_id).due_at, "a task is given back")
+
+    ended = place.run("doctor", "--json")
+
+    (found,) = findings(ended, "unreadable")
+    assert ended.code == 0
+    assert found["level"] == "warning"
+    assert found["detail"].startswith("2 tasks waiting for 'add'")
+    assert findings(ended, "encryption") == []
 
 
 def test_a_full_disk_is_a_problem(tmp_path):

@@ -32,6 +32,7 @@ def examine_fleet(look: Look) -> Iterator[Finding]:
     yield from _stuck(look, tallies, alive)
     yield from _paused(tallies, signals)
     yield from _unopened(look)
+    yield from _unread(look)
     yield from _late(look)
     yield _clock(look)
 
@@ -133,6 +134,18 @@ def _unopened(look: Look) -> Iterator[Finding]:
             "likely none of them has the key",
             "Give every instance all keys that are in use (`encrypt_args_key=[new, old]`); "
             "`rotate-keys` tells which tasks no key opens.",
+        )
+
+
+def _unread(look: Look) -> Iterator[Finding]:
+    for name, count in look.unread().items():
+        yield Finding(
+            "unreadable",
+            Level.WARNING,
+            f"{plural(count, 'task')} waiting for {name!r}, which instances took and gave back: "
+            "most likely their arguments are those of another version of the app",
+            "`/tasks/functions` and the app's log say why. Start a version that takes them, or "
+            f"cancel them: `tasks list --func-name {name} --status pending`.",
         )
 
 

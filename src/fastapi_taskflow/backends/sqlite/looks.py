@@ -1,5 +1,7 @@
 """A look at a store from outside: nothing is created, migrated, enlisted or written."""
 
+# ruff: noqa: S608  (texts are put together from constants; data are parameters)
+
 from __future__ import annotations
 
 import sqlite3
@@ -14,19 +16,25 @@ from fastapi_taskflow.backends.sqlite.faults import translated
 from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, left_over
-from fastapi_taskflow.backends.sqlite.schema import VERSION
+from fastapi_taskflow.backends.sqlite.schema import FREE, VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.versions import missing
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Look"]
 
 _LATE = "SELECT count(*) FROM @attempts WHERE late"
 # What has never started and was claimed twice; sealed forms begin as `crypto` says.
+_SEALED = "(substr(payload, 1, 4) = x'74666531' OR substr(payload, 1, 5) = x'6741414141')"
 _UNOPENED = (
     "SELECT count(*) FROM @tasks WHERE state = 0 AND owner IS NULL AND start_at IS NULL"
-    " AND fence > 1 AND (substr(payload, 1, 4) = x'74666531'"
-    " OR substr(payload, 1, 5) = x'6741414141')"
+    f" AND fence > 1 AND {_SEALED}"
+)
+# What has never started, was claimed when it was due, and is due later again.
+_UNREAD = (
+    f"SELECT func, count(*) FROM @tasks WHERE {FREE} AND start_at IS NULL AND fence > born"
+    f" AND due_at > ? AND NOT coalesce({_SEALED}, 0) GROUP BY func ORDER BY func"
 )
 
 P = ParamSpec("P")
@@ -106,6 +114,10 @@ class Look:
     def unopened(self) -> int:
         """Waiting encrypted tasks that instances took and gave back, again and again."""
         return self._read(_number, _UNOPENED)
+
+    def unread(self) -> dict[str, int]:
+        """By function, waiting tasks that instances took and gave back for a while."""
+        return dict(self._read(Session.all, _UNREAD, (SYSTEM_CLOCK.micros(),)))
 
     def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         """See `Backend.get`."""
