@@ -63,7 +63,7 @@ class TaskAdmin:
         app: The app. Its lifespan starts the manager's engine; a mounted app has none, so
             call ``task_manager.init_app`` with the root app as well.
         task_manager: Whose tasks are served.
-        path: Before all routes.
+        path: Under which all routes are.
         display_func_args: Show the arguments of a task on its page and route.
         auto_install: Also manage plain ``background_tasks: BackgroundTasks`` parameters.
         auth: ``(name, password)``, ``(name, password, role)`` or a list of these, with

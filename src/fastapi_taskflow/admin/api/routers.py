@@ -17,6 +17,8 @@ from fastapi.utils import generate_unique_id
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from fastapi_taskflow.admin.api.neighbours import Place, warn_of_neighbours
+
 __all__ = ["AdminRouter", "HiddenRouter", "include"]
 
 _NO_MATCH: tuple[Match, Scope] = (Match.NONE, {})
@@ -27,6 +29,8 @@ class AdminRouter(APIRouter):
 
     #: Nobody adds a route to it, so nobody has to look whether there are new ones.
     is_final = True
+    #: Where `include` put it.
+    place: Place | None = None
 
     def __init__(self, *, dependencies: Sequence[Depends]) -> None:
         # What an app may set for all of its routes is set here again: its own way to name
@@ -36,7 +40,14 @@ class AdminRouter(APIRouter):
             tags=["tasks"],
             default_response_class=JSONResponse,
             generate_unique_id_function=generate_unique_id,
+            lifespan=self._ready,
         )
+
+    @asynccontextmanager
+    async def _ready(self, _: object) -> AsyncIterator[None]:
+        if self.place is not None:
+            warn_of_neighbours(self.place, self.routes)
+        yield
 
 
 class HiddenRouter(APIRouter):
@@ -51,6 +62,7 @@ class HiddenRouter(APIRouter):
     """
 
     is_final = True
+    place: Place | None = None
 
     def __init__(
         self,
@@ -90,6 +102,8 @@ class HiddenRouter(APIRouter):
     @asynccontextmanager
     async def _ready(self, _: object) -> AsyncIterator[None]:
         list(iter_route_contexts(self.hidden.routes))  # makes what the first request needs
+        if self.place is not None:
+            warn_of_neighbours(self.place, self.hidden.routes)
         yield
 
 
@@ -100,6 +114,7 @@ def include(app: FastAPI, router: AdminRouter | HiddenRouter, *, under: str) -> 
     """
     app.include_router(router)
     route = app.router.routes[-1]
+    router.place = Place(app, route, under)
     ask, leads_here = route.matches, _path_with(under)
 
     def matches(scope: Scope) -> tuple[Match, Scope]:
