@@ -34,7 +34,7 @@ from fastapi_taskflow.engine.pools import Pool
 from fastapi_taskflow.engine.queues import Queues
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
 from fastapi_taskflow.engine.settling import Settling
-from fastapi_taskflow.engine.shutdown import Shutdown
+from fastapi_taskflow.engine.shutdown import Shutdown, to_the_end
 from fastapi_taskflow.engine.supervisor import Failing, Supervisor
 from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.engine.unreadable import Unreadable
@@ -171,17 +171,28 @@ class Engine:
 
     async def drain(self) -> None:
         """Start nothing more and end what runs, in the drain time; tasks are still accepted."""
-        await self.shutdown.run()
+        try:
+            await self.shutdown.run()
+        except asyncio.CancelledError:
+            self.shutdown.hurry()
+            raise
         self.dispatcher.halt()
 
     async def stop(self) -> None:
-        """Drain, say goodbye, close the store; takes at most the drain time and 2 s."""
+        """Drain, say goodbye, close the store; takes at most the drain time and 2 s.
+
+        Who is cancelled meanwhile waits for the end all the same, but the drain time is over.
+        """
+        await to_the_end(self._stop(), hurry=self.shutdown.hurry)
+
+    async def _stop(self) -> None:
         try:
             await self.shutdown.run()
             await self.feed.stop()
             await self.fleet.stop()
         finally:
-            # First, because a cancellation may cut the rest short.
+            # First, because a loop that is torn down may cut the rest short.
+            self.fleet.abort()
             collector.restore()
             await self._supervisor.stop()
             self._threads.close()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi_taskflow.engine.engine import Engine
 
-__all__ = ["Shutdown"]
+__all__ = ["Shutdown", "to_the_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,27 @@ logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 0.5
 _FLUSH_SECONDS = 1.0
 _STEP_SECONDS = 0.02
+
+
+async def to_the_end(stop: Coroutine[Any, Any, None], *, hurry: Callable[[], None]) -> None:
+    """Stop in a task of its own, so that half a stop is never left behind.
+
+    Args:
+        hurry: Called when whoever waits is cancelled, which it is once all has ended.
+    """
+    stopping = asyncio.get_running_loop().create_task(stop, name="taskflow stop")
+    cancelled: asyncio.CancelledError | None = None
+    while not stopping.done():
+        try:
+            await asyncio.wait((stopping,))
+        except asyncio.CancelledError as exc:
+            # Cancel scopes cancel again and again.
+            if cancelled is None:
+                hurry()
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+    stopping.result()
 
 
 class Shutdown:
@@ -37,8 +59,7 @@ class Shutdown:
     def begin(self) -> None:
         """Start the drain; a second call makes the deadline now."""
         if self._engine.draining:
-            self._deadline = self._loop.time()
-            self._overdue()
+            self.hurry()
             return
         self._engine.draining = True
         seconds = self._engine.settings.drain_timeout
@@ -46,6 +67,13 @@ class Shutdown:
         logger.info("Draining: %d tasks run", len(self._engine.attempts.running))
         self._engine.interventions.begin_drain()
         self._loop.call_later(seconds, self._overdue)
+
+    def hurry(self) -> None:
+        """The deadline is now."""
+        if not self._engine.draining:
+            self.begin()
+        self._deadline = self._loop.time()
+        self._overdue()
 
     async def run(self) -> None:
         """Wait for what runs, up to the deadline; then end it and write everything."""

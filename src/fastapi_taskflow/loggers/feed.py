@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from fastapi_taskflow.loggers.base import TaskEvent, TaskObserver
+from fastapi_taskflow.loggers.bounds import bounded
 
 __all__ = ["Feed"]
 
@@ -84,11 +85,8 @@ class Feed:
             await asyncio.wait([self._pump], timeout=timeout)
             self.dropped += len(self._waiting)
             self._waiting.clear()
-        try:
-            async with asyncio.timeout(timeout):
-                await self.observer.close()
-        except Exception:  # closing is the last thing an observer can spoil
-            self._note_failure("could not close")
+        # Closing is the last thing an observer can spoil.
+        self._note_failure("could not close", await bounded(self.observer.close(), timeout))
         if self.failures or self.dropped:
             _log.warning(
                 "Observer %s: %d failures, %d events dropped in this run.",
@@ -101,11 +99,8 @@ class Feed:
         """Start the observer; a failure is logged and counted, never raised."""
         self.failures = self.dropped = 0
         self._failing = self._dropping = False
-        try:
-            async with asyncio.timeout(timeout):
-                await self.observer.startup()
-        except Exception:  # an observer that cannot start must not keep tasks from running
-            self._note_failure("could not start")
+        # An observer that cannot start must not keep tasks from running.
+        self._note_failure("could not start", await bounded(self.observer.startup(), timeout))
 
     async def _run(self) -> None:
         while self._waiting:
@@ -117,17 +112,20 @@ class Feed:
                 self.dropped += len(batch)
                 raise
             # A failing observer loses its own events only, and is not to end the process.
-            except (Exception, SystemExit, KeyboardInterrupt):
-                self._note_failure("failed")
+            except (Exception, SystemExit, KeyboardInterrupt) as exc:
+                self._note_failure("failed", exc)
             else:
                 self._failing = False
         self._dropping = False
 
-    def _note_failure(self, what: str) -> None:
+    def _note_failure(self, what: str, error: BaseException | None) -> None:
+        if error is None:
+            return
         self.failures += 1
         if not self._failing:
             self._failing = True
-            _log.exception("Observer %s %s; further failures are counted.", self._name, what)
+            text = "Observer %s %s; further failures are counted."
+            _log.error(text, self._name, what, exc_info=error)
 
     def _drop(self) -> None:
         self.dropped += 1

@@ -24,6 +24,7 @@ from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.operations.assembly import check_task_queues, checked_retention
+from fastapi_taskflow.operations.turns import Turns
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.calls import Enqueued, TaskCall
 from fastapi_taskflow.rules.crypto import Keyring
@@ -68,6 +69,7 @@ class Runtime:
         self._engine: Engine | None = None
         # Lifespans that have started and not ended: the last one stops the engine.
         self._users = 0
+        self._turns = Turns()
         self.durability = Durability(
             self.registry, persistent=backend is not None, by_default=settings.durable_default
         )
@@ -85,7 +87,7 @@ class Runtime:
     def observe(self, observer: TaskObserver) -> None:
         """Add an observer, heard from the next start on."""
         first = self._observer
-        self._observer = observer if first is None else LoggerChain([first, observer])
+        self._observer = LoggerChain([observer] if first is None else [first, observer])
 
     @contextmanager
     def storing_in(self, backend: Backend) -> Iterator[None]:
@@ -124,10 +126,15 @@ class Runtime:
                 a queue that is not configured.
             StoreUnavailable: the backend cannot be reached.
         """
-        engine = self.running_engine()
-        if engine is not None:
-            self._users += asyncio.get_running_loop() is engine.loop
+        if (engine := self.running_engine()) is not None and not _is_ours(engine):
             return
+        async with self._turns.turn():
+            if self._own_engine() is not None:
+                self._users += 1
+                return
+            await self._start()
+
+    async def _start(self) -> None:
         self.durability.check()
         check_task_queues(self.registry, self.settings)
         engine = Engine(
@@ -164,21 +171,23 @@ class Runtime:
 
     async def shutdown(self) -> None:
         """Stop the engine when the last of its users has ended; idempotent."""
-        engine = self._own_engine()
-        if engine is None:
+        if self._own_engine() is None:
             return
-        self._users -= 1
-        if self._users <= 0:
-            try:
-                await engine.stop()
-            finally:
-                self._engine = None
+        async with self._turns.turn():
+            engine = self._own_engine()
+            if engine is None:  # stopped while this waited
+                return
+            self._users -= 1
+            if self._users <= 0:
+                try:
+                    await engine.stop()
+                finally:
+                    self._engine = None
 
     def _own_engine(self) -> Engine | None:
         """The engine, if it lives on this event loop."""
         engine = self.running_engine()
-        own = engine is not None and engine.loop is asyncio.get_running_loop()
-        return engine if own else None
+        return engine if engine is not None and _is_ours(engine) else None
 
     def running_engine(self) -> Engine | None:
         """The engine, if one runs in this process on an open event loop."""
@@ -276,6 +285,10 @@ class Runtime:
         task.context = contextvars.copy_context()
         task.launch_on_commit = True
         return task
+
+
+def _is_ours(engine: Engine) -> bool:
+    return engine.loop is asyncio.get_running_loop()
 
 
 async def _accept(engine: Engine, task: LiveTask) -> Enqueued:

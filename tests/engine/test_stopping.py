@@ -1,0 +1,133 @@
+"""A stop is whole, whoever gives up on it, and nothing starts in the middle of one."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fastapi_taskflow import TaskManager, TaskObserver
+from tests.support.gates import Gate
+from tests.support.waiting import wait_until
+
+Make = Callable[..., TaskManager]
+
+
+def hearts() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if "heartbeat" in each.name}
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+async def test_who_gives_up_on_a_stop_leaves_nothing_of_it_behind(
+    manager: Make, rounds: int
+) -> None:
+    beating = hearts()
+    tasks = manager(drain_timeout=600.0)
+    gate = Gate()
+
+    @tasks.task(persist=True)
+    async def wait() -> None:
+        await gate.stand()
+
+    await tasks.startup()
+    await tasks.enqueue(wait)
+    await gate.reached()
+    stop = asyncio.create_task(tasks.shutdown())
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    stop.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await stop
+
+    await wait_until(lambda: hearts() <= beating)
+    await tasks.startup()
+    gate.open()
+    await tasks.enqueue(wait)
+    await wait_until(lambda: gate.passed == 1)
+
+
+async def test_a_start_during_a_stop_is_the_next_start(manager: Make) -> None:
+    tasks = manager()
+    gate, ran = Gate(), []
+
+    @tasks.task()
+    async def wait() -> None:
+        await gate.stand()
+
+    @tasks.task()
+    async def work() -> None:
+        ran.append(1)
+
+    await tasks.startup()
+    await tasks.enqueue(wait)
+    await gate.reached()
+    stop = asyncio.create_task(tasks.shutdown())
+    await asyncio.sleep(0)
+    start = asyncio.create_task(tasks.__aenter__())
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(stop, start)
+
+    await tasks.enqueue(work)
+    await wait_until(lambda: bool(ran))
+
+
+class _Exits(TaskObserver):
+    """Ends the process where somebody lets it."""
+
+    def __init__(self, error: type[BaseException], when: str) -> None:
+        super().__init__()
+        self._error, self._when = error, when
+
+    async def startup(self) -> None:
+        self._act("startup")
+
+    async def close(self) -> None:
+        self._act("close")
+
+    def _act(self, when: str) -> None:
+        if when == self._when:
+            raise self._error
+
+
+@pytest.mark.parametrize("when", ["startup", "close"])
+@pytest.mark.parametrize(
+    "error", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+)
+async def test_no_observer_ends_the_process(
+    manager: Make, error: type[BaseException], when: str
+) -> None:
+    tasks = manager(loggers=[_Exits(error, when)])
+    ran = []
+
+    @tasks.task()
+    async def work() -> None:
+        ran.append(1)
+
+    async with tasks:
+        await tasks.enqueue(work)
+        await wait_until(lambda: bool(ran))
+
+
+async def test_an_observer_that_does_not_heed_its_cancellation_is_left_behind(
+    manager: Make,
+) -> None:
+    let_go = asyncio.Event()
+
+    class Deaf(TaskObserver):
+        async def close(self) -> None:
+            while not let_go.is_set():
+                try:
+                    await let_go.wait()
+                except asyncio.CancelledError:
+                    continue
+
+    tasks = manager(loggers=[Deaf()])
+    await tasks.startup()
+    stop = asyncio.create_task(tasks.shutdown())
+
+    await asyncio.wait((stop,), timeout=60)
+
+    assert stop.done()
+    let_go.set()
