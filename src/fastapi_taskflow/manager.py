@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Never, Self
 
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import HTTPConnection
@@ -29,6 +29,12 @@ from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["TaskManager"]
+
+_NO_SCHEDULES = (
+    ": schedules are not there yet. For one date there is enqueue(..., run_at=...); a task that "
+    "comes back adds its next run itself"
+)
+_PLANNED = {"schedule": _NO_SCHEDULES, "schedule_once": _NO_SCHEDULES}
 
 
 class TaskManager(Declarations):
@@ -151,6 +157,14 @@ class TaskManager(Declarations):
         self.logger = observer
         #: Encrypts and decrypts with the keys of ``encrypt_args_key``; None without one.
         self.fernet = None if keyring is None else keyring.fernet
+
+    # Not for type checkers, to whom every name would be one of ours.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Never:
+            """Say of what is planned how to do without it."""
+            what = f"'TaskManager' object has no attribute {name!r}{_PLANNED.get(name, '')}"
+            raise AttributeError(what, name=name, obj=self)
 
     # Adding
 
