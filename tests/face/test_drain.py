@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import Backend, QueueConfig, Snooze, TaskManager, get_task_context
-from fastapi_taskflow.exceptions import EngineNotRunning
+from fastapi_taskflow.exceptions import ConfigurationError, EngineNotRunning
 from fastapi_taskflow.testing import async_drain, drain
 from tests.support.gates import Gate
 
@@ -92,6 +93,31 @@ async def test_later_due_times_are_waited_for_if_asked(tasks: TaskManager, persi
         await async_drain(tasks, delayed=True)
 
         assert sorted(ran) == ["delay", "flaky", "flaky", "run_at", "sleepy", "sleepy"]
+
+
+async def test_due_times_are_waited_for_as_far_ahead_as_asked(
+    tasks: TaskManager, persist: bool
+) -> None:
+    ran: list[str] = []
+
+    async with tasks:
+        await add_delayed(tasks, ran, persist=persist, delay=0.1)
+
+        @tasks.task(persist=persist)
+        async def hourly() -> None:
+            ran.append("hourly")
+
+        await tasks.enqueue(hourly, delay=3600.0)
+        await async_drain(tasks, delayed=60, timeout=60)
+
+        assert sorted(ran) == ["delay", "flaky", "flaky", "run_at", "sleepy", "sleepy"]
+
+
+@pytest.mark.parametrize("delayed", [-1, "1", None])
+async def test_what_is_no_span_is_refused(tasks: TaskManager, delayed: Any, persist: bool) -> None:
+    async with tasks:
+        with pytest.raises(ConfigurationError, match="delayed takes seconds from 0 up"):
+            await async_drain(tasks, delayed=delayed)
 
 
 async def test_what_has_not_ended_in_time_is_named(tasks: TaskManager, persist: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.engine.engine import Engine
@@ -25,7 +26,9 @@ _GRACE_SECONDS = 5.0
 _TOLD = 10
 
 
-def drain(task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = False) -> None:
+def drain(
+    task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool | float = False
+) -> None:
     """Block until no task of the manager is due or runs; for tests with ``TestClient``.
 
     All accepted tasks in the manager's store are waited for, with those that they add.
@@ -35,7 +38,7 @@ def drain(task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = Fa
         task_manager: Started, by ``with TestClient(app)`` say.
         timeout: Seconds to wait at most.
         delayed: Wait for due times too: retries with a delay, snoozes, ``delay=``,
-            ``run_at=``.
+            ``run_at=``. A number: for those that are at most so many seconds ahead.
 
     Raises:
         TimeoutError: some have not ended; it names them.
@@ -56,7 +59,7 @@ def drain(task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = Fa
 
 
 async def async_drain(
-    task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool = False
+    task_manager: TaskManager, *, timeout: float = 5.0, delayed: bool | float = False
 ) -> None:
     """As `drain`, in a test that runs on an event loop.
 
@@ -77,7 +80,7 @@ def _engine(what: str, task_manager: TaskManager) -> Engine:
     return task_manager.runtime.engine()
 
 
-async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool) -> None:
+async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool | float) -> None:
     look = _Look(task_manager, delayed=delayed)
     deadline = SYSTEM_CLOCK.monotonic() + timeout
     pause = _FIRST_PAUSE_SECONDS
@@ -97,10 +100,12 @@ async def _drain(task_manager: TaskManager, timeout: float, *, delayed: bool) ->
 class _Look:
     """What is due or runs, here and in the store."""
 
-    def __init__(self, task_manager: TaskManager, *, delayed: bool) -> None:
+    def __init__(self, task_manager: TaskManager, *, delayed: bool | float) -> None:
         self._task_manager = task_manager
         self._engine = task_manager.runtime.engine()
-        self._delayed = delayed
+        self._always = delayed is True
+        seconds = 0.0 if isinstance(delayed, bool) else limits.span("delayed", delayed)
+        self._ahead = timedelta(seconds=seconds)
 
     @property
     def ended(self) -> int:
@@ -125,12 +130,12 @@ class _Look:
 
     def _awaited(self, records: Iterable[TaskRecord]) -> list[TaskRecord]:
         paused = {queue["name"] for queue in self._task_manager.queue_stats() if queue["paused"]}
-        now = SYSTEM_CLOCK.now()
+        until = SYSTEM_CLOCK.now() + self._ahead
 
         def is_awaited(task: TaskRecord) -> bool:
             if task.status is TaskStatus.RUNNING:
                 return True
-            due = self._delayed or task.due_at is None or task.due_at <= now
+            due = self._always or task.due_at is None or task.due_at <= until
             return due and task.status is TaskStatus.PENDING and task.queue not in paused
 
         return list(filter(is_awaited, records))
