@@ -90,6 +90,40 @@ async def test_two_managers_hear_one_signal_each(make_manager: Make, heard: Hear
     assert signal.getsignal(signal.SIGTERM) is heard
 
 
+class Serving:
+    """A server as uvicorn's: its own handler of signals, and what tells that it has stopped."""
+
+    def __init__(self, listener: asyncio.Server) -> None:
+        self.servers = [listener]
+        self.should_exit = False
+
+    def handle_exit(self, number: int, frame: FrameType | None) -> None: ...
+
+
+@pytest.mark.parametrize("end", ["its sockets are closed", "it is told to"])
+async def test_a_server_that_stops_without_a_signal_begins_the_drain(
+    make_manager: Make, heard: Heard, end: str
+) -> None:
+    managers = [make_manager(), make_manager()]
+    app = FastAPI()
+    for each in managers:
+        each.init_app(app)
+    listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    server = Serving(listener)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+
+    async with app.router.lifespan_context(app):
+        engines = [each.runtime.engine() for each in managers]
+        assert not any(engine.draining for engine in engines)
+        if end == "it is told to":
+            server.should_exit = True
+        else:
+            listener.close()
+        await wait_until(lambda: all(engine.draining for engine in engines))
+    listener.close()
+
+
 async def test_one_manager_on_two_apps_hears_one_signal_once(
     tasks: TaskManager, heard: Heard
 ) -> None:

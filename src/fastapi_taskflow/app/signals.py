@@ -2,7 +2,8 @@
 
 A server runs its lifespan's shutdown only after attached background tasks and open
 streams have ended; the drain clock must not wait for that. Handlers that were there stay
-and are called after ours. A second signal makes the drain's deadline now.
+and are called after ours. A second signal makes the drain's deadline now. A server whose
+handler that is may also stop without a signal, see `servers`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
+from fastapi_taskflow.app.servers import watch
 from fastapi_taskflow.engine.engine import Engine
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Engines that hear the signals. With one manager on two apps a single signal must not
 # count as two.
 _listening: WeakSet[Engine] = WeakSet()
+
+# By our handler, the one that was there before; one manager's may stand before another's.
+_behind: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def chain(task_manager: TaskManager) -> Callable[[], None]:
@@ -53,12 +58,22 @@ def chain(task_manager: TaskManager) -> Callable[[], None]:
         before = signal.getsignal(number)
         if callable(before) and before is not signal.default_int_handler:
             former[number] = before
+            _behind[handle] = before
             signal.signal(number, handle)
+    forget = watch(engine, _server_of(handle))
 
     def restore() -> None:
         _listening.discard(engine)
+        forget()
         for number, before in former.items():
             if signal.getsignal(number) is handle:
                 signal.signal(number, before)
 
     return restore
+
+
+def _server_of(handler: Any) -> object:
+    """Whose method the handler behind all of ours is; None if it is nobody's."""
+    while isinstance(handler, FunctionType) and handler in _behind:
+        handler = _behind[handler]
+    return getattr(handler, "__self__", None)
