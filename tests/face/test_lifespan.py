@@ -476,3 +476,21 @@ def test_failures_are_logged_whatever_the_apps_logging_has_disabled(
     assert others.disabled
     package = [one for name, one in LOGGERS.items() if name.startswith("fastapi_taskflow")]
     assert not any(one.disabled for one in package if isinstance(one, logging.Logger))
+
+
+@pytest.mark.parametrize("key", [None, "a secret of some length"])
+def test_the_log_says_at_the_start_which_file_tasks_are_in(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    key: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tasks = TaskManager(snapshot_db="shop.db", encrypt_args_key=key)
+    app = FastAPI()
+    tasks.install(app)
+
+    with caplog.at_level(logging.INFO, "fastapi_taskflow"), TestClient(app):
+        pass
+
+    assert f"Task store {tmp_path.resolve() / 'shop.db'}, " in caplog.text

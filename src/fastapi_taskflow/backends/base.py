@@ -580,6 +580,11 @@ class Backend(Logins, ABC):
     def grade(self) -> Grade:
         """What a committed write survives."""
 
+    @property
+    def place(self) -> str:
+        """Where it keeps tasks, for people's eyes: a path, or an address without a password."""
+        return type(self).__name__
+
     @abstractmethod
     async def open(self, on_change: Callable[[], None]) -> None:
         """Connect and create or migrate what is missing.

@@ -45,6 +45,7 @@ from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.errors import QueueFullError
 from fastapi_taskflow.words.forks import generation
 from fastapi_taskflow.words.models import QueueConfig, TaskStatus
+from fastapi_taskflow.words.texts import escape
 
 __all__ = ["Engine"]
 
@@ -147,8 +148,8 @@ class Engine:
         await self.backend.open(self.fleet.hint)
         collector.relax()
         try:
-            grade = self.backend.grade
-            logger.info("Task store open, durability grade %s: %s", grade.name, grade.value)
+            grade, place = self.backend.grade, escape(self.backend.place)
+            logger.info("Task store %s, durability grade %s: %s", place, grade.name, grade.value)
             await self.feed.start()
             await self.fleet.start()
             self.mirror.start()

@@ -79,6 +79,10 @@ class MemoryBackend(MemoryLogins, Backend):
     def grade(self) -> Grade:
         return Grade.C
 
+    @property
+    def place(self) -> str:
+        return "in memory"
+
     async def open(self, on_change: Callable[[], None]) -> None:
         with self._lock:
             self._audience.join(on_change)

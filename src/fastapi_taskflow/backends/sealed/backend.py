@@ -70,6 +70,10 @@ class SealedBackend(Backend):
     def grade(self) -> Grade:
         return self._inner.grade
 
+    @property
+    def place(self) -> str:
+        return self._inner.place
+
     async def open(self, on_change: Callable[[], None]) -> None:
         await self._inner.open(on_change)
 

@@ -111,6 +111,10 @@ class SqliteBackend(SqliteLogins, Backend):
     def grade(self) -> Grade:
         return self._grade
 
+    @property
+    def place(self) -> str:
+        return self._database.resolved().path
+
     # Tasks
 
     async def insert(
