@@ -105,7 +105,7 @@ class MemoryBackend(MemoryLogins, Backend):
         storable.check_groups(groups)
         with self._lock:
             admissions = Admissions(self._table, self._fleet, limits or {}, key_ttl, self._clock)
-            answers = [admissions.admit(group) for group in groups]
+            answers = admissions.admit(groups)
             self._audience.tell()
         return answers
 

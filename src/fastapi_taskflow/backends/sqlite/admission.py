@@ -14,20 +14,20 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Admission, Lease, NewTask
-from fastapi_taskflow.backends.sqlite.judgement import (
-    Desk,
-    Draft,
+from fastapi_taskflow.backends.rules.admission import Desk, Draft, Entry, is_plain
+from fastapi_taskflow.backends.rules.facts import (
     Facts,
     Holder,
     Known,
     Original,
+    keys_of,
+    needs,
 )
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.rows import (
     INSERT,
     INSERT_PLAIN,
-    Entry,
-    is_plain,
+    has_few_columns,
     new_row,
     plain_row,
 )
@@ -38,7 +38,7 @@ from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Terms", "insert", "write_tags"]
 
-_KNOWN = Rows("SELECT id, state, born, queue FROM @tasks WHERE id IN ({rows})", 1)
+_KNOWN = Rows("SELECT id, state, born FROM @tasks WHERE id IN ({rows})", 1)
 _ALIASES = Rows("SELECT id, task_id FROM @aliases WHERE id IN ({rows})", 1)
 _ORIGINALS = Rows(
     "SELECT id, state, retried_as, idempotency_key, fingerprint, queue, func"
@@ -94,23 +94,16 @@ def insert(tx: Transaction, terms: Terms, groups: Sequence[Sequence[NewTask]]) -
     """
     limits = dict(terms.limits)
     careful = tx.careful or any(task.retry_of is not None for group in groups for task in group)
-    plain = [not careful and _is_plain(group, limits) for group in groups]
-    judged = [group for group, is_plain in zip(groups, plain, strict=True) if not is_plain]
+    plain = [not careful and is_plain(group, limits) for group in groups]
+    judged = [group for group, free in zip(groups, plain, strict=True) if not free]
     facts = _facts(tx, judged, limits) if judged else Facts({}, {}, {}, {}, {}, tx.alive)
     desk = Desk(facts, limits)
     answers = [
-        desk.accept(group) if is_plain else desk.judge(group)
-        for group, is_plain in zip(groups, plain, strict=True)
+        desk.accept(group) if free else desk.judge(group)
+        for group, free in zip(groups, plain, strict=True)
     ]
     _write(tx, desk.draft, terms.key_ttl)
     return answers
-
-
-def _is_plain(group: Sequence[NewTask], limits: Mapping[str, int]) -> bool:
-    for task in group:
-        if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
-            return False
-    return True
 
 
 def write_tags(tx: Transaction, tasks: Sequence[tuple[int, NewTask]]) -> None:
@@ -123,26 +116,21 @@ def write_tags(tx: Transaction, tasks: Sequence[tuple[int, NewTask]]) -> None:
 def _facts(
     tx: Transaction, groups: Sequence[Sequence[NewTask]], limits: Mapping[str, int]
 ) -> Facts:
-    tasks = [task for group in groups for task in group]
-    ids = [task.task_id for task in tasks]
+    ids, retried, queues = needs(groups, limits)
     known: dict[str, Known | None] = {
-        task_id: Known(status_of(state), born, queue)
-        for task_id, state, born, queue in tx.find(_KNOWN, ids)
+        task_id: Known(status_of(state), born) for task_id, state, born in tx.find(_KNOWN, ids)
     }
-    originals = [task.retry_of for task in tasks if task.retry_of is not None]
-    aliases: dict[str, str | None] = dict(tx.find(_ALIASES, [*ids, *originals]))
+    aliases: dict[str, str | None] = dict(tx.find(_ALIASES, [*ids, *retried]))
     found: dict[str, Original | None] = {
         row[0]: Original(row[0], status_of(row[1]), *row[2:])
-        for row in tx.find(_ORIGINALS, [aliases.get(one) or one for one in originals])
+        for row in tx.find(_ORIGINALS, [aliases.get(one) or one for one in retried])
     }
-    keys = {task.idempotency_key for task in tasks} | {one.key for one in found.values() if one}
     holders: dict[str, Holder | None] = {
         key: Holder(task_id, fingerprint)
-        for key, task_id, fingerprint, expires_at in tx.find(_KEYS, list(keys - {None}))
+        for key, task_id, fingerprint, expires_at in tx.find(_KEYS, list(keys_of(groups, found)))
         # A damaged time is none: the key is held until somebody mends it.
         if not isinstance(expires_at, int) or expires_at > tx.now
     }
-    queues = {task.queue for task in tasks} & limits.keys()
     waiting = {queue: tx.waiting(queue) for queue in queues}
     return Facts(known, aliases, found, holders, waiting, tx.alive)
 
@@ -156,8 +144,8 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
             raise
         # A task that was taken for new is known: the insert was sent again.
         raise MustLook from exc
-    tx.given_out([_held(number, entry) for number, entry in entries if entry.owner])
-    write_tags(tx, [(number, entry.task) for number, entry in entries if entry.task.tags])
+    tx.given_out([_held(number, task) for number, (task, _) in entries if task.owner is not None])
+    write_tags(tx, [(number, task) for number, (task, _) in entries if task.tags])
     kinds = Counter(
         (entry.task.queue, entry.task.func_name, entry.status is TaskStatus.PENDING)
         for entry in draft.entries
@@ -167,7 +155,8 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
             tx.counters.move((queue, func), None, _PENDING, waits=1, times=times)
         else:
             tx.counters.move((queue, func), None, _REJECTED, times=times)
-    _write_keys(tx, draft, key_ttl)
+    _take_keys(tx, draft.entries, key_ttl)
+    tx.write(_ALIAS, list(draft.aliases.items()))
     for original, retried_as in draft.linked:
         tx.run(_LINK, (retried_as, original.task_id))
     for original in draft.replaced:
@@ -179,25 +168,25 @@ def _write(tx: Transaction, draft: Draft, key_ttl: int) -> None:
 def _write_rows(tx: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
     plain, others = [], []
     for number, entry in entries:
-        if is_plain(entry):
-            plain.append(plain_row(number, entry, tx.present))
+        if has_few_columns(entry):
+            plain.append(plain_row(number, entry.task, tx.present))
         else:
             others.append(new_row(number, entry, tx.present))
     tx.write(INSERT_PLAIN, plain)
     tx.write(INSERT, others)
 
 
-def _held(seq: int, entry: Entry) -> tuple[Lease, Held]:
-    task = entry.task
-    lease = Lease(task.task_id, 1)
-    return lease, Held(seq, task.queue, task.func_name, keyed=entry.key is not None, fresh=True)
+def _held(seq: int, task: NewTask) -> tuple[Lease, Held]:
+    keyed = task.idempotency_key is not None
+    return Lease(task.task_id, 1), Held(seq, task.queue, task.func_name, keyed=keyed, fresh=True)
 
 
-def _write_keys(tx: Transaction, draft: Draft, ttl: int) -> None:
-    if draft.keys:
+def _take_keys(tx: Transaction, entries: Sequence[Entry], ttl: int) -> None:
+    taken = [
+        (task.idempotency_key, task.task_id, task.fingerprint, ttl, None)
+        for task, status in entries
+        if task.idempotency_key is not None and status is TaskStatus.PENDING
+    ]
+    if taken:
         tx.run(_EXPIRE, (tx.now,))
-        tx.write(
-            _TAKE,
-            [(key, one.task_id, one.fingerprint, ttl, None) for key, one in draft.keys.items()],
-        )
-    tx.write(_ALIAS, list(draft.aliases.items()))
+        tx.write(_TAKE, taken)

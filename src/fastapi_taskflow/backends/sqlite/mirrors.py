@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import MirrorAnswer, NewTask, Snapshot
+from fastapi_taskflow.backends.rules.admission import Entry
 from fastapi_taskflow.backends.sqlite.admission import write_tags
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.outcomes import LiveRow, look, release_keys
-from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Entry, Present, new_row
+from fastapi_taskflow.backends.sqlite.rows import INSERT_LATER, Present, new_row
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -113,8 +114,7 @@ def _row(seq: int, task: NewTask, present: Present, latest: tuple[Any, ...]) -> 
         _, state, owner, instance, start_at, end_at, due_at, retries_used, failures, elapsed,
         error, stacktrace,
     ) = latest  # fmt: skip
-    entry = Entry(task, STATES[state], None, task.idempotency_key, task.fingerprint)
-    birth = new_row(seq, entry, present)
+    birth = new_row(seq, Entry(task, STATES[state]), present)
     return (
         seq, state, _BORN, owner, _BORN, due_at, end_at, *birth[7:],
         instance, start_at, retries_used, failures, elapsed, error, stacktrace,

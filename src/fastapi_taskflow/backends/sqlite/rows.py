@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.rules.admission import Entry
 from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
 from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
@@ -25,12 +26,11 @@ __all__ = [
     "INSERT_LATER",
     "INSERT_PLAIN",
     "SEQ",
-    "Entry",
     "Present",
     "claimed",
     "due_after",
     "due_time",
-    "is_plain",
+    "has_few_columns",
     "moment",
     "new_row",
     "plain_row",
@@ -91,17 +91,6 @@ def moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
 
 
-class Entry(NamedTuple):
-    """A task as it was admitted. The key and fingerprint of a retry are its original's."""
-
-    task: NewTask
-    status: TaskStatus
-    owner: str | None = None
-    key: str | None = None
-    fingerprint: bytes | None = None
-    retry_of: str | None = None
-
-
 def due_after(now: int, seconds: float) -> int:
     """What is stored of a due time so many seconds from now."""
     return due_value(due_time(now, seconds), now)
@@ -121,14 +110,14 @@ class Present(NamedTuple):
 
 def new_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
     """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
-    task, status, owner, key, fingerprint, retry_of = entry
-    fence = 0 if owner is None else 1
+    task, status = entry
+    fence = 0 if task.owner is None else 1
     now = present.now
     return (
         seq,
         CODES[status],
         fence,
-        owner,
+        task.owner,
         fence,
         _due_at(task, present),
         None if status is TaskStatus.PENDING else now,
@@ -142,35 +131,34 @@ def new_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
         to_micros(task.created_at),
         task.source,
         task.executor,
-        key,
-        fingerprint,
-        retry_of,
+        task.idempotency_key,
+        None if task.idempotency_key is None else task.fingerprint,
+        task.retry_of,
         json.dumps(dict(task.tags)) if task.tags else None,
         task.payload,
     )
 
 
-def is_plain(entry: Entry) -> bool:
+def has_few_columns(entry: Entry) -> bool:
     """`plain_row` tells all of the task."""
-    task = entry.task
+    task, status = entry
     return (
-        entry.status is TaskStatus.PENDING
-        and entry.key is None
-        and entry.retry_of is None
+        status is TaskStatus.PENDING
+        and task.idempotency_key is None
+        and task.retry_of is None
         and task.priority is None
         and not task.tags
     )
 
 
-def plain_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
+def plain_row(seq: int, task: NewTask, present: Present) -> tuple[Any, ...]:
     """As `new_row`, for `INSERT_PLAIN`."""
-    task, owner = entry.task, entry.owner
-    fence = 0 if owner is None else 1
+    fence = 0 if task.owner is None else 1
     return (
         seq,
         0,
         fence,
-        owner,
+        task.owner,
         fence,
         _due_at(task, present),
         task.task_id,

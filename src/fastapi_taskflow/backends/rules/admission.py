@@ -1,4 +1,4 @@
-"""Who may be stored: the rules of admission, without I/O.
+"""Insert: which groups of tasks are accepted, and what is written for them.
 
 A `Desk` knows what the store has (`Facts`) and judges one group of tasks after the other.
 What it accepts becomes a fact for the next ones and goes to its `Draft`.
@@ -6,7 +6,7 @@ What it accepts becomes a fact for the next ones and goes to its `Draft`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import (
@@ -18,68 +18,54 @@ from fastapi_taskflow.backends.base import (
     RetryRefused,
     Stored,
 )
-from fastapi_taskflow.backends.sqlite.rows import Entry
+from fastapi_taskflow.backends.rules.facts import Facts, Holder, Known, Original
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import RETRYABLE
 
-__all__ = ["Desk", "Draft", "Facts", "Holder", "Known", "Original"]
+__all__ = ["Desk", "Draft", "Entry", "is_plain", "with_live_owner"]
+
+# What later groups see of a task that an earlier one brought: it cannot be retried yet.
+_FRESH = Original("", TaskStatus.PENDING, None, None, None, "", "")
+_BORN_FREE, _BORN_HELD = Known(TaskStatus.PENDING, 0), Known(TaskStatus.PENDING, 1)
 
 
-class Known(NamedTuple):
-    """A task that is stored already. ``born`` is its fence at birth."""
+class Entry(NamedTuple):
+    """A task as it is written: PENDING, or the REJECTED record of one that did not fit.
 
-    status: TaskStatus
-    born: int
-    queue: str
-
-
-class Holder(NamedTuple):
-    """The task that holds an idempotency key now."""
-
-    task_id: str
-    fingerprint: bytes | None
-
-
-class Original(NamedTuple):
-    """A task that somebody wants to retry."""
-
-    task_id: str
-    status: TaskStatus
-    retried_as: str | None
-    key: str | None
-    fingerprint: bytes | None
-    queue: str
-    func: str
-
-
-class Facts(NamedTuple):
-    """What the store has, as far as it can decide about some groups.
-
-    None under a key means the same as no such key.
-
-    Attributes:
-        known: Stored tasks by id.
-        aliases: Canonical ids by alias.
-        originals: By canonical id.
-        holders: By key, where it is not free.
-        waiting: PENDING tasks that never started, by limited queue.
-        alive: Instances that may own tasks.
+    Its owner holds it from birth. What it got from the task that it retries is in it.
     """
 
-    known: dict[str, Known | None]
-    aliases: dict[str, str | None]
-    originals: dict[str, Original | None]
-    holders: dict[str, Holder | None]
-    waiting: dict[str, int]
-    alive: frozenset[str]
+    task: NewTask
+    status: TaskStatus = TaskStatus.PENDING
+
+
+def is_plain(group: Sequence[NewTask], limits: Container[str]) -> bool:
+    """Nothing can speak against the group but that one of its ids is known."""
+    for task in group:
+        if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
+            return False
+    return True
+
+
+def with_live_owner(task: NewTask, alive: Container[str]) -> NewTask:
+    """Nobody would recover a durable task of an owner that is not alive: it is free."""
+    if task.owner is None or not task.persist or task.owner in alive:
+        return task
+    return task._replace(owner=None)
 
 
 class Draft:
-    """What is to be written for the groups that were judged."""
+    """What is to be written for the groups that were judged.
+
+    Attributes:
+        entries: In order of arrival. A PENDING one takes its key, whoever held it.
+        aliases: Canonical ids by alias; kept only of tasks that are still stored.
+        linked: Tasks that were retried, and as what.
+        replaced: Tasks to delete, because their retry takes their place.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.keys: dict[str, Holder] = {}
         self.aliases: dict[str, str] = {}
         self.linked: list[tuple[Original, str]] = []
         self.replaced: list[Original] = []
@@ -87,7 +73,6 @@ class Draft:
     def add(self, other: Draft) -> None:
         """Everything of an accepted group."""
         self.entries += other.entries
-        self.keys |= other.keys
         self.aliases |= other.aliases
         self.linked += other.linked
         self.replaced += other.replaced
@@ -98,12 +83,6 @@ class _Refused(Exception):
 
     def __init__(self, answer: Admission) -> None:
         self.answer = answer
-
-
-def _owner_of(task: NewTask, alive: frozenset[str]) -> str | None:
-    """Who holds a new task: a durable one whose owner is not alive is free."""
-    owner = task.owner
-    return owner if owner is None or not task.persist or owner in alive else None
 
 
 class Desk:
@@ -123,12 +102,12 @@ class Desk:
         self.draft = Draft()
 
     def accept(self, group: Sequence[NewTask]) -> Stored:
-        """Take a group that nothing speaks against: no key, no limit, no retry."""
+        """Take a group that is plain and of which no id is known."""
         alive, entries, inserted = self._facts.alive, self.draft.entries, []
         for task in group:
-            owner = _owner_of(task, alive)
-            entries.append(Entry(task, TaskStatus.PENDING, owner))
-            inserted.append(Inserted(task.task_id, False, 0 if owner is None else 1))
+            owned = with_live_owner(task, alive)
+            entries.append(Entry(owned))
+            inserted.append(_inserted(owned))
         return Stored(tuple(inserted))
 
     def judge(self, group: Sequence[NewTask]) -> Admission:
@@ -156,16 +135,17 @@ class Desk:
         if (canonical := facts.aliases.get(task.task_id)) is not None:
             return Inserted(canonical, True, 0)
         original = self._original(task)
-        key, fingerprint = _key_of(task, original)
+        task = _as_retry(with_live_owner(task, facts.alive), original)
+        key = task.idempotency_key
         holder = None if key is None else facts.holders.get(key)
         if holder is not None and (original is None or holder.task_id != original.task_id):
-            return self._duplicate(task, key or "", fingerprint, holder)
+            return self._duplicate(task, holder)
         if task.queue in self._limits:
             waiting = facts.waiting[task.queue]
             if waiting >= self._limits[task.queue]:
                 raise _Refused(self._full(task))
             self._note(facts.waiting, task.queue, waiting + 1)
-        return self._accept(task, original, key, fingerprint)
+        return self._accept(task, original)
 
     def _original(self, task: NewTask) -> Original | None:
         if task.retry_of is None:
@@ -180,46 +160,26 @@ class Desk:
             raise _Refused(RetryRefused(task.retry_of, status=original.status))
         return original
 
-    def _duplicate(
-        self, task: NewTask, key: str, fingerprint: bytes | None, holder: Holder
-    ) -> Inserted:
-        if holder.fingerprint != fingerprint:
-            raise _Refused(KeyConflict(key, holder.task_id))
+    def _duplicate(self, task: NewTask, holder: Holder) -> Inserted:
+        if holder.fingerprint != task.fingerprint:
+            raise _Refused(KeyConflict(task.idempotency_key or "", holder.task_id))
         if task.alias:
             self._note(self._facts.aliases, task.task_id, holder.task_id)
             self._draft.aliases[task.task_id] = holder.task_id
         return Inserted(holder.task_id, True, 0)
 
-    def _accept(
-        self, task: NewTask, original: Original | None, key: str | None, fingerprint: bytes | None
-    ) -> Inserted:
-        facts, draft = self._facts, self._draft
-        owner = _owner_of(task, facts.alive)
-        born = 0 if owner is None else 1
-        retry_of = None if original is None else original.task_id
-        entry = Entry(task, TaskStatus.PENDING, owner, key, fingerprint, retry_of)
-        draft.entries.append(entry)
-        self._remember(entry, born)
-        if key is not None:
-            draft.keys[key] = Holder(task.task_id, fingerprint)
-            self._note(facts.holders, key, draft.keys[key])
+    def _accept(self, task: NewTask, original: Original | None) -> Inserted:
+        self._draft.entries.append(Entry(task))
+        answer = _inserted(task)
+        born = _BORN_HELD if answer.fence else _BORN_FREE
+        self._note(self._facts.known, task.task_id, born)
+        self._note(self._facts.originals, task.task_id, _FRESH)
+        if task.idempotency_key is not None:
+            holder = Holder(task.task_id, task.fingerprint)
+            self._note(self._facts.holders, task.idempotency_key, holder)
         if original is not None:
             self._retried(task, original)
-        return Inserted(task.task_id, False, born)
-
-    def _remember(self, entry: Entry, born: int) -> None:
-        task = entry.task
-        self._note(self._facts.known, task.task_id, Known(entry.status, born, task.queue))
-        as_original = Original(
-            task.task_id,
-            entry.status,
-            None,
-            entry.key,
-            entry.fingerprint,
-            task.queue,
-            task.func_name,
-        )
-        self._note(self._facts.originals, task.task_id, as_original)
+        return answer
 
     def _retried(self, task: NewTask, original: Original) -> None:
         if task.replace_original:
@@ -236,12 +196,18 @@ class Desk:
         if self._facts.known.get(task_id) is not None:
             return
         task = next(one for one in group if one.task_id == task_id)
-        original = self._original(task)
-        key, fingerprint = _key_of(task, original)
-        retry_of = None if original is None else original.task_id
-        entry = Entry(task, TaskStatus.REJECTED, None, key, fingerprint, retry_of)
-        self.draft.entries.append(entry)
-        self._remember(entry, 0)
+        task = _as_retry(task._replace(owner=None), self._original(task))
+        self.draft.entries.append(Entry(task, TaskStatus.REJECTED))
+        self._facts.known[task_id] = Known(TaskStatus.REJECTED, 0)
+        self._facts.originals[task_id] = Original(
+            task_id,
+            TaskStatus.REJECTED,
+            None,
+            task.idempotency_key,
+            task.fingerprint,
+            task.queue,
+            task.func_name,
+        )
 
     def _full(self, task: NewTask) -> QueueIsFull:
         return QueueIsFull(task.queue, self._limits.get(task.queue, 0), task.task_id)
@@ -251,8 +217,16 @@ class Desk:
         mapping[key] = value
 
 
-def _key_of(task: NewTask, original: Original | None) -> tuple[str | None, bytes | None]:
+def _inserted(task: NewTask) -> Inserted:
+    return Inserted(task.task_id, False, 0 if task.owner is None else 1)
+
+
+def _as_retry(task: NewTask, original: Original | None) -> NewTask:
     """A retry has its original's key and fingerprint, whatever it was given."""
-    if original is not None:
-        return original.key, None if original.key is None else original.fingerprint
-    return task.idempotency_key, None if task.idempotency_key is None else task.fingerprint
+    if original is None:
+        return task
+    return task._replace(
+        retry_of=original.task_id,
+        idempotency_key=original.key,
+        fingerprint=original.fingerprint,
+    )

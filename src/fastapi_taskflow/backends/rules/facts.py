@@ -1,0 +1,84 @@
+"""What decides about new tasks: which facts are needed, and how they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.words.models import TaskStatus
+
+__all__ = ["Facts", "Holder", "Known", "Needs", "Original", "keys_of", "needs"]
+
+
+class Known(NamedTuple):
+    """A task that is stored already. ``born`` is its fence at birth."""
+
+    status: TaskStatus
+    born: int
+
+
+class Holder(NamedTuple):
+    """The task that holds an idempotency key now."""
+
+    task_id: str
+    fingerprint: bytes | None
+
+
+class Original(NamedTuple):
+    """A task that somebody wants to retry."""
+
+    task_id: str
+    status: TaskStatus
+    retried_as: str | None
+    key: str | None
+    fingerprint: bytes | None
+    queue: str
+    func: str
+
+
+class Facts(NamedTuple):
+    """What the store has, as far as it can decide about some groups.
+
+    None under a key means the same as no such key.
+
+    Attributes:
+        known: Stored tasks by id.
+        aliases: Canonical ids by alias.
+        originals: By canonical id.
+        holders: By key, where it is not free.
+        waiting: PENDING tasks that never started, by limited queue.
+        alive: Instances that may own tasks.
+    """
+
+    known: dict[str, Known | None]
+    aliases: dict[str, str | None]
+    originals: dict[str, Original | None]
+    holders: dict[str, Holder | None]
+    waiting: dict[str, int]
+    alive: Container[str]
+
+
+class Needs(NamedTuple):
+    """What has to be looked up: ids of tasks or aliases, the ``retry_of``, limited queues."""
+
+    ids: list[str]
+    retried: list[str]
+    queues: set[str]
+
+
+def needs(groups: Iterable[Sequence[NewTask]], limits: Mapping[str, int]) -> Needs:
+    """Which facts decide about these groups; `keys_of` says the rest."""
+    tasks = [task for group in groups for task in group]
+    retried = [task.retry_of for task in tasks if task.retry_of is not None]
+    queues = {task.queue for task in tasks if task.queue in limits}
+    return Needs([task.task_id for task in tasks], retried, queues)
+
+
+def keys_of(
+    groups: Iterable[Sequence[NewTask]], originals: Mapping[str, Original | None]
+) -> set[str]:
+    """The keys that these groups may take: their own, and those of what they retry."""
+    keys = {task.idempotency_key for group in groups for task in group}
+    keys.update([one.key for one in originals.values() if one])
+    return {key for key in keys if key is not None}
