@@ -114,3 +114,11 @@ def test_two_passwords_that_differ_make_no_hash():
     assert (code, out) == (1, "")
     assert "differ" in shown
     assert "another" not in shown
+
+
+@pytest.mark.parametrize(("password", "told"), [(b"1234567", True), (b"12345678", False)])
+def test_a_short_password_is_hashed_with_a_note(password: bytes, told: bool) -> None:
+    done = piped(password + b"\n")
+
+    assert (done.returncode, b"soon guessed" in done.stderr) == (0, told)
+    assert done.stdout.startswith(b"$argon2id$")

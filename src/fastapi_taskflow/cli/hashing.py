@@ -16,6 +16,7 @@ __all__ = ["hash_password"]
 
 # Above the longest password in UTF-8, so that a longer one is seen to be longer.
 _LINE_LIMIT_BYTES = 4 * PASSWORD_LIMIT + 2
+_SHORT = 8
 
 
 def hash_password() -> None:
@@ -28,7 +29,10 @@ def hash_password() -> None:
         passwords = Passwords()
     except ImportError as exc:
         raise ConfigurationError(str(exc)) from exc
-    typer.echo(passwords.hash(_asked() if sys.stdin.isatty() else _read()))
+    password = _asked() if sys.stdin.isatty() else _read()
+    if len(password) < _SHORT:
+        typer.echo(f"note: a password of fewer than {_SHORT} characters is soon guessed.", err=True)
+    typer.echo(passwords.hash(password))
 
 
 def _asked() -> str:
