@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from fastapi_taskflow import QueueConfig, TaskManager, TaskStatus, get_task_context
+from fastapi_taskflow import Backend, QueueConfig, TaskManager, TaskStatus, get_task_context
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
+from trust.forwarding import Forwarding
 
 Make = Callable[..., TaskManager]
 
@@ -185,3 +188,74 @@ async def test_a_drain_that_ends_in_time_says_nothing(
         await tasks.enqueue(quick)
 
     assert "Drain time" not in caplog.text
+
+
+class HeldAnswers(Forwarding):
+    """Keeps the answers to one verb back, from the first that ``holds`` until `release`."""
+
+    def __init__(self, inner: Backend, verb: str, holds: Callable[[Any], bool]) -> None:
+        super().__init__(inner)
+        self._verb = verb
+        self._holds = holds
+        self.given, self.release, self.leaving = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def around(self, verb: str, asked: Any, call: Callable[[], Awaitable[Any]]) -> Any:
+        if verb == "retire":
+            self.leaving.set()
+            # What was let go meanwhile has the time to do harm.
+            await self.release.wait()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        answer = await call()
+        if verb == self._verb and self._holds(answer):
+            self.given.set()
+            await self.release.wait()
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("verb", "holds"),
+    [("claim", bool), ("next_due", lambda due: due is not None and due <= 0)],
+    ids=["claim", "next_due"],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_what_is_claimed_while_the_drain_begins_goes_back_unstarted(
+    open_store: Callable[[], Backend],
+    manager: Make,
+    verb: str,
+    holds: Callable[[Any], bool],
+    is_async: bool,
+) -> None:
+    store = HeldAnswers(open_store(), verb, holds)
+    tasks = TaskManager(snapshot_backend=store, heartbeat_interval=0.05)
+    accepting, later = manager(roles={"enqueue"}), manager()
+    ran: list[int] = []
+
+    async def work(number: int) -> None:
+        ran.append(number)
+
+    def plain(number: int) -> None:
+        ran.append(number)
+
+    for one in (tasks, accepting, later):
+        one.task(persist=True, name="work")(work if is_async else plain)
+    async with accepting:
+        await tasks.startup()
+        task_id, _ = await accepting.enqueue(work if is_async else plain, 1)
+        await store.given.wait()
+        engine = tasks.runtime.engine()
+        stop = asyncio.create_task(tasks.shutdown())
+        await wait_until(lambda: engine.draining)
+        # It must not leave before the answer; whoever does so, does it at once.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(store.leaving.wait(), 0.1)
+        store.release.set()
+        await stop
+
+        record = await accepting.get(task_id)
+        assert record is not None
+        assert (record.status, record.instance, ran) == (TaskStatus.PENDING, None, [])
+
+        async with later:
+            assert await ended(later, task_id) is TaskStatus.SUCCESS
+    assert ran == [1]

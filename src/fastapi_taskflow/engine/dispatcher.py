@@ -51,6 +51,8 @@ class Dispatcher:
         # Queues in which the store may have due tasks for us.
         self._hinted: set[str] = set(filter(self._claims_from, engine.queues.names()))
         self.claiming = False
+        # A claim is on its way: what it takes belongs to this instance, and must not be left so.
+        self.asking = False
         # Lines move. Before and after, accepted tasks only stand in them.
         self.begun = False
 
@@ -196,6 +198,8 @@ class Dispatcher:
         more: set[str] = set()
         found = 0
         for pool in self._queues.pools.values():
+            if not self.claiming:
+                break
             functions = self._engine.registry.functions(pool.name)
             if not functions:
                 continue
@@ -215,10 +219,14 @@ class Dispatcher:
                 0 if self._suspects else 1,
             )
             try:
+                self.asking = True
                 claims = await self._backend.claim(request)
             except BaseException:
                 self._hinted |= asked
                 raise
+            finally:
+                self.asking = False
+                self._engine.flow.on_progress()
             found += len(claims)
             taken = Counter(claim.task.record.queue for claim in claims)
             full = len(claims) >= limit
@@ -246,6 +254,10 @@ class Dispatcher:
     def _take_on(self, claim: Claimed) -> None:
         task = adopt(self._engine, claim)
         if task is None:
+            return
+        if not self.claiming:
+            # The drain began meanwhile.
+            self._engine.interventions.give_back(task)
             return
         if task.interruptions >= QUARANTINE_FROM:
             self._suspects.add(task.record.task_id)

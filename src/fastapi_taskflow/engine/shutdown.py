@@ -99,6 +99,7 @@ class Shutdown:
             self._running()
             or (engine.dispatcher.begun and self._may_still_start())
             or bool(engine.dispatcher.starting)
+            or engine.dispatcher.asking
             or engine.settling.unsettled > 0
         )
 
