@@ -308,3 +308,18 @@ def test_managed_tasks_are_the_stock_class_with_another_name() -> None:
     stock.__class__ = ManagedBackgroundTasks
 
     assert isinstance(stock, ManagedBackgroundTasks)
+
+
+def test_an_install_that_comes_too_late_changes_nothing(make_manager: Make) -> None:
+    late, later = make_manager(), make_manager()
+    app = FastAPI()
+    app.get("/")(lambda: "up")
+    with TestClient(app) as client:
+        client.get("/")
+        for manager in (late, later):
+            with pytest.raises(RuntimeError, match="where the app is made"):
+                manager.install(app)
+        assert client.get("/").json() == "up"
+
+    with TestClient(app):
+        assert late.runtime.running_engine() is None

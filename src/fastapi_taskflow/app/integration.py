@@ -103,7 +103,7 @@ def install(
 
     Raises:
         ConfigurationError: another manager is installed on the app, or it is none.
-        RuntimeError: the app has served requests already.
+        RuntimeError: the app has started already; nothing was changed.
     """
     if not isinstance(app, FastAPI):
         raise limits.wrong("install", "the FastAPI app", app)
@@ -114,6 +114,12 @@ def install(
         raise ConfigurationError(
             "Another TaskManager manages this app's BackgroundTasks already. Use "
             "Depends(task_manager.get_tasks) for the second one."
+        )
+    if app.middleware_stack is not None:
+        raise RuntimeError(
+            "This app has started, and install would come too late for its routes. Call "
+            "task_manager.install(app), or TaskAdmin(app, task_manager, auto_install=True), where "
+            "the app is made."
         )
     init_app(task_manager, app)
     known.installed = task_manager
