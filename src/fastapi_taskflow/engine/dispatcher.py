@@ -198,10 +198,8 @@ class Dispatcher:
         more: set[str] = set()
         found = 0
         for pool in self._queues.pools.values():
-            if not self.claiming:
-                break
             functions = self._engine.registry.functions(pool.name)
-            if not functions:
+            if not functions or not self.claiming:
                 continue
             # What is started ahead is claimed ahead as well, or each claim would be waited for.
             spare = max(0, pool.ahead - self._queues.waiting_for(pool.name))
@@ -219,18 +217,24 @@ class Dispatcher:
                 0 if self._suspects else 1,
             )
             try:
-                self.asking = True
-                claims = await self._backend.claim(request)
+                claims = await self._ask(request)
             except BaseException:
                 self._hinted |= asked
                 raise
-            finally:
-                self.asking = False
-                self._engine.flow.on_progress()
             found += len(claims)
             taken = Counter(claim.task.record.queue for claim in claims)
             full = len(claims) >= limit
             more |= {name for name in slots if full or taken[name] >= slots[name]}
+            self._fill()
+        # Queues without a free slot stay hinted: the next release looks again.
+        self._hinted |= more
+        return found > 0 and bool(self._hinted)
+
+    async def _ask(self, request: ClaimRequest) -> list[Claimed]:
+        """Claim, and take on what was claimed."""
+        self.asking = True
+        try:
+            claims = await self._backend.claim(request)
             for claim in claims:
                 try:
                     self._take_on(claim)
@@ -238,10 +242,10 @@ class Dispatcher:
                 except Exception as exc:
                     text = "Task %s was claimed and cannot be taken on"
                     notify(logger, logging.ERROR, text, claim.lease.task_id, error=exc)
-            self._fill()
-        # Queues without a free slot stay hinted: the next release looks again.
-        self._hinted |= more
-        return found > 0 and bool(self._hinted)
+        finally:
+            self.asking = False
+            self._engine.flow.on_progress()
+        return claims
 
     def _slots(self, asked: set[str], pool: Pool, limit: int) -> dict[str, int]:
         slots: dict[str, int] = {}
