@@ -345,3 +345,22 @@ async def test_labels_that_cannot_be_stored_are_refused_at_the_door(
     async with tasks:
         with pytest.raises(TaskArgumentError):
             await tasks.enqueue(work, **options)
+
+
+async def test_a_coroutine_that_cancels_itself_has_failed(manager: Make) -> None:
+    tasks = manager()
+
+    @tasks.task()
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    async with tasks:
+        made = await tasks.enqueue(cancels_itself)
+        record = tasks.store.get(made.task_id)
+        assert record is not None
+        await wait_until(lambda: record.end_time is not None)
+
+    assert (record.status.value, record.error) == ("failed", "CancelledError")

@@ -448,3 +448,27 @@ def test_a_task_never_fails_more_often_than_it_may(config, ended, persist, reque
 def test_a_wait_that_is_no_length_of_time_is_refused(word: Any, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="takes seconds from 0 up"):
         word(wrong)
+
+
+class _Forgot(Snooze):
+    """Never says how long."""
+
+    def __init__(self, **values: Any) -> None:
+        Exception.__init__(self, "later")
+        vars(self).update(values)
+
+
+class _ByClass(_Forgot):
+    seconds = 7
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1, "soon", None, True])
+def test_a_snooze_for_no_time_is_an_error_as_others_are(seconds: Any) -> None:
+    found = verdict(failure(_Forgot(seconds=seconds)), TaskConfig(retries=0))
+
+    assert found.move is Move.FAIL
+    assert verdict(failure(_Forgot())).move is Move.FAIL
+
+
+def test_a_class_may_say_how_long_its_snooze_is() -> None:
+    assert verdict(failure(_ByClass())) == Verdict(Move.SNOOZE, 7.0)

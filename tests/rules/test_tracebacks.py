@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from fastapi_taskflow.rules.exceptiongroups import lone
+from fastapi_taskflow.rules.quickness import is_quick
 from fastapi_taskflow.rules.redaction import MASK, Mask
-from fastapi_taskflow.rules.tracebacks import error_text, format_exception, is_quick
+from fastapi_taskflow.rules.tracebacks import error_text, format_exception
 from fastapi_taskflow.words.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES
 
 CANARY = "canary-4242"
@@ -148,3 +150,22 @@ def test_a_text_full_of_secrets_that_shrinks_shows_no_half_of_one(shift):
     assert set(shown.replace(MASK, "").split("bytes or more left out")[0]) <= set("x .\n0123456789")
     assert "canary" not in shown
     assert "-4242" not in shown
+
+
+def test_what_needs_a_file_of_source_is_not_quick():
+    code = compile("def fail():\n    raise ValueError('x')", "/nowhere/generated.py", "exec")
+    found: dict = {}
+    exec(code, found)  # noqa: S102  (code without a file)
+    with pytest.raises(ValueError, match="x") as raised:
+        found["fail"]()
+
+    assert not is_quick(raised.value)
+
+
+def test_a_class_of_the_users_cannot_pass_for_a_group():
+    def refuse(_):
+        raise SystemExit
+
+    posing = type("Posing", (Exception,), {"__class__": property(refuse)})("x")
+
+    assert lone(posing) is posing

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from pydantic import BaseModel
@@ -96,6 +96,43 @@ def _doubling() -> Any:
     return value
 
 
+class Quits(type):
+    """A class of classes that ends the process wherever its code runs."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise SystemExit(name)
+
+    def __hash__(cls) -> int:
+        raise SystemExit
+
+    def __eq__(cls, other: object) -> bool:
+        raise SystemExit
+
+
+class OfQuits(metaclass=Quits):
+    """Its class cannot be looked at."""
+
+
+class Zone(tzinfo):
+    """Ends the process when it is asked for the time."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        raise SystemExit
+
+    def dst(self, when: datetime | None) -> timedelta | None:
+        raise SystemExit
+
+    def tzname(self, when: datetime | None) -> str | None:
+        raise SystemExit
+
+
+class Shut(dict[str, str]):
+    """Ends the process when it is opened."""
+
+    def items(self) -> Any:
+        raise SystemExit
+
+
 VALUES: list[Callable[[], Any]] = [
     Everything,
     Lazy,
@@ -129,10 +166,27 @@ VALUES: list[Callable[[], Any]] = [
     lambda: datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
     lambda: Ellipsis,
     lambda: _refuse,
+    lambda: OfQuits,
+    OfQuits,
+    lambda: datetime(2030, 1, 1, tzinfo=Zone()),
+    Shut,
 ]
 
 OPTIONS: dict[str, list[Any]] = {
-    "priority": ["high", 2**70, 1.5, math.nan, True, -(2**31), Number(5), b"1", [], 5],
+    "priority": [
+        "high",
+        2**70,
+        1.5,
+        math.nan,
+        True,
+        -(2**31),
+        Number(5),
+        b"1",
+        [],
+        OfQuits,
+        OfQuits(),
+        5,
+    ],
     "queue": ["nowhere", "", "a\0b", 5, Text("default"), "q" * 10_000, [], "default"],
     "tags": [
         5,
@@ -146,6 +200,9 @@ OPTIONS: dict[str, list[Any]] = {
         {"a": "\0"},
         {Text("a"): Text("b")},
         Lazy(),
+        Shut(a="b"),
+        OfQuits(),
+        {"a": datetime(2030, 1, 1, tzinfo=Zone())},
         [("a", "b")],
         {"a": "b"},
     ],
@@ -158,6 +215,8 @@ OPTIONS: dict[str, list[Any]] = {
         datetime(2026, 1, 1),  # noqa: DTZ001  (that is what is wrong with it)
         date(2026, 1, 1),
         "tomorrow",
+        datetime(2030, 1, 1, tzinfo=Zone()),
+        OfQuits(),
         math.nan,
         0,
     ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.telling import Untold
+from fastapi_taskflow.rules.quickness import is_quick
 from fastapi_taskflow.rules.redaction import WITHHELD, Mask
 from fastapi_taskflow.rules.retry import (
     CancelAsked,
@@ -20,7 +21,6 @@ from fastapi_taskflow.rules.retry import (
     TimedOut,
     failure,
 )
-from fastapi_taskflow.rules.tracebacks import is_quick
 from fastapi_taskflow.words.models import TaskContext
 
 if TYPE_CHECKING:

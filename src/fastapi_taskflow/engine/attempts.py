@@ -48,6 +48,7 @@ class Attempts:
         ended: Told on the loop, once per attempt, how it ended and how long it took.
         released: Told on the loop when the attempt's slots are free again.
         on_log: Told of each line from any thread.
+        torn_down: Somebody cancels all that the event loop has.
     """
 
     def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
@@ -60,8 +61,10 @@ class Attempts:
         on_log: Logged,
         max_log_lines: int,
         redactor: Redactor,
+        torn_down: Callable[[], bool],
     ) -> None:
         self._clock = clock
+        self._torn_down = torn_down
         self.redactor = redactor
         self._threads = threads
         self._ended = ended
@@ -91,8 +94,8 @@ class Attempts:
         self.running.add(attempt)
         try:
             self._launch(attempt, at_once=at_once)
-        # No thread can be had, or the app's own task factory refuses.
-        except Exception as exc:
+        # No thread can be had, the app's own task factory refuses, a class of the user's raises.
+        except BaseException as exc:
             if attempt in self.running:
                 self._settle(attempt, attempt.raised(exc))
 
@@ -149,7 +152,7 @@ class Attempts:
         try:
             return self.redactor.details(extra, mask)
         # They are foreign objects: a line with them is worth more than none.
-        except Exception:
+        except BaseException:
             return dict.fromkeys(extra, MASK)
 
     async def _drive(self, attempt: Attempt, begun: Awaitable[Any] | None = None) -> None:
@@ -169,8 +172,8 @@ class Attempts:
         except asyncio.CancelledError as exc:
             if attempt.stop_reason is not None:
                 ended = attempt.stopped()
-            elif attempt.runner is not None and attempt.runner.cancelling():
-                # Somebody tears the loop down: record it, and let the cancellation pass.
+            elif attempt.runner is not None and attempt.runner.cancelling() and self._torn_down():
+                # Not the function cancels itself: record it, and let the cancellation pass.
                 self._collect_one(attempt, Stopped())
                 raise
             else:
@@ -229,7 +232,7 @@ class Attempts:
             rest = self._drive(attempt, answer)
             attempt.runner = self._loop.create_task(rest, context=context)
         # The app's own task factory refuses.
-        except Exception as exc:
+        except BaseException as exc:
             self._settle(attempt, attempt.raised(exc))
 
     def _settle(self, attempt: Attempt, ended: Ended | Untold) -> None:

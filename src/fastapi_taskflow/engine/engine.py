@@ -105,6 +105,7 @@ class Engine:
             on_log=self.mirror.logged,
             max_log_lines=settings.max_log_lines,
             redactor=settings.redactor,
+            torn_down=self._supervisor.is_torn_down,
         )
         self.settling = Settling(self, self._supervisor)
         self.dispatcher = Dispatcher(self, self._supervisor)

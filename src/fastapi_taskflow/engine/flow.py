@@ -140,7 +140,7 @@ class Flow:
         """The task is RUNNING and has its slots: call its function; see `Attempts.run`."""
         try:
             self._start(task, started_at, at_once=at_once)
-        except Exception as exc:  # its neighbours need the slot, and its caller an answer
+        except BaseException as exc:  # its neighbours need the slot, and its caller an answer
             if task.attempt is None:
                 self._engine.dispatcher.released(task)
             self._fail(task, exc)
@@ -185,10 +185,10 @@ class Flow:
         task = attempt.task
         try:
             self._engine.settling.end(task, how, elapsed)
-        except Exception as exc:  # whatever it ended with, it has ended
+        except BaseException as exc:  # whatever it ended with, it has ended
             self._fail(task, exc)
 
-    def _fail(self, task: LiveTask, exc: Exception) -> None:
+    def _fail(self, task: LiveTask, exc: BaseException) -> None:
         """Something broke that should not: the task must not run for ever."""
         text = "Task %s ended for a defect"
         notify(logger, logging.ERROR, text, task.record.task_id, error=exc)

@@ -105,24 +105,25 @@ def _checked(task: str, given: Mapping[str, Any]) -> Options:
 
 def _tags(what: str, tags: Any) -> dict[str, str]:
     """The tags in a dictionary of their own, scalar values as text."""
-    if not issubclass(type(tags), Mapping):
-        raise limits.wrong(what, "a mapping of names to values", tags, TaskArgumentError)
     try:
-        items = list(islice(tags.items(), _MOST_TAGS + 1))
-    # Code of the mapping's own.
-    except Exception as exc:
+        found = issubclass(type(tags), Mapping)
+        items = list(islice(tags.items(), _MOST_TAGS + 1)) if found else []
+    # Code of the mapping's own, or of its class's.
+    except BaseException as exc:
         raise TaskArgumentError(f"{what} cannot be read ({type(exc).__name__}).") from exc
+    if not found:
+        raise limits.wrong(what, "a mapping of names to values", tags, TaskArgumentError)
     if len(items) > _MOST_TAGS:
         raise TaskArgumentError(
             f"{what} takes at most {_MOST_TAGS} of them. Give what is more as arguments."
         )
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, value in items:
         kept = _text(f"{what}: a name", name)
         text = _as_text(what, kept, value)
         # An empty one says "none".
-        found[kept] = text and _text(f"{what}: {quoted(kept)}", text)
-    return found
+        texts[kept] = text and _text(f"{what}: {quoted(kept)}", text)
+    return texts
 
 
 _text = partial(limits.text, most=_TAG_LIMIT, error=TaskArgumentError)
@@ -137,7 +138,7 @@ def _as_text(what: str, name: str, value: object) -> str:
             if issubclass(type(value), scalar):
                 return form(value)
     # An integer of thousands of digits, or a time zone's own code.
-    except Exception as exc:
+    except BaseException as exc:
         raise TaskArgumentError(
             f"{what}: {quoted(name)} cannot be written as text ({type(exc).__name__})."
         ) from exc

@@ -31,6 +31,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._torn_down = False
         # Loops whose last step failed, by name.
         self.failing: dict[str, Failing] = {}
 
@@ -44,6 +45,10 @@ class Supervisor:
     def loop(self, name: str, step: Callable[[], Awaitable[None]]) -> asyncio.Task[Any]:
         """Call ``step`` for ever; of a run of failures the first one is logged."""
         return self.spawn(self._forever(name, step), name)
+
+    def is_torn_down(self) -> bool:
+        """Somebody has cancelled all tasks of the event loop: it ends without a stop."""
+        return self._torn_down or any(task.cancelling() for task in self._tasks)
 
     async def stop(self) -> None:
         """Cancel what still runs and wait for it."""
@@ -62,6 +67,7 @@ class Supervisor:
             # A service must outlive any failure of one round.
             except (Exception, asyncio.CancelledError) as exc:
                 if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+                    self._torn_down = True
                     raise
                 times = self.failing[name].times + 1 if name in self.failing else 1
                 self.failing[name] = Failing(times, error_text(exc))

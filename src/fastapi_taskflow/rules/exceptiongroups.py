@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 __all__ = ["leaves", "lone"]
 
@@ -15,14 +16,15 @@ _parts = BaseExceptionGroup.exceptions.__get__
 
 def leaves(error: BaseException) -> Sequence[BaseException]:
     """The exceptions that are no groups, in order, at most 1,000; without groups, ``error``."""
-    if not isinstance(error, BaseExceptionGroup):
+    # Not `isinstance`, which asks the object itself.
+    if not issubclass(type(error), BaseExceptionGroup):
         return (error,)
     found: list[BaseException] = []
     waiting: list[BaseException] = [error]
     while waiting and len(found) < _MOST_LEAVES:
         one = waiting.pop()
-        if isinstance(one, BaseExceptionGroup):
-            waiting.extend(reversed(_parts(one)))
+        if issubclass(type(one), BaseExceptionGroup):
+            waiting.extend(reversed(_parts(cast(Any, one))))
         else:
             found.append(one)
     return found

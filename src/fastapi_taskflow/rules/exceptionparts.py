@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "args_of",
+    "attribute_of",
     "before",
     "cause_of",
     "context_of",
@@ -29,6 +30,12 @@ def args_of(error: BaseException) -> tuple[Any, ...]:
     """What it was made with."""
     args: tuple[Any, ...] = _ARGS(error)
     return args
+
+
+def attribute_of(error: BaseException, name: str) -> Any:
+    """What stands under a name in it or its class; of a property that is the property."""
+    spaces = [_VARS(error), *map(_CLASS_VARS, _MRO(type(error)))]
+    return next((space[name] for space in spaces if name in space), None)
 
 
 def before(error: BaseException) -> tuple[str, BaseException | None]:
@@ -111,3 +118,5 @@ _EXCEPTIONS = _getter(BaseExceptionGroup, "exceptions")
 _NAME = _getter(type, "__name__")
 _QUALNAME = _getter(type, "__qualname__")
 _MODULE = _getter(type, "__module__")
+_MRO = _getter(type, "__mro__")
+_CLASS_VARS = _getter(type, "__dict__")

@@ -27,9 +27,10 @@ from fastapi_taskflow.rules.ends import (
     failure,
 )
 from fastapi_taskflow.rules.exceptiongroups import leaves
+from fastapi_taskflow.rules.exceptionparts import attribute_of
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import Cancel, Retry, Snooze
-from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS
+from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS, finite
 from fastapi_taskflow.words.models import TaskConfig
 from fastapi_taskflow.words.states import Move
 
@@ -147,22 +148,35 @@ def _after_error(config: TaskConfig, facts: Facts, ended: Raised, random: Random
     if facts.cancel_asked:
         return Verdict(Move.CANCEL, error=text, stacktrace=ended.stacktrace)
     said = leaves(error)
-    if any(isinstance(one, Cancel) for one in said):
+    if any(_is(one, Cancel) for one in said):
         # Alone it is no failure, and needs no trace.
         trace = None if len(said) == 1 else ended.stacktrace
         return Verdict(Move.CANCEL, error=text, stacktrace=trace)
-    if all(isinstance(one, Snooze) for one in said):
-        return Verdict(Move.SNOOZE, delay=_longest_wait(said) or 0.0)
+    after = _longest_wait(said)
+    # A subclass may have forgotten to say for how long: then it is an error like others.
+    if after is not None and all(_is(one, Snooze) for one in said):
+        return Verdict(Move.SNOOZE, delay=after)
     if not _retryable(config, error, said):
         return Verdict(Move.FAIL, error=text, stacktrace=ended.stacktrace)
-    return _failed(config, facts, random, text, ended.stacktrace, after=_longest_wait(said))
+    return _failed(config, facts, random, text, ended.stacktrace, after=after)
 
 
 def _longest_wait(said: Sequence[BaseException]) -> float | None:
     """Seconds that `Snooze` and `Retry` ask for; None if none does."""
-    waits = [one.seconds for one in said if isinstance(one, Snooze)]
-    waits += [one.after for one in said if isinstance(one, Retry) and one.after is not None]
-    return min(max(waits), LONGEST_DELAY_SECONDS) if waits else None
+    waits = [_seconds(one, "seconds") for one in said if _is(one, Snooze)]
+    waits += [_seconds(one, "after") for one in said if _is(one, Retry)]
+    found = [seconds for seconds in waits if seconds is not None]
+    return min(max(found), LONGEST_DELAY_SECONDS) if found else None
+
+
+def _seconds(error: BaseException, name: str) -> float | None:
+    found = finite(attribute_of(error, name))
+    return found if found is not None and found >= 0 else None
+
+
+def _is(error: BaseException, *kinds: type) -> bool:
+    """As `isinstance`, which believes what an object says of its class."""
+    return issubclass(type(error), kinds)
 
 
 def _after_timeout(config: TaskConfig, facts: Facts, ended: TimedOut, random: Random) -> Verdict:
@@ -198,7 +212,7 @@ def _failed(
 
 def _retryable(config: TaskConfig, error: BaseException, said: Sequence[BaseException]) -> bool:
     """The settings allow another attempt after ``error``, whose leaves are ``said``."""
-    kinds = [type(one) for one in said if not isinstance(one, Retry | Snooze)]
+    kinds = [type(one) for one in said if not _is(one, Retry, Snooze)]
     if not kinds:
         return True
     if any(issubclass(kind, config.no_retry_on) for kind in (type(error), *kinds)):

@@ -3,7 +3,7 @@
 An exception is a foreign object: its class may write it slowly, raise while it does, or hold
 a hundred megabytes, and it may hang on a thousand others. What Python itself keeps of an
 exception is read through Python's own descriptors; code of the user's runs in one place,
-`_said`, and `is_quick` says beforehand that none will.
+`_said`, and `is_quick` of `quickness` says beforehand that none will.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import Any
 from fastapi_taskflow.rules.exceptionparts import (
     args_of,
     before,
-    cause_of,
-    context_of,
     full_name_of,
     members_of,
     name_of,
@@ -35,7 +33,7 @@ from fastapi_taskflow.words.texts import (
     written,
 )
 
-__all__ = ["error_text", "format_exception", "is_quick", "text_and_trace"]
+__all__ = ["error_text", "format_exception", "text_and_trace"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -45,11 +43,6 @@ _DEEPEST = 20
 # Of a traceback's frames the first and the last ones; recursion makes a thousand.
 _FIRST_FRAMES, _LAST_FRAMES = 20, 180
 _FRAME_LIMIT_BYTES = 2_048
-# What `is_quick` looks at before it gives up.
-_MOST_VALUES = 100
-_LONGEST_TEXT = 10_000
-
-_ATOMS = frozenset[type]({str, int, float, bool, bytes, type(None)})
 _CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
 
 
@@ -77,65 +70,6 @@ def text_and_trace(
     """`error_text` of the one ``named``, and `format_exception`; each is written once."""
     formatting = _Formatting(mask)
     return formatting.text(named), formatting.trace(error)
-
-
-def is_quick(error: BaseException) -> bool:
-    """To write it takes none of the user's code and next to no time."""
-    try:
-        return _is_quick(error)
-    # A class of the user's was in the way.
-    except BaseException:
-        return False
-
-
-def _is_quick(error: BaseException) -> bool:
-    left = _MOST_VALUES
-    waiting, seen = [error], set[int]()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        args = args_of(one)
-        members = members_of(one)
-        left = _plain_values(args[:1] if members else args, left, depth=0)
-        if left <= 0 or not _says_as_python(one) or len(seen) > _MOST_ERRORS:
-            return False
-        waiting += [each for each in (cause_of(one), context_of(one)) if each is not None]
-        waiting += members
-    return True
-
-
-def _plain_values(value: Any, left: int, depth: int) -> int:
-    """What is left of the values that may be looked at; 0 if one of them is not plain."""
-    if type(value) in _ATOMS:
-        return left - 1
-    if type(value) not in _CONTAINERS or len(value) > left or depth > _DEEPEST:
-        return 0
-    inside = [*value, *value.values()] if type(value) is dict else value
-    for one in inside:
-        left = _plain_values(one, left, depth + 1)
-        if left <= 0:
-            return 0
-    return left - 1
-
-
-def _says_as_python(error: BaseException) -> bool:
-    says = str_method_of(error)
-    if says is BaseException.__str__ or says is KeyError.__str__:
-        return True
-    # Files and modules: texts of the operating system around the arguments.
-    return says in _NATIVE and all(
-        type(one) is not str or len(one) <= _LONGEST_TEXT for one in args_of(error)
-    )
-
-
-_NATIVE = (
-    OSError.__str__,
-    ImportError.__str__,
-    UnicodeDecodeError.__str__,
-    BaseExceptionGroup.__str__,
-)
 
 
 class _Formatting:

@@ -22,6 +22,7 @@ __all__ = [
     "LONGEST_DELAY_SECONDS",
     "NAME_LIMIT",
     "Refusal",
+    "finite",
     "moment",
     "near",
     "number",
@@ -124,7 +125,7 @@ def whole(
 
 def number(what: str, value: object, *, error: Refusal = ConfigurationError) -> float:
     """A finite number from 0 up."""
-    found = _float(value)
+    found = finite(value)
     if found is None or found < 0:
         raise wrong(what, "a number from 0 up", value, error)
     return found
@@ -146,7 +147,7 @@ def span(
         most: The longest.
         unit: Of the number.
     """
-    found = _float(value)
+    found = finite(value)
     if found is not None and found <= most and (found > 0 or (found == 0 and not above)):
         return found
     expected = f"{unit} above 0" if above else f"{unit} from 0 up"
@@ -157,7 +158,7 @@ def span(
     raise wrong(what, expected, value, error)
 
 
-def _float(value: object) -> float | None:
+def finite(value: object) -> float | None:
     """A finite number; None for anything else."""
     found = math.nan
     if _is(value, float):
@@ -222,7 +223,7 @@ def moment(what: str, value: object, *, error: Refusal = ConfigurationError) -> 
         )  # fmt: skip
         found = local if offset is None else local - offset
     # The zone is code of the user's, and the calendar has an end.
-    except Exception as exc:
+    except BaseException as exc:
         raise wrong(what, "a datetime of the years 1970 to 9998", value, error) from exc
     if not _FIRST <= found < _END:
         raise wrong(what, "a datetime of the years 1970 to 9998", value, error)

@@ -17,6 +17,8 @@ _MOST_BITS = 200
 _PLAIN = frozenset[type]({float, bool, type(None), date, timedelta, UUID, complex, type(...)})
 _TEXTS = frozenset[type]({str, bytes, bytearray})
 _CALLABLES = frozenset[type]({FunctionType, BuiltinFunctionType, MethodType, CoroutineType})
+_QUALNAME = type.__dict__["__qualname__"].__get__
+_MODULE = type.__dict__["__module__"].__get__
 _CONTAINERS = frozenset[type]({list, tuple, set, frozenset, dict})
 
 
@@ -24,8 +26,8 @@ def quoted(value: object) -> str:
     """The value, or what it is where that would be long or its class is a user's."""
     try:
         return _quoted(value, type(value))
-    # A class may lie about its own name.
-    except Exception:
+    # Where a class is of a class of the user's, that code runs all the same.
+    except BaseException:
         return "an object"
 
 
@@ -57,5 +59,6 @@ def _kind(value: Any, kind: type) -> str:
 
 
 def _name(cls: type) -> str:
-    name = cls.__qualname__
-    return name if cls.__module__ == "builtins" else f"{cls.__module__}.{name}"
+    # Not the attributes, which the class of a class may have put something before.
+    module, name = _MODULE(cls), _QUALNAME(cls)
+    return name if module == "builtins" else f"{module}.{name}"

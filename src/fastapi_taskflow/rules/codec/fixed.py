@@ -55,7 +55,7 @@ def is_fixed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
                 return False
         return not kwargs or _FIXED.issuperset(map(type, kwargs.values()))
     # The class of a class may be a user's, with a hash of its own that raises.
-    except Exception:
+    except BaseException:
         return False
 
 

@@ -74,7 +74,7 @@ class Copying:
                 return self._atom(value)
             return self._object(value, depth)
         # A class of the user's is in the way (its metaclass, say).
-        except Exception:
+        except BaseException:
             return Written("<not readable>")
 
     def _atom(self, value: Any) -> Any:

@@ -59,7 +59,7 @@ class Findings:
                 seen[id(value)] = value
                 self._enter(value, depth, objects, secret=secret)
         # A class of the user's may still be in the way (its metaclass, say); the rest counts.
-        except Exception:
+        except BaseException:
             return
 
     def _atom(self, value: Any, *, secret: bool) -> None:

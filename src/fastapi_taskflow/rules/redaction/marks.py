@@ -83,7 +83,7 @@ def _hints(owner: Any) -> Mapping[str, Any]:
     try:
         return typing.get_type_hints(owner, include_extras=True)
     # A name that only a type checker can see: what is written stays to be looked at.
-    except Exception:
+    except BaseException:
         return dict(getattr(owner, "__annotations__", {}))
 
 
