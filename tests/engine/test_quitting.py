@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from fastapi_taskflow import TaskArgumentError, TaskManager
+from fastapi_taskflow import TaskArgumentError, TaskflowError, TaskManager
 from tests.support import hostile
 from tests.support.waiting import wait_until
 
@@ -58,3 +59,23 @@ async def test_such_an_option_is_refused_as_any_other(manager: Make, option: str
     async with tasks:
         with pytest.raises(TaskArgumentError):
             await tasks.enqueue(work, **OPTIONS[option]())
+
+
+async def test_what_is_no_id_is_no_task_and_a_uuid_is_one(manager: Make) -> None:
+    tasks = manager()
+
+    @tasks.task()
+    async def work() -> None: ...
+
+    async with tasks:
+        made = await tasks.enqueue(work)
+        for nothing in (None, 5, object(), b"12345678", hostile.OfQuits(), "\ud800", ""):
+            unknown: Any = nothing
+            assert await tasks.get(unknown) is None
+            with pytest.raises(TaskflowError):
+                await tasks.cancel(unknown)
+        known: Any = UUID(made.task_id)
+        record = await tasks.get(known)
+
+    assert record is not None
+    assert record.task_id == made.task_id

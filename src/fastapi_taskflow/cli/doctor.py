@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -62,7 +62,8 @@ def doctor(
 
 def _examine(backend: SqliteBackend) -> Iterator[Finding]:
     look = backend.look()
-    if not Path(look.path).is_file():
+    # Not of `Path`, which raises for a name that is too long.
+    if not os.path.isfile(look.path):  # noqa: PTH113
         yield Finding(
             "store",
             Level.PROBLEM,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
+from uuid import UUID
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
 from fastapi_taskflow.engine.engine import Engine
 from fastapi_taskflow.words.errors import TaskStateError
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["is_short", "only_one", "whole"]
 
@@ -16,12 +19,15 @@ def is_short(task_id: str) -> bool:
     return len(task_id) == ENDING_LENGTH
 
 
-async def whole(engine: Engine, task_id: str) -> str:
+async def whole(engine: Engine, task_id: object) -> str:
     """The id of the task that a short id means; another id as it is, also of no task.
+
+    A `UUID`, as routes have them, is the id that it writes; what is no text is no task's.
 
     Raises:
         TaskStateError: several tasks end like this.
     """
+    task_id = _text(task_id)
     if not is_short(task_id):
         return task_id
     await engine.mirror.flush()
@@ -42,3 +48,10 @@ def only_one(task_id: str, found: Iterable[str]) -> str:
             f"Several tasks end in {task_id}: {', '.join(ids)}. Give the whole id of one."
         )
     return ids[0] if ids else task_id
+
+
+def _text(task_id: object) -> str:
+    for kind, form in ((str, str.__str__), (UUID, UUID.__str__)):
+        if issubclass(type(task_id), kind):
+            return form(cast(Any, task_id))
+    return quoted(task_id)
