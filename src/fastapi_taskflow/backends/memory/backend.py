@@ -45,12 +45,11 @@ from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
 from fastapi_taskflow.backends.memory.search import count, parse_cursor, search, shown
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules.settlement import takes_lines
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, SteadyClock
-from fastapi_taskflow.words.models import AuditEntry, TaskStatus
+from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["MemoryBackend"]
-
-_PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
 
 class MemoryBackend(MemoryLogins, Backend):
@@ -165,7 +164,7 @@ class MemoryBackend(MemoryLogins, Backend):
         with self._lock:
             for lease, lines, anew in chunks:
                 row = self._table.rows.get(lease.task_id)
-                if row is not None and row.fence == lease.fence and row.status is _RUNNING:
+                if row is not None and takes_lines(row, lease):
                     row.add_logs(lines, anew=anew)
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:

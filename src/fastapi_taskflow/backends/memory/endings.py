@@ -1,4 +1,4 @@
-"""How claims begin and end: `states.MOVES` applied to a row, and cancellation."""
+"""How claims begin and end: `backends.rules.settlement` applied to a row."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.rows import Row, later
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules import settlement
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.states import MOVES, Move, Rule
 
 __all__ = ["cancel", "finish", "start"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
-_CANCELLED = TaskStatus.CANCELLED
 
 
 def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
     """Begin one claim: when it was begun; None if it is lost."""
     row = table.rows.get(lease.task_id)
-    if row is None or row.fence != lease.fence or row.owner is None:
+    if row is None or not settlement.holds(row, lease):
         return None
     if row.status is _PENDING:
         table.become(row, _RUNNING)
@@ -44,89 +43,52 @@ def finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
     row = table.rows.get(outcome.lease.task_id)
     if row is None:
         return None
-    if row.fence != outcome.lease.fence:
-        return _late(row, outcome, now)
-    rule = MOVES[outcome.move]
-    # Without an owner this claim has ended before: the outcome was sent twice.
-    if row.status is not rule.source or row.owner is None:
-        return Settled(row.status)
-    _apply(table, row, rule, outcome, now)
+    if settlement.is_late(row, outcome):
+        return Settled(row.status, _keep_late(row, settlement.attempt(row, outcome, now)))
+    change = settlement.settle(row, outcome)
+    if change is not None:
+        _apply(table, row, change, outcome, now)
     return Settled(row.status)
 
 
-def _apply(table: Table, row: Row, rule: Rule, outcome: Outcome, now: datetime) -> None:
-    cancelled = row.cancel_asked and rule.yields_to_cancel
-    target = _CANCELLED if cancelled else rule.target
+def _apply(
+    table: Table, row: Row, change: settlement.Change, outcome: Outcome, now: datetime
+) -> None:
     if outcome.logs:
         row.add_logs(outcome.logs, anew=outcome.logs_anew)
-    if target is _PENDING and rule.source is _RUNNING and outcome.move is not Move.UNSTART:
-        _keep(row, _attempt(row, outcome, now))
-    row.failures += rule.failures
-    row.interruptions += rule.interruptions
+    if change.ends_attempt:
+        row.add_attempt(settlement.attempt(row, outcome, now))
+    row.failures += change.failures
+    row.interruptions += change.interruptions
     row.error = outcome.error
     row.stacktrace = outcome.stacktrace
     if outcome.elapsed is not None:
         row.elapsed = outcome.elapsed
-    if target is _PENDING:
-        table.free(row, later(now, outcome.delay), now)
-    else:
+    if change.over:
         row.end_time = now
-        table.end(row, target, now)
-
-
-def _attempt(row: Row, outcome: Outcome, now: datetime) -> Attempt:
-    return Attempt(
-        row.failures,
-        row.fence,
-        row.instance,
-        row.start_time,
-        now,
-        outcome.elapsed,
-        outcome.move,
-        outcome.error,
-        outcome.stacktrace,
-        late=False,
-    )
-
-
-def _late(row: Row, outcome: Outcome, now: datetime) -> Settled:
-    fence = outcome.lease.fence
-    for kept in row.attempts or ():
-        if kept.fence == fence:
-            return Settled(row.status, late=kept.late)
-    attempt = Attempt(
-        row.failures,
-        fence,
-        None,
-        None,
-        now,
-        outcome.elapsed,
-        outcome.move,
-        outcome.error,
-        outcome.stacktrace,
-        late=True,
-    )
-    _keep(row, attempt)
-    return Settled(row.status, late=True)
-
-
-def _keep(row: Row, attempt: Attempt) -> None:
-    if row.attempts is None:
-        row.attempts = [attempt]
+        table.end(row, change.target, now)
     else:
-        row.attempts.append(attempt)
+        table.free(row, later(now, outcome.delay), now)
+
+
+def _keep_late(row: Row, attempt: Attempt) -> bool:
+    """Keep it once; False if this lease's outcome was accepted before."""
+    for kept in row.attempts or ():
+        if kept.fence == attempt.fence:
+            return kept.late
+    row.add_attempt(attempt)
+    return True
 
 
 def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
     """End what has not started, ask for the rest."""
     row = table.find(task_id)
+    result = settlement.cancel(row)
     if row is None:
-        return CancelAnswer(CancelResult.MISSING, None)
-    if not row.live:
-        return CancelAnswer(CancelResult.REFUSED, row.status)
-    if row.status is _PENDING and row.task.persist:
+        return CancelAnswer(result, None)
+    if result is CancelResult.CANCELLED:
         row.end_time = now
-        table.end(row, _CANCELLED, now)
-        return CancelAnswer(CancelResult.CANCELLED, _CANCELLED)
-    row.cancel_asked = True
-    return CancelAnswer(CancelResult.ASKED, row.status)
+        table.end(row, TaskStatus.CANCELLED, now)
+    elif result is CancelResult.ASKED:
+        row.cancel_asked = True
+    return CancelAnswer(result, row.status)

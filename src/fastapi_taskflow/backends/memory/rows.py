@@ -83,6 +83,10 @@ class Row:
         return self.status is _PENDING or self.status is _RUNNING
 
     @property
+    def persist(self) -> bool:
+        return self.task.persist
+
+    @property
     def born_claimed(self) -> bool:
         """An owner that was not alive at the insert is not kept in ``task``."""
         return self.task.owner is not None
@@ -109,6 +113,12 @@ class Row:
             self.logs = list(lines)
         else:
             self.logs.extend(lines)
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        if self.attempts is None:
+            self.attempts = [attempt]
+        else:
+            self.attempts.append(attempt)
 
     def _record(self, alias: str | None, whole: bool) -> TaskRecord:
         task = self.task

@@ -14,13 +14,12 @@ from fastapi_taskflow.backends.memory.agenda import Agenda
 from fastapi_taskflow.backends.memory.keys import KeyRing
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.tallies import Tallies
+from fastapi_taskflow.backends.rules.settlement import keeps_key
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Table"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
-_UNKNOWN_ENDS = (TaskStatus.INTERRUPTED, TaskStatus.CANCELLED)
-
 
 # Arguments of ended tasks only serve to show and to retry them.
 _MOST_PAYLOAD_BYTES = 64 * 1024 * 1024
@@ -145,8 +144,13 @@ class Table:
         row.family.leave(row.status)
         row.family.end(status, row.elapsed)
         row.status = status
-        if row.hold is not None:
-            self._end_hold(row, status, now)
+        hold = row.hold
+        if hold is not None:
+            if keeps_key(status, started=row.start_time is not None):
+                self.keys.expire(hold, now)
+            else:
+                self.keys.release(hold)
+                row.hold = None
         self._ended[row.task.task_id] = row
         if row.task.payload is not None and len(row.task.payload) > _LARGE_PAYLOAD_BYTES:
             self._bound(row.task.task_id, len(row.task.payload))
@@ -162,17 +166,6 @@ class Table:
             self._large_bytes -= its_size
             row = self.rows[oldest]
             row.task = row.task._replace(payload=None)
-
-    def _end_hold(self, row: Row, status: TaskStatus, now: datetime) -> None:
-        hold = row.hold
-        if hold is None:
-            return
-        unknown = status in _UNKNOWN_ENDS and row.start_time is not None
-        if status is TaskStatus.SUCCESS or unknown:
-            self.keys.expire(hold, now)
-        else:
-            self.keys.release(hold)
-            row.hold = None
 
     def stop_waiting(self, row: Row) -> None:
         """The row does not count towards its queue's size any more."""

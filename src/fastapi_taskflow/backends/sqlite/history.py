@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
-from fastapi_taskflow.backends.base import Attempt, Outcome
+from fastapi_taskflow.backends.base import Attempt
 from fastapi_taskflow.backends.sqlite.rows import moment
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.clock import from_micros, to_micros
 from fastapi_taskflow.words.states import Move
 
 __all__ = ["History", "attempts_of"]
@@ -29,57 +29,40 @@ _OF_TASK = (
 )
 
 
-class _Ended(Protocol):
-    seq: int
-    fence: int
-    failures: int
-    instance: str | None
-    start_at: int | None
-
-
 class History:
     """Gathers the attempts that a batch of outcomes adds."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._added: dict[tuple[int, int], tuple[Any, ...]] = {}
+        self._added: dict[tuple[int, int], Attempt] = {}
 
-    def add(self, task: _Ended, outcome: Outcome) -> None:
-        """An attempt ended, and its task goes on."""
-        self._put(
-            (task.seq, task.fence),
-            (task.failures, task.instance, task.start_at),
-            outcome,
-            late=False,
-        )
+    def add(self, seq: int, attempt: Attempt) -> None:
+        """An attempt of the task ``seq`` ended."""
+        self._added[seq, attempt.fence] = attempt
 
-    def add_late(self, seq: int, failures: int, outcome: Outcome) -> bool:
-        """An outcome came without its lease: keep it once; False if it was accepted before."""
-        claim = (seq, outcome.lease.fence)
+    def add_late(self, seq: int, attempt: Attempt) -> bool:
+        """Keep one that came without its lease, once; False if it was accepted before."""
+        claim = (seq, attempt.fence)
         if claim not in self._added:
             row = self._tx.one(_OF_CLAIM, claim)
             if row is not None:
                 return bool(row[0])
-            self._put(claim, (failures, None, None), outcome, late=True)
-        return bool(self._added[claim][-1])
+            self._added[claim] = attempt
+        return self._added[claim].late
 
     def write(self) -> None:
         """Store them."""
-        self._tx.write(_ADD, list(self._added.values()))
-
-    def _put(
-        self, claim: tuple[int, int], begin: tuple[Any, ...], outcome: Outcome, *, late: bool
-    ) -> None:
-        self._added[claim] = (
-            *claim,
-            *begin,
-            self._tx.now,
-            outcome.elapsed,
-            outcome.move.value,
-            outcome.error,
-            outcome.stacktrace,
-            late,
+        self._tx.write(
+            _ADD, [_row(seq, one, self._tx.now) for (seq, _), one in self._added.items()]
         )
+
+
+def _row(seq: int, one: Attempt, end_at: int) -> tuple[Any, ...]:
+    start_at = None if one.started_at is None else to_micros(one.started_at)
+    return (
+        seq, one.fence, one.number, one.instance, start_at, end_at, one.elapsed,
+        one.move.value, one.error, one.stacktrace, one.late,
+    )  # fmt: skip
 
 
 def attempts_of(session: Session, seq: int) -> list[Attempt]:

@@ -64,9 +64,9 @@ class _Mirroring:
         if row is None:
             row = self._add(snapshot)
         elif row.fence != _BORN or row.status in TERMINAL:
-            return MirrorAnswer(accepted=False, cancel_asked=bool(row.asked))
+            return MirrorAnswer(accepted=False, cancel_asked=bool(row.cancel_asked))
         self._write(row, snapshot)
-        return MirrorAnswer(accepted=True, cancel_asked=bool(row.asked))
+        return MirrorAnswer(accepted=True, cancel_asked=bool(row.cancel_asked))
 
     def _add(self, snapshot: Snapshot) -> LiveRow:
         """A row as if born claimed; what is in the snapshot is written over it."""

@@ -19,16 +19,16 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
+from fastapi_taskflow.backends.rules import settlement
 from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import Lines
-from fastapi_taskflow.backends.sqlite.rows import due_after
+from fastapi_taskflow.backends.sqlite.rows import due_after, moment
 from fastapi_taskflow.backends.sqlite.schema import CODES, status_of
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.words.clock import from_micros
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 
 __all__ = [
     "LiveRow",
@@ -79,7 +79,7 @@ _MENDED: tuple[tuple[str, type, Any], ...] = (
     ("fence", int, 0),
     ("failures", int, 0),
     ("interruptions", int, 0),
-    ("asked", int, 0),
+    ("cancel_asked", int, 0),
     ("persist", int, 0),
     ("start_at", int, None),
     ("elapsed", float, None),
@@ -87,24 +87,21 @@ _MENDED: tuple[tuple[str, type, Any], ...] = (
     ("queue", str, "default"),
     ("func", str, ""),
 )
-# Their function was not called: no attempt ended.
-_NO_ATTEMPT = frozenset({Move.UNSTART, Move.GIVE_BACK})
 _SUCCEEDED = Settled(TaskStatus.SUCCESS)
-_HOLDING = frozenset({TaskStatus.SUCCESS, TaskStatus.INTERRUPTED, TaskStatus.CANCELLED})
 
 
 class LiveRow:
     """What decides about a task, as it is after the questions answered so far."""
 
     __slots__ = (
-        "asked", "elapsed", "failures", "fence", "func", "instance", "interruptions", "key",
+        "cancel_asked", "elapsed", "failures", "fence", "func", "instance", "interruptions", "key",
         "owner", "persist", "queue", "seq", "start_at", "state", "task_id",
     )  # fmt: skip
 
     def __init__(self, row: Sequence[Any]) -> None:
         (
             self.seq, self.task_id, self.queue, self.func, self.state, self.fence, self.owner,
-            self.instance, self.failures, self.interruptions, self.asked, self.persist,
+            self.instance, self.failures, self.interruptions, self.cancel_asked, self.persist,
             self.start_at, self.elapsed, self.key,
         ) = row  # fmt: skip
 
@@ -131,9 +128,10 @@ class LiveRow:
         """The state as the port names it."""
         return status_of(self.state)
 
-    def leased(self, lease: Lease) -> bool:
-        """The lease is the one that holds the task now."""
-        return self.owner is not None and self.fence == lease.fence
+    @property
+    def start_time(self) -> datetime | None:
+        """When it was started last."""
+        return moment(self.start_at)
 
 
 def look(tx: Transaction, ids: Sequence[str]) -> dict[str, LiveRow]:
@@ -155,7 +153,7 @@ def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
     answers: list[datetime | None] = []
     for lease in leases:
         row = rows.get(lease.task_id)
-        if row is None or not row.leased(lease):
+        if row is None or not settlement.holds(row, lease):
             answers.append(None)
         elif row.state == _RUNNING:
             answers.append(now if row.start_at is None else from_micros(row.start_at))
@@ -174,6 +172,7 @@ class _Settlement:
 
     def __init__(self, tx: Transaction, ids: Sequence[str]) -> None:
         self.tx = tx
+        self.now = from_micros(tx.now)
         self.rows = look(tx, ids)
         self.history = History(tx)
         self.changed: list[tuple[Any, ...]] = []
@@ -184,34 +183,31 @@ class _Settlement:
         row = self.rows.get(outcome.lease.task_id)
         if row is None:
             return None
-        if row.fence != outcome.lease.fence:
-            late = self.history.add_late(row.seq, row.failures, outcome)
+        if settlement.is_late(row, outcome):
+            late = self.history.add_late(row.seq, settlement.attempt(row, outcome, self.now))
             return Settled(row.status, late)
-        rule = MOVES[outcome.move]
-        # Without an owner this claim has ended before: the outcome was sent twice.
-        if row.owner is not None and row.status is rule.source:
-            self._apply(row, outcome, rule)
+        change = settlement.settle(row, outcome)
+        if change is not None:
+            self._apply(row, outcome, change)
         return Settled(row.status)
 
-    def _apply(self, row: LiveRow, outcome: Outcome, rule: Rule) -> None:
+    def _apply(self, row: LiveRow, outcome: Outcome, change: settlement.Change) -> None:
         tx = self.tx
-        target = TaskStatus.CANCELLED if row.asked and rule.yields_to_cancel else rule.target
-        over = target in TERMINAL
-        if not over and outcome.move not in _NO_ATTEMPT:
-            self.history.add(row, outcome)
+        if change.ends_attempt:
+            self.history.add(row.seq, settlement.attempt(row, outcome, self.now))
         if outcome.logs:
             self.logs.add(row.seq, outcome.logs, anew=outcome.logs_anew)
-        source, row.state = row.state, CODES[target]
-        row.failures += rule.failures
-        row.interruptions += rule.interruptions
+        source, row.state = row.state, CODES[change.target]
+        row.failures += change.failures
+        row.interruptions += change.interruptions
         row.owner = None
         if outcome.elapsed is not None:
             row.elapsed = outcome.elapsed
-        due = None if over else due_after(tx.now, outcome.delay)
-        end = tx.now if over else None
+        due = None if change.over else due_after(tx.now, outcome.delay)
+        end = tx.now if change.over else None
         state = (row.seq, row.state, row.failures, row.interruptions, due, end)
         self.changed.append((*state, outcome.elapsed, outcome.error, outcome.stacktrace))
-        if over:
+        if change.over:
             count_end(tx, row, source)
             self.ended.append(row)
         elif source != row.state:
@@ -245,17 +241,14 @@ def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
     answers = []
     for task_id in canonical:
         row = rows.get(task_id)
+        result = settlement.cancel(row)
         if row is None:
-            answers.append(CancelAnswer(CancelResult.MISSING, None))
+            answers.append(CancelAnswer(result, None))
             continue
-        if row.status in TERMINAL:
-            result = CancelResult.REFUSED
-        elif row.state == _PENDING and row.persist:
-            result = CancelResult.CANCELLED
+        if result is CancelResult.CANCELLED:
             row.state, row.owner = _CANCELLED, None
             cancelled.append(row)
-        else:
-            result = CancelResult.ASKED
+        elif result is CancelResult.ASKED:
             asked.append(row.seq)
         answers.append(CancelAnswer(result, row.status))
     tx.write(_CANCEL, [(row.seq,) for row in cancelled], tx.now)
@@ -272,7 +265,7 @@ def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
     kept = Lines()
     for one in chunks:
         row = rows.get(one.lease.task_id)
-        if row is not None and row.leased(one.lease) and row.state == _RUNNING and one.lines:
+        if row is not None and one.lines and settlement.takes_lines(row, one.lease):
             kept.add(row.seq, one.lines, anew=one.anew)
     kept.write(tx)
     return [None] * len(chunks)
@@ -286,15 +279,11 @@ def count_end(tx: Transaction, row: LiveRow, source: int) -> None:
 
 
 def release_keys(tx: Transaction, ended: Sequence[LiveRow]) -> None:
-    """Keys of tasks that are terminal now: free, or held for their time.
-
-    Held after a success and where the effect is unknown: the task was started, be it for
-    an earlier attempt, and did not fail.
-    """
+    """Keys of tasks that are terminal now: held for their time, or free."""
     for row in ended:
         if row.key is None:
             continue
-        if row.status in _HOLDING and row.start_at is not None:
+        if settlement.keeps_key(row.status, started=row.start_at is not None):
             tx.run(_HOLD_KEY, (tx.now, row.key, row.task_id))
         else:
             tx.run(_FREE_KEY, (row.key, row.task_id))
