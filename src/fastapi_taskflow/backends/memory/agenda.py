@@ -13,7 +13,7 @@ from datetime import datetime
 
 from fastapi_taskflow.backends.base import ClaimRequest
 from fastapi_taskflow.backends.memory.rows import Row
-from fastapi_taskflow.rules.retry import QUARANTINE_FROM
+from fastapi_taskflow.backends.rules.claiming import Room, is_suspect, rank
 
 __all__ = ["Agenda"]
 
@@ -45,8 +45,8 @@ class _Queue:
                 self.push(due, ticket, row)
 
     def push(self, due: datetime, ticket: int, row: Row) -> None:
-        lane = (row.task.func_name, row.interruptions >= QUARANTINE_FROM)
-        entry = (-(row.task.priority or 0), due, row.seq, ticket, row)
+        lane = (row.task.func_name, is_suspect(row.interruptions))
+        entry = (rank(row.task.priority), due, row.seq, ticket, row)
         heap = self.ready.get(lane)
         if heap is None:
             self.ready[lane] = [entry]
@@ -113,15 +113,12 @@ class Agenda:
 
     def take(self, request: ClaimRequest, paused: Collection[str], now: datetime) -> list[Row]:
         """Remove and return what a claim gets, in order."""
-        slots = {
-            name: free for name, free in request.queues.items() if free > 0 and name not in paused
-        }
-        suspects = request.suspects
-        heads = self._heads(slots, request.functions, now)
+        room = Room(request, paused)
+        heads = self._heads(room.slots, request.functions, now)
         taken: list[Row] = []
-        while heads and len(taken) < request.limit:
+        while heads and not room.full():
             entry, name, lane = heads[0]
-            if slots[name] == 0 or (lane[1] and suspects <= 0):
+            if not room.fits(name, suspect=lane[1]):
                 heapq.heappop(heads)
                 continue
             queue = self._queues[name]
@@ -129,8 +126,7 @@ class Agenda:
             row = entry[4]
             row.ticket += 1
             taken.append(row)
-            slots[name] -= 1
-            suspects -= lane[1]
+            room.take(name, suspect=lane[1])
             following = queue.head(lane)
             if following is None:
                 heapq.heappop(heads)

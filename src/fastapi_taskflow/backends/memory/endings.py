@@ -14,7 +14,14 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.rows import Row, later
 from fastapi_taskflow.backends.memory.table import Table
-from fastapi_taskflow.backends.rules import settlement
+from fastapi_taskflow.backends.rules.settlement import (
+    Change,
+    attempt_of,
+    cancelling,
+    holds,
+    is_late,
+    settle,
+)
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["cancel", "finish", "start"]
@@ -25,7 +32,7 @@ _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
     """Begin one claim: when it was begun; None if it is lost."""
     row = table.rows.get(lease.task_id)
-    if row is None or not settlement.holds(row, lease):
+    if row is None or not holds(row, lease):
         return None
     if row.status is _PENDING:
         table.become(row, _RUNNING)
@@ -43,21 +50,19 @@ def finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
     row = table.rows.get(outcome.lease.task_id)
     if row is None:
         return None
-    if settlement.is_late(row, outcome):
-        return Settled(row.status, _keep_late(row, settlement.attempt(row, outcome, now)))
-    change = settlement.settle(row, outcome)
+    change = settle(row, outcome)
     if change is not None:
         _apply(table, row, change, outcome, now)
+    elif is_late(row, outcome):
+        return Settled(row.status, _keep_late(row, attempt_of(row, outcome, now)))
     return Settled(row.status)
 
 
-def _apply(
-    table: Table, row: Row, change: settlement.Change, outcome: Outcome, now: datetime
-) -> None:
+def _apply(table: Table, row: Row, change: Change, outcome: Outcome, now: datetime) -> None:
     if outcome.logs:
         row.add_logs(outcome.logs, anew=outcome.logs_anew)
     if change.ends_attempt:
-        row.add_attempt(settlement.attempt(row, outcome, now))
+        row.add_attempt(attempt_of(row, outcome, now))
     row.failures += change.failures
     row.interruptions += change.interruptions
     row.error = outcome.error
@@ -83,7 +88,7 @@ def _keep_late(row: Row, attempt: Attempt) -> bool:
 def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
     """End what has not started, ask for the rest."""
     row = table.find(task_id)
-    result = settlement.cancel(row)
+    result = cancelling(row)
     if row is None:
         return CancelAnswer(result, None)
     if result is CancelResult.CANCELLED:

@@ -7,13 +7,12 @@ from datetime import datetime
 from fastapi_taskflow.backends.base import MirrorAnswer, Snapshot
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules.mirroring import BORN, accepts, waits
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["mirror"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
-# A task that only its owner has written has the fence that it was born with.
-_BORN = 1
 
 # Made once: there are only these answers.
 _TAKEN = MirrorAnswer(accepted=True, cancel_asked=False)
@@ -39,8 +38,8 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
     row = table.rows.get(task.task_id)
     if row is None:
         row = table.add(task._replace(tags=dict(task.tags)) if task.tags else task)
-        row.fence = _BORN
-    elif row.fence != _BORN or not row.live:
+        row.fence = BORN
+    elif not accepts(row):
         return MirrorAnswer(accepted=False, cancel_asked=row.cancel_asked)
     row.start_time = start_time
     row.end_time = end_time
@@ -64,8 +63,8 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
 def _live_on(table: Table, row: Row, status: TaskStatus, instance: str) -> None:
     table.become(row, status)
     table.assign(row, instance)
-    waits = status is _PENDING and row.start_time is None
-    if waits and not row.waiting:
+    counts = waits(status, started=row.start_time is not None)
+    if counts and not row.waiting:
         table.wait(row)
-    elif row.waiting and not waits:
+    elif row.waiting and not counts:
         table.stop_waiting(row)

@@ -18,7 +18,7 @@ __all__ = ["Row", "in_utc", "later"]
 # The calendar's last day.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
-_PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
+_PENDING = TaskStatus.PENDING
 
 
 class Row:
@@ -77,10 +77,6 @@ class Row:
         self.attempts: list[Attempt] | None = None
         self.aliases: list[str] | None = None
         self.hold: Hold | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.status is _PENDING or self.status is _RUNNING
 
     @property
     def persist(self) -> bool:

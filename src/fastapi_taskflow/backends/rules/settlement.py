@@ -16,8 +16,8 @@ from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 __all__ = [
     "Change",
     "Task",
-    "attempt",
-    "cancel",
+    "attempt_of",
+    "cancelling",
     "holds",
     "is_late",
     "keeps_key",
@@ -93,18 +93,19 @@ def takes_lines(task: Task, lease: Lease) -> bool:
     return task.status is _RUNNING and holds(task, lease)
 
 
+def settle(task: Task, outcome: Outcome) -> Change | None:
+    """What an outcome does. None: nothing, it is late or was sent before."""
+    change = (_CHANGES_IF_ASKED if task.cancel_asked else _CHANGES)[outcome.move]
+    counts = task.fence == outcome.lease.fence and task.owner is not None
+    return change if counts and task.status is change.source else None
+
+
 def is_late(task: Task, outcome: Outcome) -> bool:
     """The lease was lost. All that is left of the outcome is a late attempt, once per lease."""
     return task.fence != outcome.lease.fence
 
 
-def settle(task: Task, outcome: Outcome) -> Change | None:
-    """What an outcome that is not late does. None: nothing, it was sent before."""
-    change = (_CHANGES_IF_ASKED if task.cancel_asked else _CHANGES)[outcome.move]
-    return change if task.status is change.source and task.owner is not None else None
-
-
-def attempt(task: Task, outcome: Outcome, now: datetime) -> Attempt:
+def attempt_of(task: Task, outcome: Outcome, now: datetime) -> Attempt:
     """How the attempt goes into the history of a task that has not changed yet.
 
     Nobody can say who sent a late one, and since when.
@@ -124,15 +125,15 @@ def attempt(task: Task, outcome: Outcome, now: datetime) -> Attempt:
     )
 
 
-def cancel(task: Task | None) -> CancelResult:
+def cancelling(task: Task | None) -> CancelResult:
     """What cancelling comes to: CANCELLED ends the task now, ASKED sets its flag."""
     if task is None:
         return CancelResult.MISSING
-    if task.status in TERMINAL:
-        return CancelResult.REFUSED
     if task.status is _PENDING and task.persist:
         return CancelResult.CANCELLED
-    return CancelResult.ASKED
+    if task.status is _PENDING or task.status is _RUNNING:
+        return CancelResult.ASKED
+    return CancelResult.REFUSED
 
 
 def keeps_key(status: TaskStatus, *, started: bool) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
+from fastapi_taskflow.backends.rules.claiming import Room, is_suspect
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
@@ -22,7 +23,6 @@ from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
 from fastapi_taskflow.backends.sqlite.schema import FREE
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
-from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
 __all__ = ["Recovery", "claim", "recover"]
 
@@ -109,29 +109,23 @@ def recover(tx: Transaction, by: str, dead: str, limit: int) -> Recovery:
 
 def _choose(tx: Transaction, request: ClaimRequest) -> list[int]:
     """The rows to take, in order."""
-    paused = {row[0] for row in tx.all(_PAUSED)}
-    slots = {name: n for name, n in request.queues.items() if n > 0 and name not in paused}
+    room = Room(request, {row[0] for row in tx.all(_PAUSED)})
+    if room.full():
+        return []
     chosen: list[int] = []
-    suspects = request.suspects
     streams = [
-        _candidates(tx, queue, func, slots)
-        for queue in slots
+        _candidates(tx, queue, func, room.slots)
+        for queue in room.slots
         for (func,) in tx.all(_FUNCTIONS, (queue,))
         if func in request.functions
     ]
-    if request.limit <= 0:
-        return []
     for one in heapq.merge(*streams):
-        if slots[one.queue] <= 0:
-            continue
-        if one.interruptions >= QUARANTINE_FROM:
-            if suspects <= 0:
-                continue
-            suspects -= 1
-        slots[one.queue] -= 1
-        chosen.append(one.seq)
-        if len(chosen) >= request.limit:
-            break
+        suspect = is_suspect(one.interruptions)
+        if room.fits(one.queue, suspect=suspect):
+            room.take(one.queue, suspect=suspect)
+            chosen.append(one.seq)
+            if room.full():
+                break
     for stream in streams:
         stream.close()
     return chosen

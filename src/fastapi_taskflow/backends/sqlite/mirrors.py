@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi_taskflow.backends.base import MirrorAnswer, NewTask, Snapshot
 from fastapi_taskflow.backends.rules.admission import Entry
+from fastapi_taskflow.backends.rules.mirroring import BORN, accepts
 from fastapi_taskflow.backends.sqlite.admission import write_tags
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.outcomes import LiveRow, look, release_keys
@@ -27,8 +28,6 @@ _STATE = Rows(
     " FROM (VALUES {rows}) AS v WHERE @tasks.seq = v.column1",
     12,
 )
-# A task that only its owner has written has the fence that it was born with.
-_BORN = 1
 _PENDING = CODES[TaskStatus.PENDING]
 
 
@@ -63,7 +62,7 @@ class _Mirroring:
         row = self._rows.get(snapshot.task.task_id)
         if row is None:
             row = self._add(snapshot)
-        elif row.fence != _BORN or row.status in TERMINAL:
+        elif not accepts(row):
             return MirrorAnswer(accepted=False, cancel_asked=bool(row.cancel_asked))
         self._write(row, snapshot)
         return MirrorAnswer(accepted=True, cancel_asked=bool(row.cancel_asked))
@@ -79,8 +78,8 @@ class _Mirroring:
         return row
 
     def _write(self, row: LiveRow, one: Snapshot) -> None:
-        source, row.state = row.state, CODES[one.status]
-        waited = source == _PENDING and row.start_at is None
+        source, waited = row.state, row.waits
+        row.state = CODES[one.status]
         row.start_at = None if one.start_time is None else to_micros(one.start_time)
         row.elapsed = one.elapsed
         over = one.status in TERMINAL
@@ -95,15 +94,14 @@ class _Mirroring:
         )  # fmt: skip
         if one.logs:
             self._logs.add(row.seq, one.logs, anew=one.logs_anew)
-        waits = row.state == _PENDING and row.start_at is None
         if over:
             self._ended.append(row)
-        if over or source != row.state or waited != waits:
+        if over or source != row.state or waited != row.waits:
             self._tx.counters.move(
                 (row.queue, row.func),
                 source,
                 row.state,
-                waits=int(waits) - int(waited),
+                waits=row.waits - waited,
                 seconds=row.elapsed if over else None,
             )
 
@@ -116,6 +114,6 @@ def _row(seq: int, task: NewTask, present: Present, latest: tuple[Any, ...]) -> 
     ) = latest  # fmt: skip
     birth = new_row(seq, Entry(task, STATES[state]), present)
     return (
-        seq, state, _BORN, owner, _BORN, due_at, end_at, *birth[7:],
+        seq, state, BORN, owner, BORN, due_at, end_at, *birth[7:],
         instance, start_at, retries_used, failures, elapsed, error, stacktrace,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from fastapi_taskflow.backends.base import (
     Settled,
 )
 from fastapi_taskflow.backends.rules import settlement
+from fastapi_taskflow.backends.rules.mirroring import waits
 from fastapi_taskflow.backends.sqlite.history import History
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.rows import due_after, moment
@@ -129,6 +130,11 @@ class LiveRow:
         return status_of(self.state)
 
     @property
+    def waits(self) -> bool:
+        """It counts towards its queue's size."""
+        return waits(self.status, started=self.start_at is not None)
+
+    @property
     def start_time(self) -> datetime | None:
         """When it was started last."""
         return moment(self.start_at)
@@ -160,8 +166,7 @@ def start(tx: Transaction, leases: Sequence[Lease]) -> list[datetime | None]:
         else:
             started.append(row.seq)
             answers.append(now)
-            waits = -1 if row.start_at is None else 0
-            tx.counters.move((row.queue, row.func), _PENDING, _RUNNING, waits=waits)
+            tx.counters.move((row.queue, row.func), _PENDING, _RUNNING, waits=-row.waits)
             row.state, row.start_at = _RUNNING, tx.now
     tx.write(_START, [(seq,) for seq in started], tx.now)
     return answers
@@ -183,18 +188,18 @@ class _Settlement:
         row = self.rows.get(outcome.lease.task_id)
         if row is None:
             return None
-        if settlement.is_late(row, outcome):
-            late = self.history.add_late(row.seq, settlement.attempt(row, outcome, self.now))
-            return Settled(row.status, late)
         change = settlement.settle(row, outcome)
         if change is not None:
             self._apply(row, outcome, change)
+        elif settlement.is_late(row, outcome):
+            late = self.history.add_late(row.seq, settlement.attempt_of(row, outcome, self.now))
+            return Settled(row.status, late)
         return Settled(row.status)
 
     def _apply(self, row: LiveRow, outcome: Outcome, change: settlement.Change) -> None:
         tx = self.tx
         if change.ends_attempt:
-            self.history.add(row.seq, settlement.attempt(row, outcome, self.now))
+            self.history.add(row.seq, settlement.attempt_of(row, outcome, self.now))
         if outcome.logs:
             self.logs.add(row.seq, outcome.logs, anew=outcome.logs_anew)
         source, row.state = row.state, CODES[change.target]
@@ -241,7 +246,7 @@ def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
     answers = []
     for task_id in canonical:
         row = rows.get(task_id)
-        result = settlement.cancel(row)
+        result = settlement.cancelling(row)
         if row is None:
             answers.append(CancelAnswer(result, None))
             continue
@@ -273,9 +278,9 @@ def append_logs(tx: Transaction, chunks: Sequence[LogChunk]) -> list[None]:
 
 def count_end(tx: Transaction, row: LiveRow, source: int) -> None:
     """A task that was in state ``source`` is terminal now."""
-    waits = -1 if source == _PENDING and row.start_at is None else 0
+    waited = waits(status_of(source), started=row.start_at is not None)
     kind = row.queue, row.func
-    tx.counters.move(kind, source, row.state, waits=waits, seconds=row.elapsed)
+    tx.counters.move(kind, source, row.state, waits=-waited, seconds=row.elapsed)
 
 
 def release_keys(tx: Transaction, ended: Sequence[LiveRow]) -> None:

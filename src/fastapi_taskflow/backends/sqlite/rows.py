@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules.admission import Entry
+from fastapi_taskflow.backends.rules.claiming import rank
 from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
 from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
@@ -124,7 +125,7 @@ def new_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
         task.task_id,
         task.queue,
         task.func_name,
-        -(task.priority or 0),
+        rank(task.priority),
         task.priority,
         task.persist,
         task.requeue,
