@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from fastapi_taskflow import QueueConfig, QueueFullError, TaskManager, TaskStatus
+from fastapi_taskflow import (
+    ManagedBackgroundTasks,
+    QueueConfig,
+    QueueFullError,
+    TaskManager,
+    TaskStatus,
+)
 from fastapi_taskflow.exceptions import ConfigurationError
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
@@ -150,6 +156,43 @@ async def test_a_limit_that_is_left_out_stays_as_it_is(manager: Make) -> None:
         assert limits() == (5, None)
         with pytest.raises(ConfigurationError, match="give concurrency=, max_size= or both"):
             tasks.update_queue_config("mail")
+
+
+async def test_what_has_no_slot_here_runs_where_there_is_one(manager: Make) -> None:
+    gate = Gate()
+    busy, idle = (manager(queues={"mail": QueueConfig(concurrency=1)}) for _ in range(2))
+    stand, _ = (gated(tasks, gate, persist=True) for tasks in (busy, idle))
+
+    async with busy, idle:
+        added = ManagedBackgroundTasks(busy)
+        ids = [added.add_task(stand, str(n), queue="mail") for n in range(3)]
+        await added()
+        await wait_until(lambda: gate.inside == 2)
+        gate.open()
+        for task_id in ids:
+            assert await ended(busy, task_id) is TaskStatus.SUCCESS
+
+    assert sorted(gate.names) == ["0", "1", "2"]
+
+
+async def test_of_tasks_of_one_request_the_most_urgent_gets_the_only_slot(manager: Make) -> None:
+    gate = Gate()
+    tasks = manager(queues={"mail": QueueConfig(concurrency=1)})
+    stand = gated(tasks, gate, persist=True)
+    gate.open()
+
+    async with tasks:
+        added = ManagedBackgroundTasks(tasks)
+        urgency = {"low": -1, "plain": None, "high": 5, "higher": 6}
+        ids = [
+            added.add_task(stand, name, queue="mail", priority=priority)
+            for name, priority in urgency.items()
+        ]
+        await added()
+        for task_id in ids:
+            await ended(tasks, task_id)
+
+    assert gate.names == ["higher", "high", "plain", "low"]
 
 
 async def test_the_event_loop_runs_as_many_as_its_limit(manager: Make) -> None:

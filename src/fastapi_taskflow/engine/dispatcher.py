@@ -99,15 +99,18 @@ class Dispatcher:
             self._pump_scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
 
-    def free_to_hold(self, task: LiveTask) -> bool:
-        """A new task should be born claimed: it could start now, and none waits before it."""
+    def may_hold(self, task: LiveTask) -> bool:
+        """A new task should be born claimed: it could start now, and none waits before it.
+
+        Then a slot is reserved for it: what comes beside it is left to whoever has another.
+        """
         return (
             self.claiming
             and self._claims_from(task.record.queue)
             and task.record.queue not in self._hinted
-            and self._queues.may_run(task)
             and not self._engine.settling.full
             and self._in_hand() < self._window
+            and self._queues.reserve(task)
         )
 
     @property

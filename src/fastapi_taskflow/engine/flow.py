@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -44,14 +44,22 @@ class Flow:
 
     # Accepted
 
-    def owner(self, task: LiveTask) -> str | None:
-        """This instance's id if the task should be born claimed by it."""
+    def owners(self, tasks: Sequence[LiveTask]) -> list[str | None]:
+        """For each of them this instance's id, if it should be born claimed by it."""
+        # Where slots are few, they are for those that come first.
+        in_order = tasks if len(tasks) == 1 else sorted(tasks, key=LiveTask.order)
+        owners = {task.record.task_id: self._owner(task) for task in in_order}
+        for task in tasks:
+            self._engine.queues.unreserve(task)
+        return [owners[task.record.task_id] for task in tasks]
+
+    def _owner(self, task: LiveTask) -> str | None:
         engine = self._engine
         if not task.durable:
             return engine.instance_id
         if not engine.executes or engine.draining or task.delay > 0 or task.record.due_at:
             return None
-        if not task.launch_on_commit or engine.dispatcher.free_to_hold(task):
+        if not task.launch_on_commit or engine.dispatcher.may_hold(task):
             return engine.instance_id
         return None
 

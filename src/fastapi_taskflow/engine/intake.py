@@ -116,7 +116,7 @@ class Intake:
                 f"{len(self._inserts)} enqueues wait for the store already. Try again later."
             )
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        group = [self.describe(task, self._engine.flow.owner(task)) for task in tasks]
+        group = list(map(self.describe, tasks, self._engine.flow.owners(tasks)))
         self._inserts.submit(group, partial(self._answered, tasks, done))
         await done
 

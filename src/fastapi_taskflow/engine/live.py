@@ -60,6 +60,7 @@ class LiveTask:
         "released",
         "replace_original",
         "requeue",
+        "reserved",
         "stored",
         "timer",
         "unreadable",
@@ -106,6 +107,8 @@ class LiveTask:
         self.launch_on_commit = False
         # Counts as never started in its queue's `QueueState.unstarted`.
         self.counted = False
+        # See `Queues.reserve`.
+        self.reserved = False
         self.attempt: Attempt | None = None
         # Waits for a due time (retry or delay) that is kept in memory.
         self.timer: asyncio.TimerHandle | None = None

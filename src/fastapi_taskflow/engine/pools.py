@@ -24,7 +24,16 @@ class Pool:
     are these, and those whose start is being stored or was stored ahead.
     """
 
-    __slots__ = ("_call_seconds", "_start_seconds", "ahead", "called", "limit", "name", "running")
+    __slots__ = (
+        "_call_seconds",
+        "_start_seconds",
+        "ahead",
+        "called",
+        "limit",
+        "name",
+        "reserved",
+        "running",
+    )
 
     def __init__(self, name: str, limit: int | None) -> None:
         self.name = name
@@ -32,6 +41,8 @@ class Pool:
         self.running = 0
         self.called = 0
         self.ahead = 0
+        # Slots reserved for new tasks, while those beside them are looked at.
+        self.reserved = 0
         self._call_seconds = 1.0
         self._start_seconds = 0.0
 

@@ -40,6 +40,7 @@ class QueueState:
         "name",
         "paused",
         "rejected",
+        "reserved",
         "running",
         "unstarted",
     )
@@ -48,6 +49,8 @@ class QueueState:
         self.name = name
         self._code = config
         self.running = 0
+        # Slots reserved for new tasks, while those beside them are looked at.
+        self.reserved = 0
         # Since this instance's start.
         self.finished = 0
         self.rejected = 0
@@ -204,6 +207,24 @@ class Queues:
         pool = task.registered.executor
         waiting = len(state.lines.get(pool, ()))
         return state.free > waiting and self.pools[pool].free(durable=task.durable) > waiting
+
+    def reserve(self, task: LiveTask) -> bool:
+        """Count a slot for a new task until `unreserve`, if there is one beside all before it."""
+        state, pool = self.get(task.record.queue), self.pools[task.registered.executor]
+        waiting = len(state.lines.get(pool.name, ()))
+        queue_free = state.free > waiting + state.reserved
+        if queue_free and pool.free(durable=task.durable) > waiting + pool.reserved:
+            task.reserved = True
+            state.reserved += 1
+            pool.reserved += 1
+        return task.reserved
+
+    def unreserve(self, task: LiveTask) -> None:
+        """What comes beside the task has been looked at."""
+        if task.reserved:
+            task.reserved = False
+            self.get(task.record.queue).reserved -= 1
+            self.pools[task.registered.executor].reserved -= 1
 
     def take(self, task: LiveTask) -> None:
         self.get(task.record.queue).running += 1
