@@ -87,10 +87,9 @@ class Engine:
         self._threads = threads
         self._supervisor = Supervisor()
         self.damaged = DamagedTasks(self)
-        loop_pool = Pool("async", settings.max_concurrent_tasks)
-        thread_pool = Pool("thread", settings.max_sync_threads)
-        configs = {DEFAULT_QUEUE: QueueConfig(), **settings.queues}
-        self.queues = Queues(configs, [loop_pool, thread_pool])
+        limits = {"async": settings.max_concurrent_tasks, "thread": settings.max_sync_threads}
+        pools = [Pool(name, limit) for name, limit in limits.items()]
+        self.queues = Queues({DEFAULT_QUEUE: QueueConfig(), **settings.queues}, pools)
         watching = observer if "observe" in settings.roles else None
         self.feed = Feed(watching, clock, self._supervisor)
         self.flow = Flow(self)

@@ -105,10 +105,8 @@ class LiveTask:
         self.cancel_asked = False
         # Dispatch as soon as the insert is committed (a lane task waits for its chain).
         self.launch_on_commit = False
-        # Counts as never started in its queue's `QueueState.unstarted`.
-        self.counted = False
-        # See `Queues.reserve`.
-        self.reserved = False
+        # In its queue's `QueueState.unstarted`; has a slot for now, see `Queues.reserve`.
+        self.counted = self.reserved = False
         self.attempt: Attempt | None = None
         # Waits for a due time (retry or delay) that is kept in memory.
         self.timer: asyncio.TimerHandle | None = None
