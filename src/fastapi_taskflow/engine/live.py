@@ -97,12 +97,10 @@ class LiveTask:
         self.arrival = next(_arrivals)
         # When it became due, or arrived, by the monotonic clock: its place in line.
         self.ready_at = 0.0
-        # The task is in the store (inserted, or mirrored at least once).
-        self.stored = False
-        # This instance holds the lease, or owns the task's only copy.
-        self.held = False
-        self.lane = False
-        self.cancel_asked = False
+        # The task is in the store (inserted, or mirrored at least once), and this instance
+        # holds the lease, or owns the task's only copy.
+        self.stored = self.held = False
+        self.lane = self.cancel_asked = False
         # Dispatch as soon as the insert is committed (a lane task waits for its chain).
         self.launch_on_commit = False
         # In its queue's `QueueState.unstarted`; has a slot for now, see `Queues.reserve`.
