@@ -48,30 +48,28 @@ class Admissions:
 
     def admit(self, groups: Sequence[Sequence[NewTask]]) -> list[Admission]:
         """Store groups, or the REJECTED record of a group's first task that does not fit."""
-        if self._nothing_to_judge(groups):
-            alive, store = self._alive, self._store
-            return [
-                Stored(tuple([store(with_live_owner(task, alive)) for task in group]))
-                for group in groups
-            ]
+        answers: list[Admission] = []
+        for group in groups:
+            if not self._is_free(group):
+                return answers + self._judge(groups[len(answers) :])
+            answers.append(Stored(tuple(map(self._store, group))))
+        return answers
+
+    def _judge(self, groups: Sequence[Sequence[NewTask]]) -> list[Admission]:
         desk = Desk(self._facts(groups), self._limits)
         answers = [desk.judge(group) for group in groups]
         self._carry_out(desk.draft)
         return answers
 
-    def _nothing_to_judge(self, groups: Sequence[Sequence[NewTask]]) -> bool:
-        """All are plain, and no id is known or comes twice."""
+    def _is_free(self, group: Sequence[NewTask]) -> bool:
+        """The group is plain, and no id is known or comes twice."""
         rows, aliases = self._table.rows, self._table.aliases
-        ids: set[str] = set()
-        for group in groups:
-            if not is_plain(group, self._limits):
+        for task in group:
+            if task.task_id in rows or task.task_id in aliases:
                 return False
-            for task in group:
-                task_id = task.task_id
-                if task_id in rows or task_id in aliases or task_id in ids:
-                    return False
-                ids.add(task_id)
-        return True
+        if len(group) > 1 and len({task.task_id for task in group}) < len(group):
+            return False
+        return is_plain(group, self._limits)
 
     def _facts(self, groups: Sequence[Sequence[NewTask]]) -> Facts:
         table = self._table
@@ -129,6 +127,7 @@ class Admissions:
 
     def _store(self, task: NewTask) -> Inserted:
         table = self._table
+        task = with_live_owner(task, self._alive)
         row = table.add(task._replace(tags=dict(task.tags)) if task.tags else task)
         table.wait(row)
         if task.idempotency_key is not None:

@@ -96,10 +96,10 @@ class Desk:
     def __init__(self, facts: Facts, limits: Mapping[str, int]) -> None:
         self._facts = facts
         self._limits = limits
-        self._draft = Draft()
         # How to take the facts of the group at hand back: mapping, key, what was there.
         self._undo: list[tuple[dict[str, Any], str, Any]] = []
         self.draft = Draft()
+        self._draft = self.draft
 
     def accept(self, group: Sequence[NewTask]) -> Stored:
         """Take a group that is plain and of which no id is known."""
