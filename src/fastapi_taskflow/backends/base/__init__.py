@@ -1,0 +1,116 @@
+"""The storage port: the verbs that every backend gives, and the values they take.
+
+A backend is the single source of truth for what outlives a process. It applies policy
+(`states.MOVES`, outcomes, limits; `backends.rules` decides) and holds none of its own.
+The contract is `fastapi_taskflow.testing.conformance`: what it does not test is not
+promised.
+
+Rules that hold for every verb:
+
+* Verbs are batch-first. Answers come in the order of the questions; an empty batch does
+  no I/O and answers an empty list.
+* Every write is one compare-and-set. Losing a race is an answer, never an exception.
+* On return the write is committed to the backend's durability grade.
+* The store's own clock stamps ``start_time``, ``end_time`` and due times (its now plus a
+  span). A clock may be given to a driver's constructor by tests.
+* Sending a write again after a lost reply is safe: `insert` by task id, `claim` by claim
+  id, `start` and `finish` by lease.
+* A value that cannot be stored raises another error than `StoreUnavailable`, and nothing of
+  its call is stored: whoever sent a batch sends its parts, and finds the one.
+* A row that somebody damaged stops no other: it is read as far as it can be, see
+  `StoredTask`; of instances, settings and history likewise.
+* An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
+* An instance is alive from `enlist` until it is declared dead or retires. One that is not
+  alive claims nothing and recovers nothing.
+* What sign-in needs of a store is in `backends.logins`, under the same rules.
+* A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
+  driver exceptions never pass.
+
+Values on the hot path are named tuples: a frozen dataclass costs five times as much to
+make, and a task needs several.
+"""
+
+from fastapi_taskflow.backends.base.admission import (
+    Admission,
+    Inserted,
+    KeyConflict,
+    NewTask,
+    QueueIsFull,
+    RetryRefused,
+    Stored,
+)
+from fastapi_taskflow.backends.base.backend import Backend, Grade, SnapshotBackend, no_backend
+from fastapi_taskflow.backends.base.claims import (
+    Attempt,
+    CancelAnswer,
+    CancelResult,
+    Claimed,
+    ClaimRequest,
+    Lease,
+    LogChunk,
+    MirrorAnswer,
+    Outcome,
+    Settled,
+    Snapshot,
+    StoredTask,
+)
+from fastapi_taskflow.backends.base.fleet import InstanceInfo, Peer, Signals
+from fastapi_taskflow.backends.base.operators import (
+    Content,
+    ContentField,
+    Contents,
+    Purged,
+    Rewrite,
+)
+from fastapi_taskflow.backends.base.reads import (
+    ENDING_LENGTH,
+    Grain,
+    Page,
+    Query,
+    Rollup,
+    RollupQuery,
+    Tally,
+    weight,
+)
+
+__all__ = [
+    "ENDING_LENGTH",
+    "Admission",
+    "Attempt",
+    "Backend",
+    "CancelAnswer",
+    "CancelResult",
+    "ClaimRequest",
+    "Claimed",
+    "Content",
+    "ContentField",
+    "Contents",
+    "Grade",
+    "Grain",
+    "Inserted",
+    "InstanceInfo",
+    "KeyConflict",
+    "Lease",
+    "LogChunk",
+    "MirrorAnswer",
+    "NewTask",
+    "Outcome",
+    "Page",
+    "Peer",
+    "Purged",
+    "Query",
+    "QueueIsFull",
+    "RetryRefused",
+    "Rewrite",
+    "Rollup",
+    "RollupQuery",
+    "Settled",
+    "Signals",
+    "Snapshot",
+    "SnapshotBackend",
+    "Stored",
+    "StoredTask",
+    "Tally",
+    "no_backend",
+    "weight",
+]

@@ -1,0 +1,108 @@
+"""Tasks going in, and whether they were stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from fastapi_taskflow.words.models import TaskStatus
+
+__all__ = [
+    "Admission",
+    "Inserted",
+    "KeyConflict",
+    "NewTask",
+    "QueueIsFull",
+    "RetryRefused",
+    "Stored",
+]
+
+
+class NewTask(NamedTuple):
+    """A task to store.
+
+    ``due_at`` (absolute) wins over ``delay`` (seconds from the store's now); one of them
+    always sets the record's ``due_at``. A task with an ``owner`` is born claimed by that
+    instance: fence 1, still PENDING. Without one it is free to be claimed, fence 0; so is a
+    durable task whose owner is not alive, because nobody would recover it.
+    ``persist=False`` tasks always have an owner and are never given by `Backend.claim`.
+    """
+
+    task_id: str
+    func_name: str
+    payload: bytes | None
+    queue: str
+    created_at: datetime
+    priority: int | None = None
+    delay: float = 0.0
+    due_at: datetime | None = None
+    idempotency_key: str | None = None
+    fingerprint: bytes | None = None
+    persist: bool = True
+    # Re-run when its owner dies after the start.
+    requeue: bool = False
+    tags: Mapping[str, str] = {}
+    source: str = "manual"
+    executor: str | None = None
+    # The idempotency key and fingerprint of a retry are its original's, whatever is given.
+    retry_of: str | None = None
+    # With retry_of: delete the original in the same transaction.
+    replace_original: bool = False
+    # If an equal task holds the key: keep this id as an alias of it, because somebody
+    # was told this id already.
+    alias: bool = False
+    owner: str | None = None
+
+
+class Inserted(NamedTuple):
+    """How one task of an accepted group is stored.
+
+    ``task_id`` is the canonical id: the existing task's when ``duplicate``. ``fence`` is
+    1 for a task born claimed, else 0 (duplicates too). A repeated insert answers the same
+    whatever became of the task since.
+    """
+
+    task_id: str
+    duplicate: bool
+    fence: int
+
+
+class Stored(NamedTuple):
+    """The group is committed, one `Inserted` per task in order."""
+
+    tasks: tuple[Inserted, ...]
+
+
+class KeyConflict(NamedTuple):
+    """Nothing of the group is stored: a key is held by a task with another fingerprint."""
+
+    key: str
+    task_id: str
+
+
+class QueueIsFull(NamedTuple):
+    """Nothing of the group is stored but a REJECTED record of the first task that did not fit.
+
+    The record keeps its payload and may be retried; it holds no key and its ``retry_of``
+    is not linked back. Sending the group again answers the same and keeps no second record.
+    """
+
+    queue: str
+    max_size: int
+    task_id: str
+
+
+class RetryRefused(NamedTuple):
+    """Nothing of the group is stored: ``task_id`` (the ``retry_of``) cannot be retried.
+
+    Exactly one is set: ``retried_as`` (it was retried before) or ``status`` (its state is
+    not in `states.RETRYABLE`); both None: no such task.
+    """
+
+    task_id: str
+    retried_as: str | None = None
+    status: TaskStatus | None = None
+
+
+Admission = Stored | KeyConflict | QueueIsFull | RetryRefused

@@ -1,0 +1,189 @@
+"""Claims, their ends, and what is written while they last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base.admission import NewTask
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.states import Move
+
+__all__ = [
+    "Attempt",
+    "CancelAnswer",
+    "CancelResult",
+    "ClaimRequest",
+    "Claimed",
+    "Lease",
+    "LogChunk",
+    "MirrorAnswer",
+    "Outcome",
+    "Settled",
+    "Snapshot",
+    "StoredTask",
+]
+
+
+class Lease(NamedTuple):
+    """The only key that starts or finishes a claim."""
+
+    task_id: str
+    fence: int
+
+
+class StoredTask(NamedTuple):
+    """A task as the store has it. ``record.args`` are empty: ``payload`` holds them.
+
+    ``failures`` counts attempts that ended in an exception, ``interruptions`` owners that
+    died after the start. ``owner`` holds it now (None: free or terminal);
+    ``record.instance`` is who started it last. ``unopened`` is set above the drivers: the
+    payload is encrypted and no key here opens it, so ``payload`` is None. ``damage`` says
+    what of the row cannot be read: the rest is shown, and nobody runs it as it is.
+    """
+
+    record: TaskRecord
+    payload: bytes | None
+    persist: bool
+    requeue: bool
+    failures: int
+    interruptions: int
+    fence: int
+    owner: str | None
+    cancel_asked: bool
+    unopened: bool = False
+    damage: str | None = None
+
+
+class ClaimRequest(NamedTuple):
+    """What one instance can run now.
+
+    ``queues`` gives the free slots by queue name; at most ``limit`` tasks are claimed in
+    all, and only of ``functions``. At most ``suspects`` of them (0 or 1) may have
+    `retry.QUARANTINE_FROM` or more interruptions. Sending a ``claim_id`` again answers the
+    same tasks as far as they are still held under it and not started.
+    """
+
+    instance: str
+    claim_id: str
+    queues: Mapping[str, int]
+    limit: int
+    functions: frozenset[str]
+    suspects: int = 1
+
+
+class Claimed(NamedTuple):
+    """A task that the caller now holds, with the fence that its lease needs."""
+
+    lease: Lease
+    task: StoredTask
+
+
+class Outcome(NamedTuple):
+    """How a claim ends. ``delay`` (seconds) sets the due time of moves to PENDING.
+
+    ``elapsed`` is the attempt's length in seconds on a monotonic clock. ``logs`` are lines
+    not yet given to `append_logs`; they are stored even if cancel wins, with
+    ``logs_anew`` in place of those that the task has. ``error`` and ``stacktrace`` replace
+    the record's.
+    """
+
+    lease: Lease
+    move: Move
+    delay: float = 0.0
+    error: str | None = None
+    stacktrace: str | None = None
+    elapsed: float | None = None
+    logs: tuple[str, ...] = ()
+    logs_anew: bool = False
+
+
+class Settled(NamedTuple):
+    """What became of an outcome.
+
+    ``status`` is the task's state after it. ``late`` is True when the lease was lost: the
+    outcome changed nothing and is kept as a late `Attempt`. An outcome that was accepted
+    before and is sent again changes nothing and is not late.
+    """
+
+    status: TaskStatus
+    late: bool = False
+
+
+class Attempt(NamedTuple):
+    """One ended attempt in a task's history. ``number`` is its failures count before it.
+
+    There is at most one per (task, fence). ``instance`` is the one that started it; None
+    with ``started_at`` None for late ones, whose sender the store cannot tell.
+    """
+
+    number: int
+    fence: int
+    instance: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    elapsed: float | None
+    move: Move
+    error: str | None
+    stacktrace: str | None
+    late: bool
+
+
+class CancelResult(Enum):
+    """What `Backend.cancel` did."""
+
+    CANCELLED = "cancelled"
+    ASKED = "asked"
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
+class CancelAnswer(NamedTuple):
+    """``status`` is the task's state afterwards; None when missing."""
+
+    result: CancelResult
+    status: TaskStatus | None
+
+
+class Snapshot(NamedTuple):
+    """The latest state of a ``persist=False`` task; its owner is the only writer.
+
+    ``logs`` holds only lines that no earlier snapshot held; with ``logs_anew`` they
+    replace the lines of all earlier ones.
+    """
+
+    task: NewTask
+    status: TaskStatus
+    start_time: datetime | None
+    end_time: datetime | None
+    due_at: datetime | None
+    retries_used: int
+    failures: int
+    elapsed: float | None
+    error: str | None
+    stacktrace: str | None
+    logs: tuple[str, ...]
+    logs_anew: bool = False
+
+
+class MirrorAnswer(NamedTuple):
+    """``accepted`` is False when the row is terminal or was handed over by `Backend.recover`.
+
+    (Its owner was declared dead.) Nothing of the snapshot is stored then.
+    """
+
+    accepted: bool
+    cancel_asked: bool
+
+
+class LogChunk(NamedTuple):
+    """Log lines of a running attempt; dropped when the lease is lost.
+
+    ``anew``: they replace the lines that the task has, of this and earlier attempts.
+    """
+
+    lease: Lease
+    lines: tuple[str, ...]
+    anew: bool = False
