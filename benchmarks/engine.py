@@ -169,7 +169,7 @@ async def _latencies(effort: Effort, memory: Bench, durable: Bench) -> list[Figu
         peer = await _bare_latency(effort.samples)
         for name, bench in (("in memory", memory), ("durable", durable)):
             samples = effort.samples if bench is memory else effort.samples // 10
-            ours = await _latency(bench, samples)
+            ours = await _latency(bench, samples, number)
             if number:
                 p50[name].append((percentile(ours, 0.5), percentile(peer, 0.5)))
                 p99[name].append((percentile(ours, 0.99), percentile(peer, 0.99)))
@@ -206,14 +206,16 @@ async def _bare_latency(samples: int) -> list[float]:
     return taken
 
 
-async def _latency(bench: Bench, samples: int) -> list[float]:
+async def _latency(bench: Bench, samples: int, number: int) -> list[float]:
     """Microseconds from the call of `enqueue` to the function, one task at a time."""
     mark = Mark()
 
     async def marked() -> None:
         await mark()
 
-    bench.manager.task(name="marked", persist=bench.manager.runtime.persistent)(marked)
+    # Of its own name in each round: it is another function then.
+    register = bench.manager.task(name=f"marked_{number}", persist=bench.manager.runtime.persistent)
+    register(marked)
     taken: list[float] = []
     for _ in range(samples):
         begun = perf_counter_ns()
