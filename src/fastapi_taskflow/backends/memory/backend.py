@@ -43,8 +43,9 @@ from fastapi_taskflow.backends.memory.endings import cancel, finish, start
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
-from fastapi_taskflow.backends.memory.search import count, parse_cursor, search, shown
+from fastapi_taskflow.backends.memory.search import count, search, shown
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules.looking import parse_cursor
 from fastapi_taskflow.backends.rules.settlement import takes_lines
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, SteadyClock
 from fastapi_taskflow.words.models import AuditEntry

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery
+from fastapi_taskflow.backends.rules.retention import oldest_kept, span_of
 from fastapi_taskflow.words.clock import from_micros
 from fastapi_taskflow.words.models import TaskStatus
 
@@ -14,7 +15,6 @@ __all__ = ["STATES", "STATE_BITS", "Cells", "Rollups"]
 STATES = tuple(TaskStatus)
 STATE_BITS = 3
 _STATE_MASK = (1 << STATE_BITS) - 1
-_DAY_SECONDS = 86_400
 _MICROS_PER_SECOND = 1_000_000
 
 Cells: TypeAlias = dict[int, float]
@@ -34,16 +34,13 @@ class Rollups:
     def add(self, minute: int, func_name: str, cells: Cells) -> None:
         """Tasks that ended in the minute that begins at this second."""
         for grain, spans in self._sums.items():
-            start = minute - minute % grain.seconds if grain.seconds else 0
-            _merge(spans.setdefault(start, {}).setdefault(func_name, {}), cells)
+            _merge(spans.setdefault(span_of(grain, minute), {}).setdefault(func_name, {}), cells)
 
     def drop(self, minute: int) -> None:
         """Forget what is too old in the minute that begins at this second."""
         for grain, spans in self._sums.items():
-            if grain.kept_days is None:
-                continue
-            oldest = minute - grain.kept_days * _DAY_SECONDS
-            for start in [start for start in spans if start < oldest]:
+            oldest = oldest_kept(grain, minute)
+            for start in [start for start in spans if oldest is not None and start < oldest]:
                 del spans[start]
 
     def read(self, query: RollupQuery) -> list[Rollup]:

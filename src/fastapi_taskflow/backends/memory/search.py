@@ -6,15 +6,9 @@ from collections.abc import Iterator
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Page, Query, StoredTask, weight
 from fastapi_taskflow.backends.memory.rows import Row
+from fastapi_taskflow.backends.rules.looking import ENDINGS_WITHIN, ERRORS_WITHIN, parse_cursor
 
-__all__ = ["count", "parse_cursor", "search", "shown"]
-
-# Digits of an arrival number; more tasks than that never arrive.
-_LONGEST_CURSOR = 19
-# Error texts are searched in so many of the newest tasks only.
-_ERRORS_WITHIN = 10_000
-# And ends of ids.
-_ENDINGS_WITHIN = 100_000
+__all__ = ["count", "search", "shown"]
 
 
 def shown(row: Row | None, task_id: str) -> StoredTask | None:
@@ -61,20 +55,9 @@ def count(rows: dict[str, Row], query: Query, cap: int) -> int:
     return total
 
 
-def parse_cursor(cursor: str) -> int:
-    """The number in a cursor.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
-        raise ValueError(f"A cursor is what an earlier page gave, got {cursor!r}.")
-    return int(cursor)
-
-
 def _matching(rows: dict[str, Row], query: Query) -> Iterator[Row]:
     for rank, row in enumerate(reversed(rows.values())):
-        if rank == _ENDINGS_WITHIN and query.ending is not None:
+        if rank == ENDINGS_WITHIN and query.ending is not None:
             return
         if _matches(row, query, rank):
             yield row
@@ -101,8 +84,8 @@ def _speaks_of(row: Row, text: str, rank: int) -> bool:
         task.task_id.startswith(text)
         or task.func_name.startswith(text)
         or text in task.tags.values()
-        or (rank < _ERRORS_WITHIN and row.error is not None and text in row.error)
-        or (rank < _ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))
+        or (rank < ERRORS_WITHIN and row.error is not None and text in row.error)
+        or (rank < ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))
     )
 
 

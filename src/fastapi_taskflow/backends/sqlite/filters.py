@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
+from fastapi_taskflow.backends.rules.looking import ENDINGS_WITHIN, ERRORS_WITHIN
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.models import TaskStatus
@@ -25,25 +26,21 @@ _SUCCESS = CODES[TaskStatus.SUCCESS]
 _DEFAULT_QUEUE = "default"
 _DEFAULT_SOURCE = "manual"
 _LAST_CHARACTER = "\U0010ffff"
-# Error texts are searched in so many of the newest tasks only.
-_ERRORS_WITHIN = 10_000
-# And ends of ids.
-_ENDINGS_WITHIN = 100_000
 
 _TEXT = (
     "t.seq IN (SELECT seq FROM @tasks WHERE id >= ? AND id <= ?"
     " UNION ALL SELECT seq FROM @tasks WHERE func >= ? AND func <= ?"
     " UNION ALL SELECT task FROM @tags WHERE value = ?"
     " UNION ALL SELECT seq FROM (SELECT seq, error FROM @tasks ORDER BY seq DESC"
-    f" LIMIT {_ERRORS_WITHIN}) WHERE instr(error, ?) > 0)"
+    f" LIMIT {ERRORS_WITHIN}) WHERE instr(error, ?) > 0)"
 )
 
 # The index of ids, which are ordered by time, has all that this reads.
 _ENDING = (
     "t.seq IN (SELECT seq FROM (SELECT seq, id FROM @tasks ORDER BY id DESC"
-    f" LIMIT {_ENDINGS_WITHIN}) WHERE substr(id, -8) = ?"
+    f" LIMIT {ENDINGS_WITHIN}) WHERE substr(id, -8) = ?"
     " UNION ALL SELECT o.seq FROM (SELECT id, task_id FROM @aliases ORDER BY id DESC"
-    f" LIMIT {_ENDINGS_WITHIN}) AS a JOIN @tasks AS o ON o.id = a.task_id"
+    f" LIMIT {ENDINGS_WITHIN}) AS a JOIN @tasks AS o ON o.id = a.task_id"
     " WHERE substr(a.id, -8) = ?)"
 )
 

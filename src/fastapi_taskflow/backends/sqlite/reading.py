@@ -17,6 +17,7 @@ from fastapi_taskflow.backends.base import (
     Tally,
     weight,
 )
+from fastapi_taskflow.backends.rules.looking import parse_cursor
 from fastapi_taskflow.backends.sqlite.filters import filters
 from fastapi_taskflow.backends.sqlite.history import attempts_of
 from fastapi_taskflow.backends.sqlite.logs import logs_of
@@ -55,7 +56,6 @@ _NEXT_DUE = f"SELECT min(due_at) FROM @tasks WHERE {FREE} AND queue = ?"
 _CELL = (str, str, int, int, float)
 _KNOWN = frozenset(range(len(STATES)))
 _STACKTRACES = Rows("SELECT seq, stacktrace FROM @tasks WHERE seq IN ({rows})", 1)
-_LONGEST_CURSOR = 18
 # Tasks whose logs are read together: about 4 MB at most.
 _WHOLE = 16
 
@@ -66,11 +66,7 @@ def parsed_cursor(cursor: str | None) -> int:
     Raises:
         ValueError: the cursor is not one of ours.
     """
-    if cursor is None:
-        return NEWEST
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
-        raise ValueError(f"A cursor is what an earlier page gave, got {cursor!r}.")
-    return int(cursor)
+    return NEWEST if cursor is None else parse_cursor(cursor)
 
 
 def get(session: Session, ids: Sequence[str]) -> list[StoredTask | None]:

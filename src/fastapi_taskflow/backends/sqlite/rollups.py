@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery
+from fastapi_taskflow.backends.rules.retention import oldest_kept, span_of
 from fastapi_taskflow.backends.sqlite.schema import STATES
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -55,7 +56,6 @@ _DROP = (
 )
 _STATES = dict(enumerate(STATES))
 _MICROS_PER_SECOND = 1_000_000
-_DAY_SECONDS = 86_400
 _NEVER = 2**62
 
 
@@ -85,14 +85,14 @@ def fold(tx: Transaction, limit: int) -> int:
     See `Backend.fold`.
     """
     now = tx.now // _MICROS_PER_SECOND
-    past = tx.all(_PAST, (now - now % Grain.MINUTE.seconds, limit))
+    past = tx.all(_PAST, (span_of(Grain.MINUTE, now), limit))
     if past:
         tx.write(_ADD, _sums(past))
         tx.run(_FORGET, past[-1][:4])
     left = limit - len(past)
     for grain in Grain:
-        if grain.kept_days is not None and left > 0:
-            oldest = now - grain.kept_days * _DAY_SECONDS
+        oldest = oldest_kept(grain, now)
+        if oldest is not None and left > 0:
             left -= tx.run(_DROP, (grain.seconds, oldest, left)).rowcount
     return limit - left
 
@@ -104,8 +104,7 @@ def _sums(past: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
         if not _counts(minute, number, n, seconds):
             continue  # damaged
         for grain in Grain:
-            start = minute - minute % grain.seconds if grain.seconds else 0
-            key = (grain.seconds, start, func, state, number)
+            key = (grain.seconds, span_of(grain, minute), func, state, number)
             ended, total = sums.get(key, (0, 0.0))
             sums[key] = ended + n, total + seconds
     return [(*key, *value) for key, value in sums.items()]
