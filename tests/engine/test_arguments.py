@@ -176,14 +176,14 @@ def _nothing_else_helps_or_holds() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_nothing_else_helps_or_holds")
-@pytest.mark.parametrize("func", [_fine, _wrong, _fine_in_thread, _wrong_in_thread])
-async def test_an_ended_task_holds_no_argument(manager: Make, func: Callable[[Upload], Any]):
+@pytest.mark.parametrize("function", [_fine, _wrong, _fine_in_thread, _wrong_in_thread])
+async def test_an_ended_task_holds_no_argument(manager: Make, function: Callable[[Upload], Any]):
     tasks = manager()
-    tasks.task(retries=1, name="it")(func)
+    tasks.task(retries=1, name="it")(function)
     async with tasks:
         upload = Upload()
         gone = weakref.ref(upload)
-        task_id = (await tasks.enqueue(func, upload)).task_id
+        task_id = (await tasks.enqueue(function, upload)).task_id
         del upload
         await ended(tasks, task_id)
         # The asyncio task of the attempt ends a moment later.

@@ -73,7 +73,7 @@ def nothing_ran() -> None:
 
 
 @pytest.mark.parametrize(
-    "func",
+    "function",
     [
         through_a_wrapper,
         twice_removed,
@@ -84,11 +84,11 @@ def nothing_ran() -> None:
         old_style,
         functools.partial(through_a_wrapper),
     ],
-    ids=lambda func: getattr(func, "__name__", type(func).__name__),
+    ids=lambda function: getattr(function, "__name__", type(function).__name__),
 )
-async def test_what_a_function_returns_is_awaited(tasks: TaskManager, func: Any) -> None:
+async def test_what_a_function_returns_is_awaited(tasks: TaskManager, function: Any) -> None:
     async with tasks:
-        record = await ended(tasks, func, "ada")
+        record = await ended(tasks, function, "ada")
 
     assert record.status.value == "success"
     assert ran == [f"ada in {record.func_name}"]
@@ -175,10 +175,10 @@ async def letters() -> AsyncIterator[str]:
     yield "a"
 
 
-@pytest.mark.parametrize("func", [numbers, letters, lambda: (n for n in (1, 2))])
-async def test_a_generator_fails_and_says_why(tasks: TaskManager, func: Any) -> None:
+@pytest.mark.parametrize("function", [numbers, letters, lambda: (n for n in (1, 2))])
+async def test_a_generator_fails_and_says_why(tasks: TaskManager, function: Any) -> None:
     async with tasks:
-        record = await ended(tasks, func)
+        record = await ended(tasks, function)
 
     assert record.status.value == "failed"
     assert record.error is not None

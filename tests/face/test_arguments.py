@@ -36,22 +36,22 @@ WRONG: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("how", ["add_task", "enqueue", "call"])
-@pytest.mark.parametrize(("func", "args", "kwargs", "message"), WRONG)
+@pytest.mark.parametrize(("function", "args", "kwargs", "message"), WRONG)
 async def test_arguments_that_do_not_fit_are_refused_where_they_are_given(
     tasks: TaskManager,
     how: str,
-    func: Callable[..., Any],
+    function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     message: str,
 ) -> None:
-    tasks.task()(func)
+    tasks.task()(function)
 
     async with tasks:
         unbound = ManagedBackgroundTasks(tasks)
         add: Any = {"add_task": unbound.add_task, "enqueue": tasks.enqueue, "call": tasks.call}[how]
         with pytest.raises(TaskArgumentError, match=message) as refused:
-            await _settled(lambda: add(func, *args, **kwargs))
+            await _settled(lambda: add(function, *args, **kwargs))
         assert await tasks.merged_list() == []
 
     # As Python itself would say it.

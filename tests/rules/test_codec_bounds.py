@@ -25,7 +25,7 @@ from tests.rules.shapes import Anything, Frozen, Plain, calls, table
 TYPES = table()
 MANY = 10**6
 # A walk over as many nodes as there may be.
-_MOST_CALLS = 400_000
+_MOST_CALLS = 450_000
 
 
 class Node(BaseModel):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from fastapi_taskflow.rules.ends import Raised, failure
 from fastapi_taskflow.rules.exceptionparts import name_of
+from fastapi_taskflow.rules.quickness import is_harmless
 from fastapi_taskflow.rules.redaction import Mask
 
 __all__ = ["Telling", "Untold"]
@@ -62,12 +63,18 @@ class Telling:
                     target=self._write, args=(number, untold), name="taskflow-telling", daemon=True
                 ).start()
             except RuntimeError:
-                self._give_up(number, untold, "was not written, as no thread could be had")
+                self._without_thread(number, untold)
 
     def _write(self, number: int, untold: Untold) -> None:
         ended = failure(untold.error, untold.mask)
         with suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._done, number, ended)
+
+    def _without_thread(self, number: int, untold: Untold) -> None:
+        if is_harmless(untold.error):
+            self._done(number, failure(untold.error, untold.mask))
+        else:
+            self._give_up(number, untold, "was not written, as no thread could be had")
 
     def _give_up(self, number: int, untold: Untold, reason: str) -> None:
         text = f"{name_of(untold.error)}: its text {reason}"

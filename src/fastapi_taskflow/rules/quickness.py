@@ -15,7 +15,7 @@ from fastapi_taskflow.rules.exceptionparts import (
     traceback_of,
 )
 
-__all__ = ["is_quick"]
+__all__ = ["is_harmless", "is_quick"]
 
 # Looked at before it gives up.
 _MOST_ERRORS = 30
@@ -32,14 +32,23 @@ _CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
 
 def is_quick(error: BaseException) -> bool:
     """To write it takes none of the user's code, no file, and next to no time."""
+    return _is(error, quick=True)
+
+
+def is_harmless(error: BaseException) -> bool:
+    """To write it takes none of the user's code, though a file may be read."""
+    return _is(error, quick=False)
+
+
+def _is(error: BaseException, *, quick: bool) -> bool:
     try:
-        return _is_quick(error)
+        return _looks(error, quick=quick)
     # A class of the user's was in the way.
     except BaseException:
         return False
 
 
-def _is_quick(error: BaseException) -> bool:
+def _looks(error: BaseException, *, quick: bool) -> bool:
     left = _MOST_VALUES
     waiting, seen = [error], set[int]()
     while waiting:
@@ -52,7 +61,7 @@ def _is_quick(error: BaseException) -> bool:
         left = _plain_values(args[:1] if members else args, left, depth=0)
         if left <= 0 or not _says_as_python(one) or len(seen) > _MOST_ERRORS:
             return False
-        if not _has_its_lines(traceback_of(one)):
+        if quick and not _has_its_lines(traceback_of(one)):
             return False
         waiting += [each for each in (cause_of(one), context_of(one)) if each is not None]
         waiting += members

@@ -254,7 +254,7 @@ def _write_set(writer: Writer, value: set[Any] | frozenset[Any], depth: int) -> 
 
 
 def _write_deque(writer: Writer, value: deque[Any], depth: int) -> Any:
-    tree = writer.tagged("deque", value, depth)
+    tree = writer.tagged("deque", list(value), depth)
     if value.maxlen is not None:
         tree["m"] = value.maxlen
     return tree
