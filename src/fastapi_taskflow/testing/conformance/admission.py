@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Stored
+from fastapi_taskflow.backends.base import Backend, Query, QueueIsFull, Stored
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -161,6 +161,21 @@ class Inserting(Conformance):
             Stored(tuple((new.task_id, False, 0) for new in group))  # type: ignore[misc]
             for group in groups
         ]
+
+    async def test_groups_of_all_kinds_arrive_in_the_order_of_the_call(
+        self, backend: Backend
+    ) -> None:
+        plain, other, last = task(queue="q"), task(queue="q"), task(queue="q")
+        held, limited = keyed("k", queue="q"), task(queue="small")
+
+        answers = await backend.insert(
+            [[plain], [held, other], [limited], [keyed("k", queue="q")], [last]], {"small": 0}
+        )
+
+        assert [type(answer) for answer in answers] == [Stored, Stored, QueueIsFull, Stored, Stored]
+        page = await backend.search(Query(), limit=10)
+        arrived = [stored.record.task_id for stored in reversed(page.tasks)]
+        assert arrived == [one.task_id for one in (plain, held, other, limited, last)]
 
     async def test_no_groups_no_answers(self, backend: Backend) -> None:
         assert await backend.insert([]) == []

@@ -92,6 +92,15 @@ class Mirroring(Conformance):
         assert (stored.persist, stored.failures, stored.owner) == (False, 3, None)
         assert stored.payload is None
 
+    async def test_a_retry_that_is_not_stored_yet_says_what_it_retries(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        new = light(retry_of="first")
+
+        await backend.mirror(A, [snapshot(new, TaskStatus.RUNNING, clock.now())])
+
+        assert (await find(backend, new.task_id)).record.retry_of == "first"
+
     async def test_a_live_task_belongs_to_its_writer_and_is_never_claimed(
         self, backend: Backend, clock: ManualClock
     ) -> None:
