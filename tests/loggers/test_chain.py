@@ -110,6 +110,36 @@ async def test_a_failure_after_a_recovery_is_logged_again(said, caplog):
     assert len(loud(caplog)) == 2
 
 
+async def test_one_that_fails_every_other_time_does_not_fill_the_log(said, caplog):
+    broken = Broken()
+    chain = LoggerChain([broken])
+
+    for n in range(40):
+        broken.broken = n % 2 == 0
+        await chain.on_log(said())
+
+    assert chain.failures == {"Broken": 20}
+    assert len(loud(caplog)) == 3
+
+
+async def test_one_that_lets_a_cancelled_error_out_goes_on_with_what_comes_next(said):
+    class Aborted(InMemoryLogger):
+        async def on_events(self, events):
+            await super().on_events(events)
+            if events[0].message == "first":
+                raise asyncio.CancelledError
+
+    aborted = Aborted()
+    chain = LoggerChain([aborted])
+
+    chain_took = [await chain.on_log(said(text)) for text in ("first", "second")]
+    await chain.close()
+
+    assert chain_took == [None, None]
+    assert texts(aborted) == ["first", "second"]
+    assert (chain.failures, chain.dropped) == ({"Aborted": 1}, {})
+
+
 async def test_a_slow_one_is_left_behind_and_catches_up(said):
     memory, slow = InMemoryLogger(), Slow()
     chain = LoggerChain([slow, memory], patience=PATIENCE)

@@ -1,3 +1,6 @@
+import asyncio
+import time
+
 import pytest
 
 from fastapi_taskflow.exceptions import ConfigurationError
@@ -127,3 +130,47 @@ async def test_memory_forgets_on_clear(said, became):
 def test_memory_must_be_able_to_keep_something():
     with pytest.raises(ConfigurationError, match="from 1 up, got 0"):
         InMemoryLogger(max_events=0)
+
+
+class Blocking(TaskObserver):
+    """Takes its time without ever giving the loop a turn; notes how many turns others had."""
+
+    def __init__(self):
+        super().__init__()
+        self.turns = 0
+        self.seen = []
+
+    async def on_log(self, event: LogEvent) -> None:
+        self.seen.append(self.turns)
+        time.sleep(0.02)  # noqa: ASYNC251  (what it is about)
+
+
+async def test_others_have_turns_between_the_events_of_a_blocking_handler(said):
+    blocking = Blocking()
+
+    async def neighbour():
+        while True:
+            blocking.turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(neighbour())
+    await asyncio.sleep(0)
+    await blocking.on_events([said(str(n)) for n in range(5)])
+    other.cancel()
+
+    assert len(set(blocking.seen)) == 5
+
+
+async def test_a_handlers_own_cancelled_error_costs_the_batch_one_event(said):
+    class Aborted(Diary):
+        async def on_log(self, event: LogEvent) -> None:
+            await super().on_log(event)
+            if event.message == "one":
+                raise asyncio.CancelledError
+
+    aborted = Aborted()
+
+    with pytest.raises(asyncio.CancelledError):
+        await aborted.on_events([said("one"), said("two")])
+
+    assert aborted.noted == ["one", "two"]

@@ -6,12 +6,15 @@ a bounded queue, after the fact, and whatever they raise ends with them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
+from fastapi_taskflow.loggers.bounds import is_being_cancelled
 from fastapi_taskflow.rules.context import LEVELS, known_level
 from fastapi_taskflow.words.models import TaskStatus
 
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+# After so long in handlers of one batch, everything else on the loop has its turn.
+_TURN_SECONDS = 0.01
 
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 _INFO = _RANKS["info"]
@@ -133,12 +139,21 @@ class TaskObserver:
             Exception: the first that a handler raised, after all events had their turn,
                 with a note that says how many failed.
         """
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
+        begun = monotonic()
         for event in events:
             try:
                 await self._dispatch(event)
+            except asyncio.CancelledError as exc:
+                if is_being_cancelled():
+                    raise
+                errors.append(exc)
             except Exception as exc:  # the other events of the batch are not at fault
                 errors.append(exc)
+            # A handler that never waits would hold the loop for a whole batch of events.
+            if monotonic() - begun > _TURN_SECONDS:
+                await asyncio.sleep(0)
+                begun = monotonic()
         if errors:
             errors[0].add_note(f"{len(errors)} of the batch's {len(events)} events failed.")
             raise errors[0]

@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-__all__ = ["bounded"]
+__all__ = ["bounded", "is_being_cancelled"]
+
+
+def is_being_cancelled() -> bool:
+    """Whether somebody asked the current task to end, or a call of it raised the error itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def bounded(call: Coroutine[Any, Any, None], seconds: float) -> BaseException | None:
@@ -29,8 +35,7 @@ async def _caught(call: Coroutine[Any, Any, None]) -> BaseException | None:
     try:
         await call
     except asyncio.CancelledError as exc:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_being_cancelled():
             raise
         return exc
     # A task that lets SystemExit out ends the event loop, whoever waits for it.

@@ -12,11 +12,15 @@ from collections import deque
 from collections.abc import Iterable
 
 from fastapi_taskflow.loggers.base import TaskEvent, TaskObserver
-from fastapi_taskflow.loggers.bounds import bounded
+from fastapi_taskflow.loggers.bounds import bounded, is_being_cancelled
 
 __all__ = ["Feed"]
 
 _log = logging.getLogger(__name__)
+
+# An observer of which every second batch fails must not fill the log with tracebacks.
+_MOST_TOLD = 3
+_TOLD_WITHIN_SECONDS = 60.0
 
 
 class Feed:
@@ -46,6 +50,7 @@ class Feed:
         self._pump: asyncio.Task[None] | None = None
         # True from a failure until the next batch that passes: logged once, then counted.
         self._failing = False
+        self._told: deque[float] = deque(maxlen=_MOST_TOLD)
         self._dropping = False
 
     @property
@@ -99,6 +104,7 @@ class Feed:
         """Start the observer; a failure is logged and counted, never raised."""
         self.failures = self.dropped = 0
         self._failing = self._dropping = False
+        self._told.clear()
         # An observer that cannot start must not keep tasks from running.
         self._note_failure("could not start", await bounded(self.observer.startup(), timeout))
 
@@ -108,9 +114,12 @@ class Feed:
             batch = [self._waiting.popleft() for _ in range(size)]
             try:
                 await self.observer.on_events(batch)
-            except asyncio.CancelledError:
-                self.dropped += len(batch)
-                raise
+            except asyncio.CancelledError as exc:
+                if is_being_cancelled():
+                    self.dropped += len(batch)
+                    raise
+                # Nobody cancelled this: it came out of the observer, as any other failure.
+                self._note_failure("failed", exc)
             # A failing observer loses its own events only, and is not to end the process.
             except (Exception, SystemExit, KeyboardInterrupt) as exc:
                 self._note_failure("failed", exc)
@@ -122,10 +131,17 @@ class Feed:
         if error is None:
             return
         self.failures += 1
-        if not self._failing:
-            self._failing = True
+        if not self._failing and self._may_tell():
             text = "Observer %s %s; further failures are counted."
             _log.error(text, self._name, what, exc_info=error)
+        self._failing = True
+
+    def _may_tell(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if len(self._told) == _MOST_TOLD and now - self._told[0] < _TOLD_WITHIN_SECONDS:
+            return False
+        self._told.append(now)
+        return True
 
     def _drop(self) -> None:
         self.dropped += 1
