@@ -47,6 +47,39 @@ def test_what_is_left_is_listed_and_ends_with_1(place, older):
     assert row.endswith("its arguments are encrypted pickles, which are never opened")
 
 
+@pytest.mark.parametrize(
+    "columns", [{"args_json": '"ab"'}, {"args_json": '{"a": 1}'}, {"kwargs_json": '[["a", 1]]'}]
+)
+def test_arguments_of_another_shape_are_not_made_into_some(place, older, columns):
+    left = older.waiting("add", **columns)
+
+    done = place.run("import", "--json")
+
+    assert (done.code, done.json["waiting"]) == (1, 0)
+    assert [one["task_id"] for one in done.json["refusals"]] == [left]
+
+
+def test_what_is_listed_is_cut(place, older):
+    older.ended("f" * 100_000, task_id="i" * 100_000)
+
+    done = place.run("import", "--json")
+
+    (one,) = done.json["refusals"]
+    assert (one["task_id"], one["func_name"]) == ("i" * 64, "f" * 200)
+
+
+def test_a_row_without_an_id_hides_no_other(place, older):
+    older.ended("add", task_id=None)
+    older.waiting("add", 1, 2)
+    older.waiting("add", 3, 4, task_id=None)
+    older.key("lone", "an-id-that-no-record-has")
+
+    done = place.run("import", "--json")
+
+    assert done.code == 1
+    assert (done.json["waiting"], done.json["held_keys"], done.json["refused"]) == (1, 1, 2)
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(place, older):
     older.waiting("add", encrypted_payload=PICKLE)
     older.waiting("add", 1, 2)

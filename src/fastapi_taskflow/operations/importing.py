@@ -69,7 +69,8 @@ class Imported:
         """Count a task that is not taken over."""
         self.refused += 1
         if len(self.refusals) < _LISTED:
-            names = (str(row.get("task_id")), str(row.get("func_name")))
+            # As long as they could be if they were usable: a row may hold megabytes.
+            names = (f"{row.get('task_id')!s:.64}", f"{row.get('func_name')!s:.200}")
             self.refusals.append(NotTaken(*names, str(reason)))
 
 

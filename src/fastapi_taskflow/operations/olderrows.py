@@ -138,18 +138,21 @@ class OlderRows:
         if row.get("encrypted_payload") is not None:
             raise Unusable("its arguments are encrypted pickles, which are never opened")
         try:
-            args = tuple(json.loads(row.get("args_json") or "[]"))
-            kwargs = dict(json.loads(row.get("kwargs_json") or "{}"))
+            args = json.loads(row.get("args_json") or "[]")
+            kwargs = json.loads(row.get("kwargs_json") or "{}")
         except (TypeError, ValueError, RecursionError) as exc:
             raise Unusable("its arguments are no JSON") from exc
+        # A text or an object would go on as if its letters or names were what was passed.
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise Unusable("its arguments are no list, or its keyword arguments no object")
         if lost := _first_repr([*args, *kwargs.values()]):
             raise Unusable(f"an argument was not kept, only its repr: {lost!r:.80}")
         entry = self._registry.by_name(row["func_name"])
         limit = self._max_bytes
         try:
             if entry is not None:
-                return self._registry.encode(entry, args, kwargs, max_bytes=limit)
-            return codec.encode(args, kwargs, self._registry.types, max_bytes=limit)
+                return self._registry.encode(entry, tuple(args), kwargs, max_bytes=limit)
+            return codec.encode(tuple(args), kwargs, self._registry.types, max_bytes=limit)
         except TaskArgumentError as exc:
             raise Unusable(str(exc)) from exc
 

@@ -32,9 +32,10 @@ _TABLES = (
     "task_idempotency_keys",
     "task_scheduled_once",
 )
+# Not NOT IN: its primary keys may be NULL, and one of those would leave out every row.
 _WAITING = (
-    "SELECT * FROM task_pending_requeue WHERE task_id NOT IN"
-    " (SELECT task_id FROM task_snapshots WHERE status = 'success') ORDER BY created_at"
+    "SELECT * FROM task_pending_requeue AS w WHERE NOT EXISTS (SELECT 1 FROM task_snapshots AS s"
+    " WHERE s.task_id = w.task_id AND s.status = 'success') ORDER BY created_at"
 )
 _ENDED = "SELECT *, NULL AS idem_key FROM task_snapshots ORDER BY created_at"
 _ENDED_WITH_KEYS = (
@@ -42,7 +43,8 @@ _ENDED_WITH_KEYS = (
     " LEFT JOIN task_idempotency_keys AS k ON k.task_id = s.task_id ORDER BY s.created_at"
 )
 _KEYS = (
-    "SELECT * FROM task_idempotency_keys WHERE task_id NOT IN (SELECT task_id FROM task_snapshots)"
+    "SELECT * FROM task_idempotency_keys AS k"
+    " WHERE NOT EXISTS (SELECT 1 FROM task_snapshots AS s WHERE s.task_id = k.task_id)"
 )
 _KNOWN = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _LAST_IMPORT = "SELECT detail FROM @audit WHERE action = 'import' ORDER BY seq DESC LIMIT 1"
