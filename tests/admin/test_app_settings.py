@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import TaskAdmin, TaskManager
+from fastapi_taskflow.exceptions import ConfigurationError
 
 STOCK_ID = "list_tasks_tasks_get"
 
@@ -112,3 +113,18 @@ def test_a_router_that_includes_the_app_names_its_operations_alone() -> None:
 
     with TestClient(app):
         assert operation_ids(TestClient(outer))["get /inner/tasks"] == "list_tasks_inner_tasks_get"
+
+
+@pytest.mark.parametrize("path", ["/..", "/.", "/../tasks", "/a/../b", "/a/./b", "/a/.."])
+def test_a_path_that_no_client_would_ask_for_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="path takes a path"):
+        TaskAdmin(FastAPI(), TaskManager(), path=path)
+
+
+@pytest.mark.parametrize("path", ["/.well-known/tasks", "/...", "/a..b", "/v1.0/tasks"])
+def test_a_path_with_dots_in_its_names_serves(path: str) -> None:
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(), path=path)
+
+    with TestClient(app) as client:
+        assert client.get(path).json() == []

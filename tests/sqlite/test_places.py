@@ -1,8 +1,10 @@
 """Where a store may be, and what its file looks like."""
 # ruff: noqa: ASYNC240  (a test may block its own loop)
 
+import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -220,3 +222,12 @@ async def test_something_else_than_a_database_is_an_outage_that_says_so(path: st
 
     with pytest.raises(StoreUnavailable, match="not an SQLite database"):
         await SqliteBackend(path).open(lambda: None)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(os.devnull)])
+async def test_a_store_is_no_pipe_and_no_device(make: Callable[[Path], None], tmp_path: Path):
+    place = tmp_path / "tasks.db"
+    make(place)
+
+    with pytest.raises(ConfigurationError, match="a pipe, a socket or a device"):
+        await SqliteBackend(str(place)).open(lambda: None)

@@ -33,7 +33,8 @@ __all__ = ["LOCAL_ONLY", "TaskAdmin"]
 
 logger = logging.getLogger(__name__)
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+# Not "." and "..": clients resolve them, and never ask for such a path.
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 _OPEN = (
     "TaskAdmin at %s is open to everybody (auth=None): whoever reaches it can see, retry and "
     "cancel tasks"

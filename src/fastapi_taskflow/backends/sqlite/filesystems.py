@@ -86,7 +86,7 @@ def check_place(path: str) -> None:
         path: Absolute, without symbolic links.
 
     Raises:
-        ConfigurationError: its directory is missing, it is a directory, it has more than one
+        ConfigurationError: its directory is missing, it is no regular file, it has more than one
             name, or it lies on a network or FUSE file system.
     """
     place = Path(path)
@@ -99,6 +99,11 @@ def check_place(path: str) -> None:
         raise ConfigurationError(
             f"The task store {path!r} cannot be made: the directory {str(place.parent)!r} does "
             "not exist. Create it first."
+        )
+    if place.exists() and not place.is_file():
+        raise ConfigurationError(
+            f"The task store {path!r} is a pipe, a socket or a device. Name a file, or a path "
+            "where none is yet."
         )
     _check_names(place)
     try:
