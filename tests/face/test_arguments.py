@@ -32,6 +32,7 @@ WRONG: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (send, ("a", "b"), {"subject": "x"}, "multiple values for argument 'subject'"),
     (charge, (5,), {}, "missing a required .*'currency'"),
     (charge, (5, "EUR"), {}, "too many positional"),
+    (charge, (5,), {"currencies": "EUR"}, r"given 'currencies', which.*Did you mean 'currency'\?"),
 ]
 
 

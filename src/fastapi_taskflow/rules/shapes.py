@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.limits import near
 from fastapi_taskflow.words.models import TaskConfig
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
 
@@ -109,11 +110,21 @@ class Shape:
                 ],
                 return_annotation=inspect.Signature.empty,
             )
+            given = self._strangers(kwargs, str(exc))
             hint = self._hint(len(args), kwargs)
-            raise TaskArgumentError(f"Task {task!r}: {exc}. It takes {takes}.{hint}") from None
+            raise TaskArgumentError(
+                f"Task {task!r}: {exc}. It takes {takes}.{given}{hint}"
+            ) from None
         injected = [name for name, p in self._signature.parameters.items() if _is_injected(p)]
         if injected:
             raise TaskArgumentError(f"Task {task!r}: {_INJECTED.format(', '.join(injected))}")
+
+    def _strangers(self, kwargs: dict[str, Any], said: str) -> str:
+        """The unknown name that the hint is about, where Python tells of a missing one."""
+        unknown = min(kwargs.keys() - self._signature.parameters.keys(), default=None)
+        if unknown is None or self._open or repr(unknown) in said:
+            return ""
+        return f" It was given {quoted(unknown)}, which it does not take."
 
     def _hint(self, count: int, kwargs: dict[str, Any]) -> str:
         """What was probably meant, as a sentence; empty if nobody can tell."""
