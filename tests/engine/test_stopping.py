@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from fastapi_taskflow import TaskManager, TaskObserver
+from fastapi_taskflow.loggers.base import TaskEvent
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
 
@@ -131,3 +132,32 @@ async def test_an_observer_that_does_not_heed_its_cancellation_is_left_behind(
 
     assert stop.done()
     let_go.set()
+
+
+async def test_an_observer_that_is_stuck_is_closed_and_its_losses_are_told(
+    manager: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(TaskObserver):
+        closed = False
+
+        async def on_events(self, events: Sequence[TaskEvent]) -> None:
+            await asyncio.Event().wait()
+
+        async def close(self) -> None:
+            self.closed = True
+
+    stuck = Stuck()
+    tasks = manager(loggers=[stuck])
+    ran = []
+
+    @tasks.task()
+    async def work() -> None:
+        ran.append(1)
+
+    async with tasks:
+        await tasks.enqueue(work)
+        await wait_until(lambda: bool(ran))
+
+    assert stuck.closed
+    assert "Observer Stuck: 0 failures, " in caplog.text
+    assert "could not be closed" not in caplog.text

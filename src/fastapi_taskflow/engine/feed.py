@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 # About 5 MB of events; at 10,000 events/s an observer may stall for a second.
 _CAPACITY = 10_000
-_CLOSE_SECONDS = 1.0
+# More than a chain takes, so that one observer that is stuck does not end what the others
+# still write: it waits a second for it once, and then three at most to close it.
+_HAND_OVER_SECONDS = 2.0
+_CLOSE_SECONDS = 4.0
 
 
 class Feed:
@@ -61,13 +64,8 @@ class Feed:
         if self._observer is None or not self._open:
             return
         self._open = False
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                while self._events:
-                    await self._hand_over()
-                await self._observer.close()
-        except Exception:  # as in start; a stuck observer is left behind
-            logger.exception("An observer could not be closed")
+        await _in_time(self._hand_over_all(), _HAND_OVER_SECONDS, "did not take what was left")
+        await _in_time(self._observer.close(), _CLOSE_SECONDS, "could not be closed")
 
     def lifecycle(self, task: LiveTask, elapsed: float | None = None) -> None:
         """The task's state as it is now, and how long the attempt took that led to it."""
@@ -139,3 +137,15 @@ class Feed:
         batch = [self._events.popleft() for _ in range(min(len(self._events), 1_000))]
         if batch and self._observer is not None:
             await self._observer.on_events(batch)
+
+    async def _hand_over_all(self) -> None:
+        while self._events:
+            await self._hand_over()
+
+
+async def _in_time(call: Coroutine[Any, Any, None], seconds: float, what: str) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await call
+    except Exception:  # as in start; a stuck observer is left behind
+        logger.exception("An observer %s", what)
