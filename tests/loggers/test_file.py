@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -185,6 +186,33 @@ async def test_a_failed_write_raises_and_the_next_one_works(tmp_path, said):
 
     assert messages(folder / "tasks.log") == ["kept"]
     await logger.close()
+
+
+@pytest.fixture
+def room():
+    """Sets how many bytes a file may have; a write beyond them is cut short, then fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_line_after_one_that_was_cut_short_stands_on_its_own(path, said, room):
+    logger = FileLogger(path)
+    await logger.on_log(said("one"))
+
+    room(path.stat().st_size + 10)
+    with pytest.raises(OSError, match="large"):
+        await logger.on_log(said("two"))
+    room(None)
+    for message in ("three", "four"):
+        await logger.on_log(said(message))
+    await logger.close()
+
+    assert [line.rsplit(" ", 1)[-1] for line in path.read_text().splitlines()[2:]] == [
+        "three",
+        "four",
+    ]
+    assert len(path.read_text().splitlines()) == 4
 
 
 async def test_rotation_keeps_every_line_in_order_and_every_file_small(tmp_path, path, said):

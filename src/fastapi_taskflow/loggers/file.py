@@ -106,6 +106,8 @@ class _AppendFile:
         self._max_bytes = max_bytes
         self._backup_count = backup_count
         self._fd: int | None = None
+        # A full disk took half a line: what is written next begins on one of its own.
+        self._torn = False
 
     def chunks(self, lines: Sequence[str]) -> Iterator[bytes]:
         """Whole lines as bytes, in pieces small enough to be appended at once."""
@@ -131,8 +133,12 @@ class _AppendFile:
         size = os.fstat(fd).st_size
         if self._max_bytes and size and size + len(data) > self._max_bytes:
             fd = self._rotate(fd)
+        if self._torn:
+            data = b"\n" + data
         while data:
-            data = data[os.write(fd, data) :]
+            written = os.write(fd, data)
+            self._torn = data[written - 1 :][:1] != b"\n"
+            data = data[written:]
 
     def open(self) -> int:
         """A descriptor of the file that now has the name."""
@@ -157,6 +163,7 @@ class _AppendFile:
         return fd
 
     def close(self) -> None:
+        self._torn = False
         if self._fd is not None:
             fd, self._fd = self._fd, None
             os.close(fd)
