@@ -263,10 +263,17 @@ asyncio.run(make())' && exec "$3" doctor --store sqlite:///tasks.db --json
     assert found["mend"] == "Make room."
 
 
-def test_a_clock_that_was_set_back_is_a_problem(place):
+@pytest.mark.parametrize(
+    "later",
+    [
+        "UPDATE taskflow_tasks SET created_at = created_at + 3600000000",
+        "UPDATE taskflow_clock SET at = at + 3600000000",
+    ],
+)
+def test_a_clock_that_was_set_back_is_a_problem(place, later):
     place.enqueue("add", 1, 2)
     connection = sqlite3.connect(place.folder / "tasks.db")
-    connection.execute("UPDATE taskflow_tasks SET created_at = created_at + 3600000000")
+    assert connection.execute(later).rowcount == 1
     connection.commit()
     connection.close()
 

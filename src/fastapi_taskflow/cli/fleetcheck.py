@@ -166,7 +166,8 @@ def _clock(look: Look) -> Finding:
     now = SYSTEM_CLOCK.now()
     times = [peer.info.started_at for peer in look.signals().peers]
     times += [task.record.created_at for task in look.search(Query(), limit=1).tasks]
-    newest = max(times, default=now)
+    # Tasks and instances of today say nothing of a clock that was right until yesterday.
+    newest = max([*times, look.latest_shown()])
     if newest - now > _AHEAD:
         return Finding(
             "clock",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -19,7 +20,7 @@ from fastapi_taskflow.backends.sqlite.older import OlderCounts, command_for, lef
 from fastapi_taskflow.backends.sqlite.schema import FREE, VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.versions import missing
-from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.clock import SYSTEM_CLOCK, from_micros
 from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Look"]
@@ -142,6 +143,10 @@ class Look:
     def signals(self) -> Signals:
         """Stored queue settings and instances, see `Backend.signals`."""
         return self._read(fleet.signals, "")
+
+    def latest_shown(self) -> datetime:
+        """The latest time that is noted of the store's clock; 1970 where none is."""
+        return from_micros(self._read(fleet.latest_shown))
 
     def gone(self, instances: Iterable[str]) -> frozenset[str]:
         """Those whose process is proven dead, see `Backend.gone`."""
