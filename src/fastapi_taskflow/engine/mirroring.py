@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
@@ -119,7 +120,7 @@ class Mirror:
         await self.flush()
 
     async def _write_states(self) -> None:
-        batch = [self._changed.pop(key) for key in list(self._changed)[:_BATCH]]
+        batch = [self._changed.pop(key) for key in list(islice(self._changed, _BATCH))]
         if not batch:
             return
         self._underway = frozenset(task.record.task_id for task in batch)
@@ -197,7 +198,7 @@ class Mirror:
             self._engine.interventions.ask_cancel(task)
 
     async def _write_logs(self) -> None:
-        batch = [self._talking.pop(key) for key in list(self._talking)[:_BATCH]]
+        batch = [self._talking.pop(key) for key in list(islice(self._talking, _BATCH))]
         chunks = deque(
             (task, LogChunk(task.lease, *unsent))
             for task in batch
