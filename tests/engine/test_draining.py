@@ -159,12 +159,17 @@ async def test_what_the_deadline_ends_is_named_once(
         inside.set()
         await asyncio.Event().wait()
 
+    over = threading.Event()
+
     def polite() -> None:
         inside.set()
         context = get_task_context()
         assert context is not None
-        while True:
-            context.check_cancelled()
+        try:
+            while True:
+                context.check_cancelled()
+        finally:
+            over.set()
 
     func = slow if is_async else polite
     tasks.task(func)
@@ -174,6 +179,8 @@ async def test_what_the_deadline_ends_is_named_once(
 
     (told,) = [each.message for each in caplog.records if "Drain time is over" in each.message]
     assert f"{func.__name__} ({task_id})" in told
+    # A thread that asks is told that it works for nobody any more.
+    assert is_async or await asyncio.to_thread(over.wait, 60)
 
 
 async def test_a_drain_that_ends_in_time_says_nothing(

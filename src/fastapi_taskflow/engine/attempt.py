@@ -155,7 +155,8 @@ class Attempt:
 
     def _asked(self) -> str | None:
         if self.stop_reason is not None:
-            return self.stop_reason
+            # Ended by a drain, or lost: what a thread still does is for nobody.
+            return self.stop_reason if self.stop_reason in ("cancel", "timeout") else "over"
         if self.task.cancel_asked:
             return "cancel"
         return "drain" if self._attempts.draining else None

@@ -149,8 +149,10 @@ class TaskContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once somebody asked to cancel this task, or its attempt timed out."""
-        return self._asked() in ("cancel", "timeout")
+        """True once somebody asked to cancel this task, or its attempt is over: it timed out,
+        a shutdown's time ran out, or another instance has the task.
+        """
+        return self._asked() in ("cancel", "timeout", "over")
 
     @property
     def stopping(self) -> bool:
@@ -161,7 +163,7 @@ class TaskContext:
         """Raise `Cancel` if the task was asked to stop; call it between steps of a thread.
 
         Raises:
-            Cancel: cancel was asked for, or the attempt's timeout has passed.
+            Cancel: cancel was asked for, or the attempt is over; see `cancelled`.
         """
         if self.cancelled:
             raise Cancel("cancelled on request")
