@@ -205,6 +205,9 @@ class HeldAnswers(Forwarding):
         self._verb = verb
         self._holds = holds
         self.given, self.release, self.leaving = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        # A claim that found nothing is held until there is a task: so what is asked after it
+        # is when that one is due.
+        self.idle, self.stored = asyncio.Event(), asyncio.Event()
 
     async def around(self, verb: str, asked: Any, call: Callable[[], Awaitable[Any]]) -> Any:
         if verb == "retire":
@@ -214,6 +217,9 @@ class HeldAnswers(Forwarding):
             for _ in range(20):
                 await asyncio.sleep(0)
         answer = await call()
+        if verb == "claim" != self._verb and not answer:
+            self.idle.set()
+            await self.stored.wait()
         if verb == self._verb and self._holds(answer):
             self.given.set()
             await self.release.wait()
@@ -248,7 +254,10 @@ async def test_what_is_claimed_while_the_drain_begins_goes_back_unstarted(
         one.task(persist=True, name="work")(work if is_async else plain)
     async with accepting:
         await tasks.startup()
+        if verb == "next_due":
+            await store.idle.wait()
         task_id, _ = await accepting.enqueue(work if is_async else plain, 1)
+        store.stored.set()
         await store.given.wait()
         engine = tasks.runtime.engine()
         stop = asyncio.create_task(tasks.shutdown())
