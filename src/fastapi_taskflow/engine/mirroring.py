@@ -33,7 +33,7 @@ __all__ = ["Mirror"]
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 500
+_BATCH = 100
 # Bounds the memory that a long outage takes; beyond it ended tasks lose their record.
 _CAPACITY = 50_000
 
