@@ -7,6 +7,9 @@ import inspect
 import re
 import sys
 import tomllib
+
+# Unlike `Path.is_file` False for what is too long for a path, or has a NUL.
+from os.path import isfile
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -37,7 +40,7 @@ def load_app(target: str | None) -> tuple[str, FastAPI]:
         ConfigurationError: there is none, or its import fails.
     """
     target = target or _entrypoint() or _usual_file()
-    if not _is_file(target) and (match := _TARGET.fullmatch(target)):
+    if not isfile(target) and (match := _TARGET.fullmatch(target)):  # noqa: PTH113
         return target, _app_in(_imported(match["module"], Path.cwd()), match["name"])
     module_name, root = _module_of(Path(target))
     module = _imported(module_name, root)
@@ -93,18 +96,11 @@ def _usual_file() -> str:
     )
 
 
-def _is_file(target: str) -> bool:
-    try:
-        return Path(target).is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return False
-
-
 def _module_of(path: Path) -> tuple[str, Path]:
     """The dotted name of a file's module, and the folder to import it from."""
-    if _is_file(str(path / "__init__.py")):
+    if isfile(path / "__init__.py"):  # noqa: PTH113
         path /= "__init__.py"
-    if path.suffix != ".py" or not _is_file(str(path)):
+    if path.suffix != ".py" or not isfile(path):  # noqa: PTH113
         raise ConfigurationError(
             f"{str(path)!r} is not an app. Name one as 'module:app', or give the path of a "
             "Python file."

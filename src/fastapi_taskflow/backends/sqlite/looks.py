@@ -7,7 +7,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
+
+# Unlike `Path.is_file` False for what is too long for a path, or has a NUL.
+from os.path import isfile
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from fastapi_taskflow.backends.base import Attempt, Page, Query, Signals, StoredTask, Tally
@@ -65,7 +67,7 @@ class Look:
             StoreUnavailable: there is no such store, or it cannot be read.
             ConfigurationError: it is of another version.
         """
-        if not _is_file(self.path):
+        if not isfile(self.path):  # noqa: PTH113
             raise StoreUnavailable(
                 f"There is no task store at {self.path!r}, and looking does not make one. "
                 "Check the path; an app makes its store when it starts."
@@ -184,13 +186,6 @@ class Look:
             return function(session, *args, **kwargs)
         except sqlite3.Error as exc:
             raise translated(exc, self.path) from exc
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return False
 
 
 def _version(session: Session, prefix: str) -> int | None:
