@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from fastapi_taskflow import TaskManager, TaskObserver
+from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.loggers.base import TaskEvent
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
@@ -161,3 +162,24 @@ async def test_an_observer_that_is_stuck_is_closed_and_its_losses_are_told(
     assert stuck.closed
     assert "Observer Stuck: 0 failures, " in caplog.text
     assert "could not be closed" not in caplog.text
+
+
+async def test_what_a_cancelled_service_starts_is_cancelled_too() -> None:
+    before = asyncio.all_tasks()
+    supervisor = Supervisor()
+    held, ends = asyncio.Event(), list[str]()
+
+    async def hold(name: str) -> None:
+        try:
+            await held.wait()
+        finally:
+            ends.append(name)
+            if name == "first":
+                supervisor.spawn(hold("second"), "second")
+
+    supervisor.spawn(hold("first"), "first")
+    await asyncio.sleep(0)
+    await supervisor.stop()
+
+    assert ends[0] == "first"
+    assert asyncio.all_tasks() == before
