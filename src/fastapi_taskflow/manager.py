@@ -19,7 +19,7 @@ from fastapi_taskflow.app import integration
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.declarations import Declarations
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.engine.options import asked
+from fastapi_taskflow.engine.accept.options import asked
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.operations import assembly
 from fastapi_taskflow.operations.runtime import Runtime

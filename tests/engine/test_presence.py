@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fastapi_taskflow import TaskManager
-from fastapi_taskflow.engine import presence
+from fastapi_taskflow.engine.fleet import presence
 
 Make = Callable[..., TaskManager]
 

@@ -6,7 +6,7 @@ import pytest
 
 from fastapi_taskflow import MemoryBackend
 from fastapi_taskflow.backends.base import InstanceInfo, Peer
-from fastapi_taskflow.engine.recovery import Recovery
+from fastapi_taskflow.engine.fleet.recovery import Recovery
 from fastapi_taskflow.testing import ManualClock
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 

@@ -271,7 +271,9 @@ async def test_a_timeout_is_told_and_logged(
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """What the engine has logged of failed attempts."""
-    return [each for each in caplog.records if each.name.startswith("fastapi_taskflow.engine.rep")]
+    return [
+        each for each in caplog.records if each.name.startswith("fastapi_taskflow.engine.end.rep")
+    ]
 
 
 @pytest.mark.parametrize("is_async", [True, False])

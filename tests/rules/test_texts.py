@@ -126,7 +126,7 @@ def test_clipping_keeps_the_start_and_more_of_the_end():
 
 def from_the_library(call):
     """Run ``call`` under a frame of the library, as the engine does."""
-    namespace = {"__name__": "fastapi_taskflow.engine.attempt", "call": call}
+    namespace = {"__name__": "fastapi_taskflow.engine.run.attempt", "call": call}
     exec("def run():\n    return call()\n", namespace)  # noqa: S102  (a frame of that module)
     return namespace["run"]
 

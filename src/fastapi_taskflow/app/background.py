@@ -12,7 +12,7 @@ from fastapi import BackgroundTasks
 from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.app.strays import stray
 from fastapi_taskflow.app.unit import Unit
-from fastapi_taskflow.engine.options import Options, asked
+from fastapi_taskflow.engine.accept.options import Options, asked
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.rules.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.rules.registry import Registered

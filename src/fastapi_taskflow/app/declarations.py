@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from fastapi_taskflow.engine.options import asked
+from fastapi_taskflow.engine.accept.options import asked
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.words.models import TaskConfig

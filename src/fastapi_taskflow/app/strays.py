@@ -7,9 +7,9 @@ from typing import Any
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from fastapi_taskflow.engine.answers import is_unfinished
+from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.run.answers import is_unfinished
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.calls import TaskCall

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.engine.attempt import Attempt
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.run.attempt import Attempt
 from fastapi_taskflow.rules.context import retry_separator
 from fastapi_taskflow.rules.retry import Ended, Verdict
 from fastapi_taskflow.rules.tracebacks import error_text, format_exception

@@ -9,13 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
-from fastapi_taskflow.engine.journal import Journal, Unsent
+from fastapi_taskflow.engine.changes.journal import Journal, Unsent
 from fastapi_taskflow.rules.codec import is_small
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.models import TaskRecord
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.attempt import Attempt
+    from fastapi_taskflow.engine.run.attempt import Attempt
 
 __all__ = ["LiveTask"]
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Query, StoredTask
-from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole

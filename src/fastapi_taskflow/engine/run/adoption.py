@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.unreadable import UNOPENED
+from fastapi_taskflow.engine.run.unreadable import UNOPENED
 from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.words.models import TaskStatus
 

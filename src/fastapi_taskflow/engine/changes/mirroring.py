@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
 from fastapi_taskflow.engine.batching import in_parts
-from fastapi_taskflow.engine.journal import Unsent
+from fastapi_taskflow.engine.changes.journal import Unsent
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
@@ -26,8 +26,8 @@ from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.attempt import Attempt
     from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.run.attempt import Attempt
 
 __all__ = ["Mirror"]
 

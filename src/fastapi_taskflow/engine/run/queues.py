@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.pools import Pool
+from fastapi_taskflow.engine.run.pools import Pool
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["QueueState", "Queues"]

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Lease, Outcome, Settled
 from fastapi_taskflow.engine.batching import Batcher
+from fastapi_taskflow.engine.end.reporting import report
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.reporting import report
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.rules.retry import Ended, Facts, Raised, Returned, Verdict, decide
 from fastapi_taskflow.rules.tracebacks import error_text

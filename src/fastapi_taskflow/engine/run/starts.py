@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.pools import Pool
+from fastapi_taskflow.engine.run.pools import Pool
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable

@@ -20,11 +20,11 @@ from fastapi_taskflow.backends.base import (
     RetryRefused,
     Stored,
 )
+from fastapi_taskflow.engine.accept.options import Options
+from fastapi_taskflow.engine.accept.records import new_record
+from fastapi_taskflow.engine.accept.refusals import refusal, unstorable
 from fastapi_taskflow.engine.batching import Batcher
 from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.options import Options
-from fastapi_taskflow.engine.records import new_record
-from fastapi_taskflow.engine.refusals import refusal, unstorable
 from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.rules import codec

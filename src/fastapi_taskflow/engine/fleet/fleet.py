@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import InstanceInfo
+from fastapi_taskflow.engine.fleet.presence import Presence
+from fastapi_taskflow.engine.fleet.recovery import Recovery
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.presence import Presence
-from fastapi_taskflow.engine.recovery import Recovery
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.ids import new_id

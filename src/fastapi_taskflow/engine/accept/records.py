@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi_taskflow.engine.options import Options
+from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus

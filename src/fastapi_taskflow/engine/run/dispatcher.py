@@ -14,11 +14,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest
-from fastapi_taskflow.engine.adoption import adopt
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.pools import Pool
-from fastapi_taskflow.engine.starts import Starts
+from fastapi_taskflow.engine.run.adoption import adopt
+from fastapi_taskflow.engine.run.pools import Pool
+from fastapi_taskflow.engine.run.starts import Starts
 from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.words.ids import new_id

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from fastapi_taskflow.engine.end.telling import Untold
 from fastapi_taskflow.engine.live import LiveTask
 from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.telling import Untold
 from fastapi_taskflow.rules.quickness import is_quick
 from fastapi_taskflow.rules.redaction import WITHHELD, Mask
 from fastapi_taskflow.rules.retry import (
@@ -24,7 +24,7 @@ from fastapi_taskflow.rules.retry import (
 from fastapi_taskflow.words.models import TaskContext
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.attempts import Attempts
+    from fastapi_taskflow.engine.run.attempts import Attempts
 
 __all__ = ["Attempt"]
 

@@ -27,7 +27,7 @@ _COMPLAINT_SECONDS = 60.0
 _FRAMES = 6
 _MOST_FRAMES = 200
 # From where tasks are called.
-_CALLERS = tuple(str(PurePath(__file__).parents[1] / name) for name in ("engine", "executors"))
+_CALLERS = tuple(str(PurePath(__file__).parents[2] / name) for name in ("engine", "executors"))
 
 
 class Presence:

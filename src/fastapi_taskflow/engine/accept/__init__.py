@@ -1,0 +1,1 @@
+"""What becomes a task: options, limits, records, the commit."""

@@ -1,0 +1,1 @@
+"""This instance among others: heartbeat, presence, recovery of the dead."""

@@ -1,0 +1,1 @@
+"""Which task runs when and where: slots, claims, attempts."""

@@ -1,0 +1,1 @@
+"""Housekeeping: retention, damaged rows, the garbage collector."""
