@@ -21,8 +21,8 @@ from fastapi_taskflow import (
     TaskStatus,
 )
 from fastapi_taskflow.backends.base import NewTask, Purged, Query
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.taskstore import TaskStore
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.taskstore import TaskStore
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.rules.codec import encode
 from fastapi_taskflow.testing.clock import ManualClock

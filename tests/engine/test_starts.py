@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_taskflow import MemoryBackend, TaskManager, TaskStatus
 from fastapi_taskflow.backends.base import Lease
-from fastapi_taskflow.engine.run.pools import Pool
+from fastapi_taskflow.engine.core.pools import Pool
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from fastapi_taskflow import TaskManager, TaskObserver
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.loggers.base import TaskEvent
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until

@@ -11,7 +11,7 @@ from fastapi_taskflow.app.strays import StrayItem
 from fastapi_taskflow.app.unbound import Unbound, forget
 from fastapi_taskflow.app.unit import Unit
 from fastapi_taskflow.engine.crossing import hand_over
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Bond", "Chain"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.background import BackgroundTask
 
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.crossing import hand_over
-from fastapi_taskflow.engine.live import LiveTask
 
 if TYPE_CHECKING:
     from fastapi_taskflow.app.unit import Unit

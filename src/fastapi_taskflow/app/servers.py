@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["watch"]
 

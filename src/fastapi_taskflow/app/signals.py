@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from fastapi_taskflow.app.servers import watch
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 
 if TYPE_CHECKING:
     from fastapi_taskflow.manager import TaskManager

@@ -15,10 +15,10 @@ from concurrent.futures import Future
 from fastapi_taskflow.app import latecomers
 from fastapi_taskflow.app.items import LaneItem
 from fastapi_taskflow.app.unit import Unit, needs_commit
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.crossing import loop_runs_here, wait_in_thread
-from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Unbound", "forget"]
 

@@ -17,9 +17,9 @@ from concurrent.futures import Future
 
 from fastapi_taskflow.app import latecomers
 from fastapi_taskflow.app.items import LaneItem
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.crossing import wait_in_thread
-from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import ConfigurationError, TaskflowError
 
 __all__ = ["Unit", "needs_commit"]

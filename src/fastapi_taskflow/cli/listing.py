@@ -11,7 +11,7 @@ from fastapi_taskflow.backends.base import Page, Query, StoredTask
 from fastapi_taskflow.backends.sealed.values import Opener
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.cli.output import age, block, facts, plain, show, status, table, took
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations import Inspection
 from fastapi_taskflow.operations.shortids import is_short, only_one
 from fastapi_taskflow.rules import codec

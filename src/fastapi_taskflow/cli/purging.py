@@ -22,7 +22,7 @@ from fastapi_taskflow.cli.stores import (
     backend_of,
     opened,
 )
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import AuditEntry

@@ -18,7 +18,7 @@ from fastapi_taskflow.cli.stores import (
     actor,
     backend_of,
 )
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.words.models import TaskStatus
 

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.cli.output import took
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.words.models import TaskStatus

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import EngineNotRunning, StoreUnavailable
 
 __all__ = ["hand_over", "loop_runs_here", "wait_in_thread"]

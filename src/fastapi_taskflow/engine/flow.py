@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.run.attempt import Attempt
 from fastapi_taskflow.rules.context import retry_separator
 from fastapi_taskflow.rules.retry import Ended, Verdict
@@ -22,7 +22,7 @@ from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Flow"]
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.engine.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
+from fastapi_taskflow.engine.core.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.rules.crypto import Keyring, Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import EllipsisType
 from typing import Any
 
-from fastapi_taskflow.engine.taskstore import TaskStore
+from fastapi_taskflow.engine.core.taskstore import TaskStore
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.registry import TaskRegistry

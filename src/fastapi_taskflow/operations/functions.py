@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.metrics import FunctionMetrics, metrics, without_tasks
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.models import TaskStatus

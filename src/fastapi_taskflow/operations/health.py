@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fastapi_taskflow.backends.base import Grade, Peer
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Health", "health"]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastapi_taskflow.backends.base import NewTask, Snapshot, Stored
 from fastapi_taskflow.backends.sqlite.older import OlderCounts, OlderFile
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.olderrows import OlderRows, Unusable
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.ids import new_id

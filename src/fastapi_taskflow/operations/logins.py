@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.logins import LoginSession
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.auth.throttle import account_key
 from fastapi_taskflow.rules.auth.tokens import new_token, token_hash

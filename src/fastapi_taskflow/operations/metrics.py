@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery, Tally
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.ends import RAN, Ends
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.models import TaskStatus

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import NewTask, Snapshot
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words.errors import TaskArgumentError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.errors import ConfigurationError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import QueueNotFound
 from fastapi_taskflow.words.models import QueueConfig

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
-from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.run.queues import QueueState
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.queues import QueueState
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.operations.soundness import mend
 from fastapi_taskflow.rules.redaction import MASK

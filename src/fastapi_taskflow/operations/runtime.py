@@ -14,11 +14,11 @@ from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.engine.accept.options import Options
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.settings import Settings
+from fastapi_taskflow.engine.core.taskstore import TaskStore
 from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
-from fastapi_taskflow.engine.engine import Engine
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.settings import Settings
-from fastapi_taskflow.engine.taskstore import TaskStore
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import DaemonThreads
 from fastapi_taskflow.loggers.base import TaskObserver

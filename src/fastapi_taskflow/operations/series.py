@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.ends import Ends
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.clock import from_micros, to_micros

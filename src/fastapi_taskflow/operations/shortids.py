@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from fastapi_taskflow.backends.base import ENDING_LENGTH, Query
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import TaskStateError
 from fastapi_taskflow.words.quoting import quoted
 

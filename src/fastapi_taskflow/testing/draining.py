@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.engine.engine import Engine
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.words import limits

@@ -23,10 +23,10 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.accept.records import new_record
 from fastapi_taskflow.engine.accept.refusals import refusal, unstorable
-from fastapi_taskflow.engine.batching import Batcher
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.core.groupcommit import GroupCommit
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.tracebacks import error_text
@@ -40,7 +40,7 @@ from fastapi_taskflow.words.errors import (
 )
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Intake"]
 
@@ -58,7 +58,7 @@ class Intake:
         self._queues = engine.queues
         self._settings = engine.settings
         self._clock = engine.clock
-        self._inserts: Batcher[Sequence[NewTask], Admission] = Batcher(
+        self._inserts: GroupCommit[Sequence[NewTask], Admission] = GroupCommit(
             "insert", self._insert, supervisor
         )
         self._told: set[str] = set()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from fastapi_taskflow.backends.base import RetryRefused
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,

@@ -14,8 +14,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.models import TaskStatus

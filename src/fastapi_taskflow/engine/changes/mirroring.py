@@ -17,16 +17,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
-from fastapi_taskflow.engine.batching import in_parts
-from fastapi_taskflow.engine.changes.journal import Unsent
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.engine.core.groupcommit import in_parts
+from fastapi_taskflow.engine.core.journal import Unsent
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
     from fastapi_taskflow.engine.run.attempt import Attempt
 
 __all__ = ["Mirror"]

@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed, Lease
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.retry import Ended, Lost, Unstarted, Verdict
 from fastapi_taskflow.words.models import TaskConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Interventions"]
 

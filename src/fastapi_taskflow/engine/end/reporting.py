@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.retry import Ended, Raised, TimedOut, Verdict
 from fastapi_taskflow.words.states import Move
 

@@ -16,11 +16,11 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Lease, Outcome, Settled
-from fastapi_taskflow.engine.batching import Batcher
+from fastapi_taskflow.engine.core.groupcommit import GroupCommit
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.engine.end.reporting import report
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.supervisor import Supervisor
 from fastapi_taskflow.rules.retry import Ended, Facts, Raised, Returned, Verdict, decide
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
@@ -28,7 +28,7 @@ from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Settling"]
 
@@ -46,7 +46,7 @@ class Settling:
     def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
         self._engine = engine
         self._random = random.Random()  # noqa: S311  (jitter, not a secret)
-        self._finishes: Batcher[Outcome, Settled | None] = Batcher(
+        self._finishes: GroupCommit[Outcome, Settled | None] = GroupCommit(
             "finish", self._finish, supervisor
         )
         # Outcomes that the store has not answered yet.

@@ -10,17 +10,17 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import InstanceInfo
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.engine.fleet.presence import Presence
 from fastapi_taskflow.engine.fleet.recovery import Recovery
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Fleet"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Backend, Claimed, Peer
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["Recovery"]

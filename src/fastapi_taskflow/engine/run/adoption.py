@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.run.unreadable import UNOPENED
 from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["adopt"]
 

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastapi_taskflow.engine.end.telling import Untold
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.run.telling import Untold
 from fastapi_taskflow.rules.quickness import is_quick
 from fastapi_taskflow.rules.redaction import WITHHELD, Mask
 from fastapi_taskflow.rules.retry import (

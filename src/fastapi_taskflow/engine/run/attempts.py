@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from fastapi_taskflow.engine.end.telling import Telling, Untold
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.run.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.run.attempt import Attempt
 from fastapi_taskflow.engine.run.firststep import FirstStep
+from fastapi_taskflow.engine.run.telling import Telling, Untold
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, activate, log_line
 from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor

@@ -14,17 +14,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.pools import Pool
+from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.engine.run.adoption import adopt
-from fastapi_taskflow.engine.run.pools import Pool
 from fastapi_taskflow.engine.run.starts import Starts
-from fastapi_taskflow.engine.supervisor import Supervisor, Wakeup
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.words.ids import new_id
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Dispatcher"]
 

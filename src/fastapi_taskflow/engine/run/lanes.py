@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Lanes"]
 

@@ -14,16 +14,16 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi_taskflow.backends.base import Lease
-from fastapi_taskflow.engine.batching import Batcher
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.run.pools import Pool
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.core.groupcommit import GroupCommit
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.pools import Pool
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Starts"]
 
@@ -47,7 +47,7 @@ class Starts:
     def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._stored: Batcher[Lease, datetime | None] = Batcher(
+        self._stored: GroupCommit[Lease, datetime | None] = GroupCommit(
             "start", engine.backend.start, supervisor
         )
         # Their start is on its way to the store, waits to be sent again, or was stored ahead.

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["UNOPENED", "Unreadable"]
 

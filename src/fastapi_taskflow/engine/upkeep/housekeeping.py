@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.words.models import TaskStatus
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Housekeeping", "Swept"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from fastapi_taskflow.engine.earlier import Earlier
-from fastapi_taskflow.engine.live import LiveTask
+from fastapi_taskflow.engine.core.earlier import Earlier
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Shutdown", "to_the_end"]
 

@@ -11,13 +11,13 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import StoredTask
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["DamagedTasks"]
 

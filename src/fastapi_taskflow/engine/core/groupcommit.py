@@ -11,11 +11,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from fastapi_taskflow.engine.notices import notify
-from fastapi_taskflow.engine.supervisor import Supervisor
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.words.errors import StoreUnavailable
 
-__all__ = ["Batcher", "in_parts"]
+__all__ = ["GroupCommit", "in_parts"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ A = TypeVar("A")
 LIMIT = 500
 
 
-class Batcher(Generic[Q, A]):
+class GroupCommit(Generic[Q, A]):
     """Collects items and writes them with one call at a time.
 
     Args:

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from fastapi_taskflow.backends.base import Lease
-from fastapi_taskflow.engine.changes.journal import Journal, Unsent
+from fastapi_taskflow.engine.core.journal import Journal, Unsent
 from fastapi_taskflow.rules.codec import is_small
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.models import TaskRecord

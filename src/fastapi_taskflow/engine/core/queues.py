@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.run.pools import Pool
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.pools import Pool
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["QueueState", "Queues"]

@@ -13,7 +13,7 @@ from fastapi_taskflow.words.models import TaskRecord
 from fastapi_taskflow.words.states import TERMINAL
 
 if TYPE_CHECKING:
-    from fastapi_taskflow.engine.engine import Engine
+    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Earlier", "remember"]
 

@@ -18,25 +18,25 @@ from fastapi_taskflow.engine.accept.intake import Intake
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.changes.feed import Feed
 from fastapi_taskflow.engine.changes.mirroring import Mirror
-from fastapi_taskflow.engine.earlier import remember
+from fastapi_taskflow.engine.core.damage import DamagedTasks
+from fastapi_taskflow.engine.core.earlier import remember
+from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.notices import be_heard
+from fastapi_taskflow.engine.core.pools import Pool
+from fastapi_taskflow.engine.core.queues import Queues
+from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE, Settings
+from fastapi_taskflow.engine.core.supervisor import Failing, Supervisor
+from fastapi_taskflow.engine.core.taskstore import TaskStore
+from fastapi_taskflow.engine.draining import Shutdown, to_the_end
 from fastapi_taskflow.engine.end.interventions import Interventions
 from fastapi_taskflow.engine.end.settling import Settling
 from fastapi_taskflow.engine.fleet.fleet import Fleet
 from fastapi_taskflow.engine.flow import Flow
-from fastapi_taskflow.engine.live import LiveTask
-from fastapi_taskflow.engine.notices import be_heard
 from fastapi_taskflow.engine.run.attempts import Attempts
 from fastapi_taskflow.engine.run.dispatcher import Dispatcher
 from fastapi_taskflow.engine.run.lanes import Lanes
-from fastapi_taskflow.engine.run.pools import Pool
-from fastapi_taskflow.engine.run.queues import Queues
 from fastapi_taskflow.engine.run.unreadable import Unreadable
-from fastapi_taskflow.engine.settings import DEFAULT_QUEUE, Settings
-from fastapi_taskflow.engine.shutdown import Shutdown, to_the_end
-from fastapi_taskflow.engine.supervisor import Failing, Supervisor
-from fastapi_taskflow.engine.taskstore import TaskStore
 from fastapi_taskflow.engine.upkeep import collector
-from fastapi_taskflow.engine.upkeep.damage import DamagedTasks
 from fastapi_taskflow.engine.upkeep.housekeeping import Housekeeping
 from fastapi_taskflow.executors.base import ThreadRunner
 from fastapi_taskflow.loggers.base import TaskObserver

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.engine.notices import notify
+from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.tracebacks import error_text
 
 __all__ = ["Failing", "Supervisor", "Wakeup"]

@@ -1,0 +1,1 @@
+"""What the services share: state, values, and ways to write and to wait. No services."""
