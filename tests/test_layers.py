@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -81,3 +82,9 @@ def test_a_module_can_be_read_in_one_sitting(path):
 
     long = {name: lines for name, lines in functions(path) if lines > 40}
     assert long == {}
+
+
+def test_most_functions_are_seen_at_one_glance():
+    lengths = [lines for path in MODULES for _, lines in functions(path)]
+
+    assert median(lengths) < 7

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.rules.exceptiongroups import lone
+from fastapi_taskflow.rules.exceptionparts import lone
 from fastapi_taskflow.rules.quickness import is_quick
 from fastapi_taskflow.rules.redaction import MASK, Mask
 from fastapi_taskflow.rules.tracebacks import error_text, format_exception

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.models import TaskContext
-from fastapi_taskflow.words.texts import exact, fit, written
+from fastapi_taskflow.words.texts import as_text, fit
 
 __all__ = [
     "LEVELS",
@@ -44,9 +44,6 @@ LEVELS: dict[str, int] = {
 
 # One line must not fill a task's whole log.
 LINE_LIMIT_BYTES = 16_384
-
-# Written within bounds: what is inside of them may be there a billion times.
-_CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
 
 _outside = logging.getLogger("fastapi_taskflow.task")
 
@@ -117,7 +114,7 @@ def _text_of(message: Any) -> str:
     try:
         if isinstance(message, BaseException):
             return error_text(message)
-        return exact(written(message) if type(message) in _CONTAINERS else str(message))
+        return as_text(message)
     # Of the user's own class; a line that cannot be written is no reason to fail.
     except Exception as exc:
         return f"<{type(message).__name__} whose text raised {type(exc).__name__}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi_taskflow.rules.exceptiongroups import lone
+from fastapi_taskflow.rules.exceptionparts import lone
 from fastapi_taskflow.rules.redaction import MASK, NO_MASK, Mask
 from fastapi_taskflow.rules.tracebacks import text_and_trace
 

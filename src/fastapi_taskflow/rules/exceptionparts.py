@@ -2,77 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
+
+from fastapi_taskflow.words.plain import (
+    getter,
+    is_a,
+    module_of,
+    mro_of,
+    namespace_of,
+    qualname_of,
+)
 
 __all__ = [
     "args_of",
     "attribute_of",
-    "before",
     "cause_of",
     "context_of",
     "full_name_of",
+    "leaves",
+    "lone",
     "members_of",
-    "name_of",
     "notes_of",
     "str_method_of",
     "traceback_of",
 ]
 
 _MOST_NOTES = 20
+# More than any fan-out has; a group is user data, and nested ones may share their parts.
+_MOST_LEAVES = 1_000
 
-_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
-_CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
-
-
-def args_of(error: BaseException) -> tuple[Any, ...]:
-    """What it was made with."""
-    args: tuple[Any, ...] = _ARGS(error)
-    return args
+args_of: Callable[[BaseException], tuple[Any, ...]] = getter(BaseException, "args")
+traceback_of: Callable[[BaseException], TracebackType | None] = getter(
+    BaseException, "__traceback__"
+)
+cause_of: Callable[[BaseException], BaseException | None] = getter(BaseException, "__cause__")
+_context_of: Callable[[BaseException], BaseException | None] = getter(BaseException, "__context__")
+_hides_context: Callable[[BaseException], bool] = getter(BaseException, "__suppress_context__")
+_vars_of: Callable[[BaseException], dict[str, Any]] = getter(BaseException, "__dict__")
+_members_of: Callable[[Any], tuple[BaseException, ...]] = getter(BaseExceptionGroup, "exceptions")
 
 
 def attribute_of(error: BaseException, name: str) -> Any:
     """What stands under a name in it or its class; of a property that is the property."""
-    spaces = [_VARS(error), *map(_CLASS_VARS, _MRO(type(error)))]
+    spaces = [_vars_of(error), *map(namespace_of, mro_of(type(error)))]
     return next((space[name] for space in spaces if name in space), None)
-
-
-def before(error: BaseException) -> tuple[str, BaseException | None]:
-    """The exception that stands above this one, and how they are joined."""
-    cause = cause_of(error)
-    return (_CONTEXT, context_of(error)) if cause is None else (_CAUSE, cause)
-
-
-def cause_of(error: BaseException) -> BaseException | None:
-    """What it was raised from."""
-    found: BaseException | None = _CAUSE_OF(error)
-    return found
 
 
 def context_of(error: BaseException) -> BaseException | None:
     """What was being handled when it was raised, if that is to be told."""
-    found: BaseException | None = None if _SUPPRESSED(error) else _CONTEXT_OF(error)
-    return found
-
-
-def traceback_of(error: BaseException) -> TracebackType | None:
-    """Where it was raised."""
-    found: TracebackType | None = _TRACEBACK(error)
-    return found
-
-
-def members_of(error: BaseException) -> tuple[BaseException, ...]:
-    """What a group holds; nothing if it is none."""
-    if not issubclass(type(error), BaseExceptionGroup):
-        return ()
-    members: tuple[BaseException, ...] = _EXCEPTIONS(error)
-    return members
+    return None if _hides_context(error) else _context_of(error)
 
 
 def notes_of(error: BaseException) -> list[str]:
     """The first notes, and how many more there are."""
-    notes = _VARS(error).get("__notes__")
+    notes = _vars_of(error).get("__notes__")
     if type(notes) is not list:
         return []
     told = [note for note in notes[:_MOST_NOTES] if isinstance(note, str)]
@@ -89,34 +74,34 @@ def str_method_of(error: BaseException) -> Any:
         return None
 
 
-def name_of(error: BaseException) -> str:
-    """Its class's name, which no metaclass can withhold."""
-    name: str = _NAME(type(error))
-    return name
-
-
 def full_name_of(error: BaseException) -> str:
-    """That name with its module, as tracebacks show it."""
-    module, name = _MODULE(type(error)), _QUALNAME(type(error))
+    """Its class's name with its module, as tracebacks show it."""
+    module, name = module_of(type(error)), qualname_of(type(error))
     plain = not isinstance(module, str) or module in ("builtins", "__main__")
     return name if plain else f"{module}.{name}"
 
 
-def _getter(of: type, name: str) -> Callable[[Any], Any]:
-    found = next(cls.__dict__[name] for cls in of.__mro__ if name in cls.__dict__)
-    get: Callable[[Any], Any] = found.__get__
-    return get
+def members_of(error: BaseException) -> tuple[BaseException, ...]:
+    """What a group holds; nothing if it is none."""
+    return _members_of(error) if is_a(error, BaseExceptionGroup) else ()
 
 
-_ARGS = _getter(BaseException, "args")
-_CAUSE_OF = _getter(BaseException, "__cause__")
-_CONTEXT_OF = _getter(BaseException, "__context__")
-_SUPPRESSED = _getter(BaseException, "__suppress_context__")
-_TRACEBACK = _getter(BaseException, "__traceback__")
-_VARS = _getter(BaseException, "__dict__")
-_EXCEPTIONS = _getter(BaseExceptionGroup, "exceptions")
-_NAME = _getter(type, "__name__")
-_QUALNAME = _getter(type, "__qualname__")
-_MODULE = _getter(type, "__module__")
-_MRO = _getter(type, "__mro__")
-_CLASS_VARS = _getter(type, "__dict__")
+def leaves(error: BaseException) -> Sequence[BaseException]:
+    """The exceptions that are no groups, in order, at most 1,000; without groups, ``error``."""
+    if not is_a(error, BaseExceptionGroup):
+        return (error,)
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting and len(found) < _MOST_LEAVES:
+        one = waiting.pop()
+        if is_a(one, BaseExceptionGroup):
+            waiting.extend(reversed(_members_of(one)))
+        else:
+            found.append(one)
+    return found
+
+
+def lone(error: BaseException) -> BaseException:
+    """The only leaf of a group that has just one; else ``error``."""
+    found = leaves(error)
+    return found[0] if len(found) == 1 else error

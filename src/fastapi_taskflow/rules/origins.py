@@ -17,12 +17,12 @@ from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.plain import ATOMS
 
 __all__ = ["Kinship", "Origin", "innermost", "kinship", "origin_of", "refuse_taken"]
 
 # Bounds the way through wrappers, which may be a circle.
 _MOST_WRAPPERS = 100
-_SCALARS = frozenset[type]({str, int, float, bool, bytes, type(None)})
 
 
 class Kinship(Enum):
@@ -195,7 +195,7 @@ def _content(cell: CellType) -> Any:
 
 
 def _same(one: Any, other: Any, known: frozenset[int]) -> bool:
-    if one is other or (type(one) is type(other) and type(one) in _SCALARS and one == other):
+    if one is other or (type(one) is type(other) and type(one) in ATOMS and one == other):
         return True
     # A decorator holds its function, which was made again if its module was.
     if isinstance(one, FunctionType) and isinstance(other, FunctionType):

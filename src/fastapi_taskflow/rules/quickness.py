@@ -14,6 +14,7 @@ from fastapi_taskflow.rules.exceptionparts import (
     str_method_of,
     traceback_of,
 )
+from fastapi_taskflow.words.plain import ATOMS, CONTAINERS
 
 __all__ = ["is_harmless", "is_quick"]
 
@@ -25,9 +26,6 @@ _LONGEST_TEXT = 10_000
 _MOST_FRAMES = 1_100
 # `linecache` has a pair less where it knows only how to find them.
 _LOADED = 2
-
-_ATOMS = frozenset[type]({str, int, float, bool, bytes, type(None)})
-_CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
 
 
 def is_quick(error: BaseException) -> bool:
@@ -70,9 +68,9 @@ def _looks(error: BaseException, *, quick: bool) -> bool:
 
 def _plain_values(value: Any, left: int, depth: int) -> int:
     """What is left of the values that may be looked at; 0 if one of them is not plain."""
-    if type(value) in _ATOMS:
+    if type(value) in ATOMS:
         return left - 1
-    if type(value) not in _CONTAINERS or len(value) > left or depth > _DEEPEST:
+    if type(value) not in CONTAINERS or len(value) > left or depth > _DEEPEST:
         return 0
     inside = [*value, *value.values()] if type(value) is dict else value
     for one in inside:

@@ -26,12 +26,12 @@ from fastapi_taskflow.rules.ends import (
     Unstarted,
     failure,
 )
-from fastapi_taskflow.rules.exceptiongroups import leaves
-from fastapi_taskflow.rules.exceptionparts import attribute_of
+from fastapi_taskflow.rules.exceptionparts import attribute_of, leaves
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import Cancel, Retry, Snooze
 from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS, finite
 from fastapi_taskflow.words.models import TaskConfig
+from fastapi_taskflow.words.plain import is_a
 from fastapi_taskflow.words.states import Move
 
 __all__ = [
@@ -148,13 +148,13 @@ def _after_error(config: TaskConfig, facts: Facts, ended: Raised, random: Random
     if facts.cancel_asked:
         return Verdict(Move.CANCEL, error=text, stacktrace=ended.stacktrace)
     said = leaves(error)
-    if any(_is(one, Cancel) for one in said):
+    if any(is_a(one, Cancel) for one in said):
         # Alone it is no failure, and needs no trace.
         trace = None if len(said) == 1 else ended.stacktrace
         return Verdict(Move.CANCEL, error=text, stacktrace=trace)
     after = _longest_wait(said)
     # A subclass may have forgotten to say for how long: then it is an error like others.
-    if after is not None and all(_is(one, Snooze) for one in said):
+    if after is not None and all(is_a(one, Snooze) for one in said):
         return Verdict(Move.SNOOZE, delay=after)
     if not _retryable(config, error, said):
         return Verdict(Move.FAIL, error=text, stacktrace=ended.stacktrace)
@@ -163,8 +163,8 @@ def _after_error(config: TaskConfig, facts: Facts, ended: Raised, random: Random
 
 def _longest_wait(said: Sequence[BaseException]) -> float | None:
     """Seconds that `Snooze` and `Retry` ask for; None if none does."""
-    waits = [_seconds(one, "seconds") for one in said if _is(one, Snooze)]
-    waits += [_seconds(one, "after") for one in said if _is(one, Retry)]
+    waits = [_seconds(one, "seconds") for one in said if is_a(one, Snooze)]
+    waits += [_seconds(one, "after") for one in said if is_a(one, Retry)]
     found = [seconds for seconds in waits if seconds is not None]
     return min(max(found), LONGEST_DELAY_SECONDS) if found else None
 
@@ -172,11 +172,6 @@ def _longest_wait(said: Sequence[BaseException]) -> float | None:
 def _seconds(error: BaseException, name: str) -> float | None:
     found = finite(attribute_of(error, name))
     return found if found is not None and found >= 0 else None
-
-
-def _is(error: BaseException, *kinds: type) -> bool:
-    """As `isinstance`, which believes what an object says of its class."""
-    return issubclass(type(error), kinds)
 
 
 def _after_timeout(config: TaskConfig, facts: Facts, ended: TimedOut, random: Random) -> Verdict:
@@ -212,7 +207,7 @@ def _failed(
 
 def _retryable(config: TaskConfig, error: BaseException, said: Sequence[BaseException]) -> bool:
     """The settings allow another attempt after ``error``, whose leaves are ``said``."""
-    kinds = [type(one) for one in said if not _is(one, Retry, Snooze)]
+    kinds = [type(one) for one in said if not (is_a(one, Retry) or is_a(one, Snooze))]
     if not kinds:
         return True
     if any(issubclass(kind, config.no_retry_on) for kind in (type(error), *kinds)):

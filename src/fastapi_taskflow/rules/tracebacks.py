@@ -11,22 +11,23 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
 from fastapi_taskflow.rules.exceptionparts import (
     args_of,
-    before,
+    cause_of,
+    context_of,
     full_name_of,
     members_of,
-    name_of,
     notes_of,
     str_method_of,
     traceback_of,
 )
+from fastapi_taskflow.words.plain import name_of
 from fastapi_taskflow.words.texts import (
     ERROR_LIMIT_BYTES,
     TRACE_LIMIT_BYTES,
     Masking,
+    as_text,
     clip,
     exact,
     fit,
@@ -43,7 +44,9 @@ _DEEPEST = 20
 # Of a traceback's frames the first and the last ones; recursion makes a thousand.
 _FIRST_FRAMES, _LAST_FRAMES = 20, 180
 _FRAME_LIMIT_BYTES = 2_048
-_CONTAINERS = frozenset[type]({list, tuple, dict, set, frozenset})
+
+_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+_CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 
 def error_text(error: BaseException, mask: Masking | None = None) -> str:
@@ -83,14 +86,14 @@ class _Formatting:
         self._known: dict[int, str | None] = {}
 
     def text(self, error: BaseException) -> str:
-        return (self._said(error) or "").strip() or name_of(error)
+        return (self._said(error) or "").strip() or name_of(type(error))
 
     def trace(self, error: BaseException) -> str:
         try:
             return clip("".join(self.chain(error)), TRACE_LIMIT_BYTES)
         # What an exception holds cannot spoil the report of it.
         except BaseException:
-            return f"{name_of(error)}: {self.text(error)}\n"
+            return f"{name_of(type(error))}: {self.text(error)}\n"
 
     def _said(self, error: BaseException) -> str | None:
         """What it says of itself, made fit; None where that cannot be had."""
@@ -114,7 +117,7 @@ class _Formatting:
             own = self._one(one)
             size += sum(map(len, own))
             parts = own + parts
-            joint, one = before(one)
+            joint, one = _before(one)
             if one is not None and id(one) not in self._seen:
                 parts.insert(0, joint)
                 if size > TRACE_LIMIT_BYTES or self._left <= 0:
@@ -135,7 +138,7 @@ class _Formatting:
         if trace is None:
             return
         yield "Traceback (most recent call last):\n"
-        length = _length(trace)
+        length = sum(1 for _ in traceback.walk_tb(trace))
         cut = length - _FIRST_FRAMES - _LAST_FRAMES
         if cut <= 0:
             yield from self._frames(trace, length)
@@ -167,16 +170,11 @@ def _said(error: BaseException) -> str:
     Raises:
         BaseException: what its ``__repr__`` raises, after its ``__str__`` failed.
     """
-    for form in (_str, _repr):
-        try:
-            text = form(error)
-        # The other form may do.
-        except BaseException:
-            if form is _repr:
-                raise
-        else:
-            return exact(text)
-    raise AssertionError
+    try:
+        return exact(_str(error))
+    # The other form may do.
+    except BaseException:
+        return exact(_repr(error))
 
 
 def _str(error: BaseException) -> str:
@@ -185,14 +183,10 @@ def _str(error: BaseException) -> str:
         if len(args) != 1:
             return written(args) if args else ""
         # As text it would be copied, perhaps a hundred megabytes of it.
-        return args[0] if type(args[0]) is str else _str_of(args[0])
+        return args[0] if type(args[0]) is str else as_text(args[0])
     if says is KeyError.__str__ and len(args) == 1:
         return written(args[0])
     return str(error)
-
-
-def _str_of(value: Any) -> str:
-    return written(value) if type(value) in _CONTAINERS else str(value)
 
 
 def _repr(error: BaseException) -> str:
@@ -200,18 +194,13 @@ def _repr(error: BaseException) -> str:
     if type(error).__repr__ is not BaseException.__repr__:
         return repr(error)
     inside = written(args[0]) if len(args) == 1 else written(args)[1:-1]
-    return f"{name_of(error)}({inside})"
+    return f"{name_of(type(error))}({inside})"
 
 
-# Frames
-
-
-def _length(trace: TracebackType | None) -> int:
-    length = 0
-    while trace is not None:
-        length += 1
-        trace = trace.tb_next
-    return length
+def _before(error: BaseException) -> tuple[str, BaseException | None]:
+    """The exception that stands above this one, and how they are joined."""
+    cause = cause_of(error)
+    return (_CONTEXT, context_of(error)) if cause is None else (_CAUSE, cause)
 
 
 def _from_users_frame(trace: TracebackType | None) -> TracebackType | None:

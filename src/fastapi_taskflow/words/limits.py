@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from fastapi_taskflow.words.errors import ConfigurationError, TaskArgumentError
+from fastapi_taskflow.words.plain import is_a
 from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
@@ -53,11 +54,6 @@ NAME_LIMIT = 200
 _FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def _is(value: object, kind: type[T]) -> TypeGuard[T]:
-    """As `isinstance`, which believes what an object says of its class."""
-    return issubclass(type(value), kind)
-
-
 def wrong(
     what: str, expected: str, value: object, error: Refusal = ConfigurationError
 ) -> ConfigurationError | TaskArgumentError:
@@ -67,7 +63,7 @@ def wrong(
 
 def near(value: object, names: Iterable[str]) -> str:
     """The one of ``names`` that was probably meant, as a sentence; empty if there is none."""
-    if not _is(value, str):
+    if not is_a(value, str):
         return ""
     text = str.__str__(value)[:NAME_LIMIT]
     close = get_close_matches(text, list(names), n=1, cutoff=0.5)
@@ -88,7 +84,7 @@ def several(what: str, expected: str, value: object) -> list[Any]:
 
 def one_of(what: str, value: object, choices: Sequence[str]) -> str:
     """One of a few words."""
-    if _is(value, str):
+    if is_a(value, str):
         found = str.__str__(value)
         if found in choices:
             return found
@@ -107,7 +103,7 @@ def whole(
     error: Refusal = ConfigurationError,
 ) -> int:
     """A whole number; True and 1.0 are none."""
-    if _is(value, int) and not _is(value, bool):
+    if is_a(value, int) and not is_a(value, bool):
         found = int.__index__(value)
         if least <= found <= most:
             return found
@@ -116,7 +112,7 @@ def whole(
     elif most == LARGEST:
         expected = f"a whole number from {least} up"
         # It is from there up, and too large.
-        if _is(value, int) and int.__gt__(value, most):
+        if is_a(value, int) and int.__gt__(value, most):
             expected += f", at most {most}"
     else:
         expected = f"a whole number from {least} to {most}"
@@ -153,7 +149,7 @@ def span(
     expected = f"{unit} above 0" if above else f"{unit} from 0 up"
     if found is not None and found > most:
         expected += f", at most {most:.0f}"
-    if _is(value, timedelta):
+    if is_a(value, timedelta):
         expected += " (a timedelta's total_seconds())"
     raise wrong(what, expected, value, error)
 
@@ -161,9 +157,9 @@ def span(
 def finite(value: object) -> float | None:
     """A finite number; None for anything else."""
     found = math.nan
-    if _is(value, float):
+    if is_a(value, float):
         found = float.__float__(value)
-    elif _is(value, int) and not _is(value, bool):
+    elif is_a(value, int) and not is_a(value, bool):
         with suppress(OverflowError):
             found = int.__float__(value)
     return found if math.isfinite(found) else None
@@ -171,14 +167,14 @@ def finite(value: object) -> float | None:
 
 def switch(what: str, value: object, *, error: Refusal = ConfigurationError) -> bool:
     """True or False; no text and no number is either."""
-    if _is(value, bool):
+    if is_a(value, bool):
         return value
     raise wrong(what, "True or False", value, error)
 
 
 def text(what: str, value: object, *, most: int, error: Refusal = ConfigurationError) -> str:
     """1 to ``most`` characters that every store can keep: no NUL, no half of a pair."""
-    if not _is(value, str):
+    if not is_a(value, str):
         raise wrong(what, f"text of 1 to {most} characters", value, error)
     found = str.__str__(value)
     if not 0 < len(found) <= most:
@@ -204,7 +200,7 @@ def printable(
     what: str, value: object, *, most: int = NAME_LIMIT, error: Refusal = ConfigurationError
 ) -> str:
     """A name: 1 to ``most`` printable characters."""
-    if _is(value, str):
+    if is_a(value, str):
         found = str.__str__(value)
         if 0 < len(found) <= most and found.isprintable():
             return found
@@ -213,7 +209,7 @@ def printable(
 
 def moment(what: str, value: object, *, error: Refusal = ConfigurationError) -> datetime:
     """A date and time in UTC, of the years 1970 to 9998. One without a zone is in UTC."""
-    if not _is(value, datetime):
+    if not is_a(value, datetime):
         raise wrong(what, "a datetime", value, error)
     try:
         offset = datetime.utcoffset(value)

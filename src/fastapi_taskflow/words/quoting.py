@@ -9,6 +9,8 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any
 from uuid import UUID
 
+from fastapi_taskflow.words.plain import CONTAINERS, module_of, qualname_of
+
 __all__ = ["quoted"]
 
 _MOST_CHARACTERS = 60
@@ -17,9 +19,6 @@ _MOST_BITS = 200
 _PLAIN = frozenset[type]({float, bool, type(None), date, timedelta, UUID, complex, type(...)})
 _TEXTS = frozenset[type]({str, bytes, bytearray})
 _CALLABLES = frozenset[type]({FunctionType, BuiltinFunctionType, MethodType, CoroutineType})
-_QUALNAME = type.__dict__["__qualname__"].__get__
-_MODULE = type.__dict__["__module__"].__get__
-_CONTAINERS = frozenset[type]({list, tuple, set, frozenset, dict})
 
 
 def quoted(value: object) -> str:
@@ -43,7 +42,7 @@ def _quoted(value: Any, kind: type) -> str:
     if kind is datetime or kind is time:
         # Its zone's code would run.
         return str(value.replace(tzinfo=None).isoformat())
-    if kind in _CONTAINERS:
+    if kind in CONTAINERS:
         return f"a {kind.__name__} of {len(value)}" if value else repr(value)
     return repr(value) if kind in _PLAIN else _kind(value, kind)
 
@@ -59,6 +58,5 @@ def _kind(value: Any, kind: type) -> str:
 
 
 def _name(cls: type) -> str:
-    # Not the attributes, which the class of a class may have put something before.
-    module, name = _MODULE(cls), _QUALNAME(cls)
+    module, name = module_of(cls), qualname_of(cls)
     return name if module == "builtins" else f"{module}.{name}"

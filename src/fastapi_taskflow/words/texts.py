@@ -14,10 +14,13 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol
 
+from fastapi_taskflow.words.plain import CONTAINERS
+
 __all__ = [
     "ERROR_LIMIT_BYTES",
     "TRACE_LIMIT_BYTES",
     "Masking",
+    "as_text",
     "clean",
     "clip",
     "escape",
@@ -158,6 +161,15 @@ def written(value: Any) -> str:
         BaseException: what the ``__repr__`` of an object of another type raises.
     """
     return _Writing().of(value, 0)
+
+
+def as_text(value: Any) -> str:
+    """As `str`; a container as `written`.
+
+    Raises:
+        BaseException: what the value's own methods raise.
+    """
+    return exact(written(value) if type(value) in CONTAINERS else str(value))
 
 
 class _Writing:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fastapi_taskflow.rules.ends import Raised, failure
-from fastapi_taskflow.rules.exceptionparts import name_of
 from fastapi_taskflow.rules.quickness import is_harmless
 from fastapi_taskflow.rules.redaction import Mask
+from fastapi_taskflow.words.plain import name_of
 
 __all__ = ["Telling", "Untold"]
 
@@ -77,7 +77,7 @@ class Telling:
             self._give_up(number, untold, "was not written, as no thread could be had")
 
     def _give_up(self, number: int, untold: Untold, reason: str) -> None:
-        text = f"{name_of(untold.error)}: its text {reason}"
+        text = f"{name_of(type(untold.error))}: its text {reason}"
         self._done(number, Raised(untold.error, f"{text}\n", text, hidden=True))
 
     def _done(self, number: int, ended: Raised) -> None:

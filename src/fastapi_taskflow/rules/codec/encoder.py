@@ -15,9 +15,9 @@ from fastapi_taskflow.rules.codec.places import Callee, place
 from fastapi_taskflow.rules.codec.refusals import Excess, Refusal
 from fastapi_taskflow.rules.codec.typetable import Types
 from fastapi_taskflow.rules.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
-from fastapi_taskflow.rules.exceptionparts import name_of
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.plain import name_of
 
 __all__ = ["VERSION", "encode"]
 
@@ -110,7 +110,7 @@ def _trees(args: tuple[Any, ...], kwargs: dict[str, Any], writer: Writer) -> tup
         raise
     # A dict that another thread fills, or code of the value's own class.
     except BaseException as exc:
-        failed = Refusal(f"{name_of(exc)} while reading it: {error_text(exc)}")
+        failed = Refusal(f"{name_of(type(exc))} while reading it: {error_text(exc)}")
         failed.path.append(root)
         raise failed from exc
 

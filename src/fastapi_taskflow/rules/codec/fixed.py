@@ -13,10 +13,10 @@ from fastapi_taskflow.rules.codec.reader import decode
 from fastapi_taskflow.rules.codec.scalars import Foreign
 from fastapi_taskflow.rules.codec.typetable import Types
 from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
+from fastapi_taskflow.words.plain import ATOMS
 
 __all__ = ["as_stored", "is_fixed", "is_small"]
 
-_FIXED = frozenset[type]({str, int, float, bool, bytes, type(None)})
 _MOST = 16
 _MOST_BYTES = 512
 
@@ -51,9 +51,9 @@ def is_fixed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """True for immutable plain values: they come back from storage as they went in."""
     try:
         for value in args:
-            if type(value) not in _FIXED:
+            if type(value) not in ATOMS:
                 return False
-        return not kwargs or _FIXED.issuperset(map(type, kwargs.values()))
+        return not kwargs or ATOMS.issuperset(map(type, kwargs.values()))
     # The class of a class may be a user's, with a hash of its own that raises.
     except BaseException:
         return False

@@ -24,9 +24,9 @@ from fastapi_taskflow.rules.codec.objects import (
 )
 from fastapi_taskflow.rules.codec.scalars import SCALAR_READERS, Foreign, read_text
 from fastapi_taskflow.rules.codec.typetable import Types, is_named_tuple, moved
-from fastapi_taskflow.rules.exceptionparts import name_of
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import PayloadUnreadable
+from fastapi_taskflow.words.plain import name_of
 from fastapi_taskflow.words.texts import clean
 
 __all__ = ["decode", "fingerprint"]
@@ -83,7 +83,7 @@ def _reason(exc: BaseException) -> str:
         place = ".".join(map(str, first["loc"]))
         return f"{exc.title} refuses them: {place}: {first['msg']}"
     known = type(exc) in (ValueError, Foreign)
-    return error_text(exc) if known else f"{name_of(exc)}: {error_text(exc)}"
+    return error_text(exc) if known else f"{name_of(type(exc))}: {error_text(exc)}"
 
 
 class _Reader:

@@ -8,14 +8,8 @@ from typing import Any
 
 from fastapi_taskflow.rules.redaction.judging import Judge
 from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, Mask
-from fastapi_taskflow.rules.redaction.shapes import (
-    ATOMS,
-    Inside,
-    inside,
-    is_text_like,
-    name_of,
-    text_of,
-)
+from fastapi_taskflow.rules.redaction.shapes import Inside, inside, is_text_like, text_of
+from fastapi_taskflow.words.plain import ATOMS, name_of
 from fastapi_taskflow.words.texts import fit, written
 
 __all__ = ["Copying", "Written"]
@@ -24,7 +18,6 @@ __all__ = ["Copying", "Written"]
 _MOST_VALUES = 2_000
 _DEEPEST = 20
 _TEXT_LIMIT_BYTES = 16 * 1024
-_LONGEST_NUMBER = 4_300
 
 
 class Written:

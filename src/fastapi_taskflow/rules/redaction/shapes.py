@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
 from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType, ModuleType
@@ -21,10 +21,9 @@ import pydantic
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import MultiHostUrl, Url
 
-__all__ = ["ATOMS", "Inside", "Pair", "inside", "is_text_like", "name_of", "text_of"]
+from fastapi_taskflow.words.plain import ATOMS, module_of, mro_of, namespace_of
 
-ATOMS = frozenset[type]({str, int, float, bool, bytes, type(None)})
-"""Carry no secret of their own; under a sensitive name they are one."""
+__all__ = ["Inside", "Pair", "inside", "is_text_like", "text_of"]
 
 Pair = tuple[Any, Any]
 
@@ -59,15 +58,9 @@ def inside(value: Any, most: int) -> Inside | None:
     return None if look is None else look(value, most)
 
 
-def name_of(cls: type) -> str:
-    """The name of a class, whatever its metaclass calls it."""
-    name: str = _NAME(cls)
-    return name
-
-
 def is_text_like(cls: type) -> bool:
     """Its objects are written by Python's library or by pydantic, at once."""
-    return cls in _WRITTEN or _MODULE(cls) in _WRITTEN_MODULES
+    return cls in _WRITTEN or module_of(cls) in _WRITTEN_MODULES
 
 
 def text_of(value: Any) -> str | None:
@@ -188,15 +181,8 @@ _WRITTEN = frozenset[type]({Url, MultiHostUrl, complex, range})
 
 
 def _dicts(cls: type) -> list[Mapping[str, Any]]:
-    mro: Iterable[type] = _MRO(cls)
-    return [_DICT(one) for one in mro]
+    return [namespace_of(one) for one in mro_of(cls)]
 
 
 def _found(cls: type, name: str) -> Any:
     return next((own[name] for own in _dicts(cls) if name in own), None)
-
-
-_NAME = type.__dict__["__name__"].__get__
-_MODULE = type.__dict__["__module__"].__get__
-_MRO = type.__dict__["__mro__"].__get__
-_DICT = type.__dict__["__dict__"].__get__
