@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import ClaimRequest
+from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
-__all__ = ["Room", "is_suspect", "rank"]
+__all__ = ["Look", "Room", "choose", "is_suspect", "looks", "order", "rank"]
 
 
 def rank(priority: int | None) -> int:
@@ -47,3 +49,37 @@ class Room:
         self.slots[queue] -= 1
         self._suspects -= suspect
         self._left -= 1
+
+
+class Look(NamedTuple):
+    """The first ``most`` due tasks of a queue that a store has to show; suspects apart."""
+
+    queue: str
+    suspects: bool
+    most: int
+
+
+def looks(request: ClaimRequest, room: Room) -> list[Look]:
+    """What to look up for a request; `choose` needs no more than that."""
+    found = []
+    for queue, slots in room.slots.items():
+        most = min(slots, request.limit)
+        found.append(Look(queue, False, most))
+        found.append(Look(queue, True, min(most, request.suspects)))
+    return [one for one in found if one.most > 0]
+
+
+def order(row: Row) -> tuple[int, object, int]:
+    """The order of claims."""
+    return rank(row.priority), row.due_at, row.arrival
+
+
+def choose(room: Room, candidates: Iterable[Row]) -> list[Row]:
+    """Those of the free, due tasks that are taken, in order."""
+    taken = []
+    for row in sorted(candidates, key=order):
+        suspect = is_suspect(row.interruptions)
+        if not room.full() and room.fits(row.queue, suspect=suspect):
+            room.take(row.queue, suspect=suspect)
+            taken.append(row)
+    return taken

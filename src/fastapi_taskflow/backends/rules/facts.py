@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["Facts", "Holder", "Known", "Needs", "Original", "keys_of", "needs"]
+__all__ = ["Facts", "Holder", "Known", "Needs", "Original", "is_held", "keys_of", "needs"]
 
 
 class Known(NamedTuple):
@@ -82,3 +83,8 @@ def keys_of(
     keys = {task.idempotency_key for group in groups for task in group}
     keys.update([one.key for one in originals.values() if one])
     return {key for key in keys if key is not None}
+
+
+def is_held(expires_at: datetime | None, now: datetime) -> bool:
+    """A key that somebody holds is not free yet; no expiry while its task lives."""
+    return expires_at is None or now < expires_at

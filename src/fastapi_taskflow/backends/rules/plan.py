@@ -1,0 +1,150 @@
+"""What a verb writes, as data: a driver applies it in the transaction that loaded its facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from fastapi_taskflow.backends.base import Attempt
+from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.backends.rules.settlement import keeps_key
+from fastapi_taskflow.words.durations import bin_of
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
+
+__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
+
+
+class Cell(NamedTuple):
+    """Where a task is counted."""
+
+    queue: str
+    func_name: str
+    status: TaskStatus
+
+
+class Length(NamedTuple):
+    """A task that ended, and how long it took."""
+
+    cell: Cell
+    bin: int
+
+
+class Taken(NamedTuple):
+    """An idempotency key that a task takes, whoever held it. ``ttl`` in seconds."""
+
+    task_id: str
+    fingerprint: bytes | None
+    ttl: float
+
+
+class Held(NamedTuple):
+    """A key of a task that has ended: of no concern where another task holds it meanwhile."""
+
+    key: str
+    task_id: str
+
+
+class Lines(NamedTuple):
+    """Log lines of a task, after those it has, or ``anew`` in their place."""
+
+    task_id: str
+    lines: tuple[str, ...]
+    anew: bool
+
+
+class Plan:
+    """What is to be written, in this order: what goes, what comes, what changes.
+
+    Attributes:
+        now: The store's time of all of it.
+        deleted: Tasks to delete with their lines, attempts, tags and aliases.
+        inserted: New rows in order of arrival.
+        changed: New values by column, by task.
+        aliases: Canonical ids by alias.
+        taken: Keys by their new holder.
+        kept: Keys that are held for their time from now on.
+        freed: Keys that are free from now on.
+        attempts: To add to tasks' histories.
+        lines: To add to tasks' logs, in order.
+        rows: Tasks that came to a cell, less those that left it.
+        ended: Tasks that ended now, by length.
+        seconds: What they took in all, by length.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.deleted: list[str] = []
+        self.inserted: dict[str, Row] = {}
+        self.changed: dict[str, dict[str, Any]] = {}
+        self.aliases: dict[str, str] = {}
+        self.taken: dict[str, Taken] = {}
+        self.kept: list[Held] = []
+        self.freed: list[Held] = []
+        self.attempts: list[tuple[str, Attempt]] = []
+        self.lines: list[Lines] = []
+        self.rows: Counter[Cell] = Counter()
+        self.ended: Counter[Length] = Counter()
+        self.seconds: dict[Length, float] = {}
+
+    def insert(self, row: Row) -> None:
+        """Store a new task, which may have ended already."""
+        self.inserted[row.task_id] = row
+        self.rows[_cell(row)] += 1
+        if row.status in TERMINAL:
+            self._count_end(row)
+
+    def change(self, row: Row, **values: Any) -> None:
+        """Give columns of a task new values. Its counters follow its state."""
+        status = values.get("status", row.status)
+        if status is not row.status:
+            self.rows[_cell(row)] -= 1
+            self.rows[Cell(row.queue, row.func_name, status)] += 1
+        for name, value in values.items():
+            setattr(row, name, value)
+        if row.task_id not in self.inserted:
+            found = values | {"free": row.free, "waiting": row.waiting}
+            self.changed.setdefault(row.task_id, {}).update(found)
+
+    def end(
+        self, row: Row, status: TaskStatus, *, at: datetime | None = None, **values: Any
+    ) -> None:
+        """Bring a live task to a final state, at the store's time unless its owner says when.
+
+        Its key is held for its time, or free.
+        """
+        self.change(
+            row, status=status, owner=None, claim_id=None, end_time=at or self.now, **values
+        )
+        self._count_end(row)
+        if row.idempotency_key is not None:
+            held = Held(row.idempotency_key, row.task_id)
+            keeps = keeps_key(status, started=row.start_time is not None)
+            (self.kept if keeps else self.freed).append(held)
+
+    def delete(self, task_id: str, cell: Cell) -> None:
+        """Delete a task; that it ended stays counted."""
+        self.rows[cell] -= 1
+        self.changed.pop(task_id, None)
+        if self.inserted.pop(task_id, None) is None:
+            self.deleted.append(task_id)
+        gone = [alias for alias, canonical in self.aliases.items() if canonical == task_id]
+        for alias in gone:
+            del self.aliases[alias]
+
+    def link(self, task_id: str, retried_as: str) -> None:
+        """Note what a task was retried as."""
+        if (row := self.inserted.get(task_id)) is not None:
+            row.retried_as = retried_as
+        else:
+            self.changed.setdefault(task_id, {})["retried_as"] = retried_as
+
+    def _count_end(self, row: Row) -> None:
+        length = Length(_cell(row), bin_of(row.elapsed))
+        self.ended[length] += 1
+        self.seconds[length] = self.seconds.get(length, 0.0) + (row.elapsed or 0.0)
+
+
+def _cell(row: Row) -> Cell:
+    return Cell(row.queue, row.func_name, row.status)

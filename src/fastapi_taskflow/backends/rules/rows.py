@@ -1,0 +1,140 @@
+"""A task as a store keeps it: the columns that every driver has, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fastapi_taskflow.backends.base import NewTask, StoredTask
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+
+__all__ = ["Row", "row_of", "shown"]
+
+_PENDING = TaskStatus.PENDING
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """All that is stored of a task but its lines and attempts.
+
+    A verb loads rows, and its questions are answered one after the other: a row is as the
+    answers so far have left it. Only a `Plan` changes one.
+    """
+
+    task_id: str
+    func_name: str
+    queue: str
+    created_at: datetime
+    # The number by which tasks that came later are later; the store gives it.
+    arrival: int = 0
+    payload: bytes | None = None
+    priority: int | None = None
+    idempotency_key: str | None = None
+    fingerprint: bytes | None = None
+    persist: bool = True
+    requeue: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = "manual"
+    executor: str | None = None
+    retry_of: str | None = None
+    retried_as: str | None = None
+    status: TaskStatus = _PENDING
+    # The fence with which it was stored first, which a repeated insert answers.
+    born: int = 0
+    # Invariant: grows with every claim and hand-over, and never falls.
+    fence: int = 0
+    # Invariant: None in terminal states; not None while RUNNING.
+    owner: str | None = None
+    # Invariant: None unless it was claimed by this and has not started since.
+    claim_id: str | None = None
+    # Who started it last.
+    instance: str | None = None
+    cancel_asked: bool = False
+    due_at: datetime | None = None
+    start_time: datetime | None = None
+    # Invariant: None unless the state is terminal.
+    end_time: datetime | None = None
+    elapsed: float | None = None
+    retries_used: int = 0
+    failures: int = 0
+    interruptions: int = 0
+    error: str | None = None
+    stacktrace: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """It waits for a claim; a store keeps that as a column, to find such tasks by."""
+        return self.status is _PENDING and self.owner is None and self.persist
+
+    @property
+    def waiting(self) -> bool:
+        """It takes one of its queue's ``max_size`` places; a column likewise."""
+        return self.status is _PENDING and self.start_time is None
+
+
+def row_of(task: NewTask, due_at: datetime | None) -> Row:
+    """A new task's row, PENDING, held by its owner if it has one."""
+    born = 0 if task.owner is None else 1
+    return Row(
+        task_id=task.task_id,
+        func_name=task.func_name,
+        queue=task.queue,
+        created_at=task.created_at,
+        payload=task.payload,
+        priority=task.priority,
+        idempotency_key=task.idempotency_key,
+        fingerprint=task.fingerprint,
+        persist=task.persist,
+        requeue=task.requeue,
+        tags=task.tags,
+        source=task.source,
+        executor=task.executor,
+        retry_of=task.retry_of,
+        born=born,
+        fence=born,
+        owner=task.owner,
+        due_at=due_at,
+    )
+
+
+def shown(
+    row: Row, lines: Iterable[str] = (), *, alias: str | None = None, damage: str | None = None
+) -> StoredTask:
+    """What readers see of a row, under the id of an alias if they asked for that."""
+    record = TaskRecord(
+        task_id=alias or row.task_id,
+        func_name=row.func_name,
+        status=row.status,
+        created_at=row.created_at,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        retries_used=row.retries_used,
+        error=row.error,
+        logs=list(lines),
+        stacktrace=row.stacktrace,
+        idempotency_key=row.idempotency_key,
+        tags=dict(row.tags),
+        source=row.source,
+        priority=row.priority,
+        executor=row.executor,
+        queue=row.queue,
+        retry_of=row.retry_of,
+        retried_as=row.retried_as,
+        duplicate_of=row.task_id if alias else None,
+        instance=row.instance,
+        due_at=row.due_at,
+        elapsed=row.elapsed,
+    )
+    return StoredTask(
+        record,
+        row.payload,
+        row.persist,
+        row.requeue,
+        row.failures,
+        row.interruptions,
+        row.fence,
+        row.owner,
+        row.cancel_asked,
+        damage=damage,
+    )
