@@ -83,14 +83,14 @@ class Admissions:
             one: table.aliases[one] for one in (*ids, *retried) if one in table.aliases
         }
         originals: dict[str, Original | None] = {
-            row.task.task_id: Original(
-                row.task.task_id,
+            row.task_id: Original(
+                row.task_id,
                 row.status,
-                row.retried_as,
-                row.task.idempotency_key,
-                row.task.fingerprint,
-                row.task.queue,
-                row.task.func_name,
+                row.record.retried_as,
+                row.record.idempotency_key,
+                row.fingerprint,
+                row.family.queue,
+                row.family.func_name,
             )
             for row in map(table.find, retried)
             if row is not None
@@ -115,20 +115,20 @@ class Admissions:
         # A rejected record may have pushed an original out.
         for original, retried_as in draft.linked:
             if (row := table.rows.get(original.task_id)) is not None:
-                row.retried_as = retried_as
+                row.record.retried_as = retried_as
         for original in draft.replaced:
             if (row := table.rows.get(original.task_id)) is not None:
                 table.delete(row)
 
     def _turn_away(self, entry: Entry) -> None:
-        row = self._table.add(entry.task)
-        row.end_time, row.due_at = self._now, self._due(entry.task)
+        row = self._table.add_new(entry.task)
+        row.record.end_time, row.record.due_at = self._now, self._due(entry.task)
         self._table.end(row, entry.status, self._now)
 
     def _store(self, task: NewTask) -> Inserted:
         table = self._table
         task = with_live_owner(task, self._alive)
-        row = table.add(task._replace(tags=dict(task.tags)) if task.tags else task)
+        row = table.add_new(task)
         table.wait(row)
         if task.idempotency_key is not None:
             row.hold = table.keys.take(
@@ -138,7 +138,7 @@ class Admissions:
         if task.owner is None:
             table.free(row, due, self._now)
             return Inserted(task.task_id, duplicate=False, fence=0)
-        row.due_at = due
+        row.record.due_at = due
         row.fence = 1
         table.assign(row, task.owner)
         return Inserted(task.task_id, duplicate=False, fence=1)

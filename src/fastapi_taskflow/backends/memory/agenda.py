@@ -45,8 +45,8 @@ class _Queue:
                 self.push(due, ticket, row)
 
     def push(self, due: datetime, ticket: int, row: Row) -> None:
-        lane = (row.task.func_name, is_suspect(row.interruptions))
-        entry = (rank(row.task.priority), due, row.seq, ticket, row)
+        lane = (row.family.func_name, is_suspect(row.interruptions))
+        entry = (rank(row.record.priority), due, row.seq, ticket, row)
         heap = self.ready.get(lane)
         if heap is None:
             self.ready[lane] = [entry]
@@ -96,7 +96,7 @@ class Agenda:
 
     def add(self, row: Row, due: datetime, now: datetime) -> None:
         """A task is free from now on, and to be claimed from ``due`` on."""
-        name = row.task.queue
+        name = row.family.queue
         queue = self._queues.get(name)
         if queue is None:
             queue = self._queues[name] = _Queue()
@@ -109,7 +109,7 @@ class Agenda:
     def discard(self, row: Row) -> None:
         """A free task is free no more, without having been taken."""
         row.ticket += 1
-        self._queues[row.task.queue].void()
+        self._queues[row.family.queue].void()
 
     def take(self, request: ClaimRequest, paused: Collection[str], now: datetime) -> list[Row]:
         """Remove and return what a claim gets, in order."""

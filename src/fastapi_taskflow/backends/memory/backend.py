@@ -216,7 +216,7 @@ class MemoryBackend(MemoryLogins, Backend):
             for row in gone:
                 self._table.delete(row)
             keys = self._table.keys.purge(now, limit)
-            return Purged(tuple(row.task.task_id for row in gone), keys)
+            return Purged(tuple(row.task_id for row in gone), keys)
 
     # Fleet
 

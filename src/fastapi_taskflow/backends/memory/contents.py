@@ -19,11 +19,11 @@ def contents(table: Table, after: int, limit: int) -> Contents:
 
 
 def _of_row(row: Row) -> list[Content]:
-    task_id = row.task.task_id
+    task_id = row.task_id
     own = (
-        (ContentField.PAYLOAD, row.task.payload),
-        (ContentField.ERROR, row.error),
-        (ContentField.STACKTRACE, row.stacktrace),
+        (ContentField.PAYLOAD, row.payload),
+        (ContentField.ERROR, row.record.error),
+        (ContentField.STACKTRACE, row.record.stacktrace),
     )
     found = [Content(task_id, field, 0, value) for field, value in own if value]
     for number, attempt in enumerate(row.attempts or (), 1):
@@ -32,7 +32,7 @@ def _of_row(row: Row) -> list[Content]:
             (ContentField.STACKTRACE, attempt.stacktrace),
         )
         found += [Content(task_id, field, number, value) for field, value in history if value]
-    lines = enumerate(row.logs or (), 1)
+    lines = enumerate(row.record.logs, 1)
     return found + [Content(task_id, ContentField.LOGS, n, (line,)) for n, line in lines]
 
 
@@ -44,10 +44,9 @@ def rewrite(table: Table, change: Rewrite) -> bool:
         return False
     number = content.number
     if isinstance(new, bytes):
-        row.task = row.task._replace(payload=new)
+        row.payload = new
     elif isinstance(new, tuple):
-        row.logs = row.logs or []
-        row.logs[number - 1 : number] = new
+        row.record.logs[number - 1 : number] = new
     elif number and row.attempts is not None:
         attempt = row.attempts[number - 1]
         if content.field is ContentField.ERROR:
@@ -55,7 +54,7 @@ def rewrite(table: Table, change: Rewrite) -> bool:
         else:
             row.attempts[number - 1] = attempt._replace(stacktrace=new)
     elif content.field is ContentField.ERROR:
-        row.error = new
+        row.record.error = new
     else:
-        row.stacktrace = new
+        row.record.stacktrace = new
     return True

@@ -38,11 +38,12 @@ def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
         table.become(row, _RUNNING)
         if row.claim_id is not None:
             table.unclaim(row)
-        row.start_time = now
-        row.elapsed = None
-        row.instance = row.owner
-        row.retries_used = row.failures
-    return row.start_time
+        record = row.record
+        record.start_time = now
+        record.elapsed = None
+        record.instance = row.owner
+        record.retries_used = row.failures
+    return row.record.start_time
 
 
 def finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
@@ -65,12 +66,12 @@ def _apply(table: Table, row: Row, change: Change, outcome: Outcome, now: dateti
         row.add_attempt(attempt_of(row, outcome, now))
     row.failures += change.failures
     row.interruptions += change.interruptions
-    row.error = outcome.error
-    row.stacktrace = outcome.stacktrace
+    row.record.error = outcome.error
+    row.record.stacktrace = outcome.stacktrace
     if outcome.elapsed is not None:
-        row.elapsed = outcome.elapsed
+        row.record.elapsed = outcome.elapsed
     if change.over:
-        row.end_time = now
+        row.record.end_time = now
         table.end(row, change.target, now)
     else:
         table.free(row, later(now, outcome.delay), now)
@@ -92,7 +93,7 @@ def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
     if row is None:
         return CancelAnswer(result, None)
     if result is CancelResult.CANCELLED:
-        row.end_time = now
+        row.record.end_time = now
         table.end(row, TaskStatus.CANCELLED, now)
     elif result is CancelResult.ASKED:
         row.cancel_asked = True

@@ -37,20 +37,21 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
     ) = snapshot
     row = table.rows.get(task.task_id)
     if row is None:
-        row = table.add(task._replace(tags=dict(task.tags)) if task.tags else task)
+        row = table.add_new(task)
         row.fence = BORN
     elif not accepts(row):
         return MirrorAnswer(accepted=False, cancel_asked=row.cancel_asked)
-    row.start_time = start_time
-    row.end_time = end_time
-    row.due_at = due_at
-    row.retries_used = retries_used
+    record = row.record
+    record.start_time = start_time
+    record.end_time = end_time
+    record.due_at = due_at
+    record.retries_used = retries_used
+    record.elapsed = elapsed
+    record.error = error
+    record.stacktrace = stacktrace
     row.failures = failures
-    row.elapsed = elapsed
-    row.error = error
-    row.stacktrace = stacktrace
     if start_time is not None:
-        row.instance = instance
+        record.instance = instance
     if logs:
         row.add_logs(logs, anew=logs_anew)
     if status is _PENDING or status is _RUNNING:

@@ -13,87 +13,86 @@ from fastapi_taskflow.backends.memory.keys import Hold
 from fastapi_taskflow.backends.memory.tallies import Family
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["Row", "in_utc", "later"]
+__all__ = ["Row", "in_utc", "later", "record_of"]
 
 # The calendar's last day.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 _PENDING = TaskStatus.PENDING
+# Of records that nobody outside sees, so nobody fills them.
+_NO_KWARGS: dict[str, object] = {}
+_NO_LINES: list[str] = []
 
 
 class Row:
     """The state of one task. Only `Table` changes status, owner and due time.
 
-    ``ticket`` numbers the row's places in the agenda: an entry with an older one is void.
-    ``waiting`` is True iff the row counts towards its queue's ``max_size``.
+    ``status`` is what the table's indexes say. ``ticket`` numbers the row's places in the
+    agenda: an entry with an older one is void. ``waiting`` is True iff the row counts towards
+    its queue's ``max_size``.
     """
 
     __slots__ = (
         "aliases",
         "attempts",
+        "born_claimed",
         "cancel_asked",
         "claim_id",
-        "due_at",
-        "elapsed",
-        "end_time",
-        "error",
         "failures",
         "family",
         "fence",
+        "fingerprint",
         "hold",
-        "instance",
         "interruptions",
-        "logs",
         "owner",
-        "retried_as",
-        "retries_used",
+        "payload",
+        "persist",
+        "record",
+        "requeue",
         "seq",
-        "stacktrace",
-        "start_time",
         "status",
-        "task",
+        "task_id",
         "ticket",
         "waiting",
     )
 
-    def __init__(self, task: NewTask, seq: int, family: Family) -> None:
-        self.task = task
-        self.seq = seq
-        self.family = family
+    # By `Table.add`.
+    family: Family
+    seq: int
+
+    def __init__(
+        self, record: TaskRecord, payload: bytes | None, *, persist: bool, requeue: bool
+    ) -> None:
+        self.record = record
+        self.task_id = record.task_id
+        self.payload = payload
+        self.fingerprint: bytes | None = None
+        self.persist = persist
+        self.requeue = requeue
         self.status = _PENDING
-        self.fence = self.failures = self.interruptions = self.retries_used = self.ticket = 0
-        self.cancel_asked = self.waiting = False
+        self.fence = self.failures = self.interruptions = self.ticket = 0
+        self.born_claimed = self.cancel_asked = self.waiting = False
         self.owner: str | None = None
-        self.instance: str | None = None
         self.claim_id: str | None = None
-        self.due_at: datetime | None = None
-        self.start_time: datetime | None = None
-        self.end_time: datetime | None = None
-        self.elapsed: float | None = None
-        self.error: str | None = None
-        self.stacktrace: str | None = None
-        self.retried_as: str | None = None
-        self.logs: list[str] | None = None
         self.attempts: list[Attempt] | None = None
         self.aliases: list[str] | None = None
         self.hold: Hold | None = None
 
     @property
-    def persist(self) -> bool:
-        return self.task.persist
+    def instance(self) -> str | None:
+        return self.record.instance
 
     @property
-    def born_claimed(self) -> bool:
-        """An owner that was not alive at the insert is not kept in ``task``."""
-        return self.task.owner is not None
+    def start_time(self) -> datetime | None:
+        return self.record.start_time
 
     def stored(self, *, alias: str | None = None, whole: bool = True) -> StoredTask:
         """The row as callers see it; under the id ``alias``, and without logs unless ``whole``."""
         return StoredTask(
-            self._record(alias, whole),
-            self.task.payload,
-            self.task.persist,
-            self.task.requeue,
+            self._copied(alias, whole),
+            self.payload,
+            self.persist,
+            self.requeue,
             self.failures,
             self.interruptions,
             self.fence,
@@ -102,13 +101,13 @@ class Row:
         )
 
     def claimed(self) -> Claimed:
-        return Claimed(Lease(self.task.task_id, self.fence), self.stored())
+        return Claimed(Lease(self.task_id, self.fence), self.stored())
 
     def add_logs(self, lines: tuple[str, ...], *, anew: bool = False) -> None:
-        if self.logs is None or anew:
-            self.logs = list(lines)
+        if anew or not self.record.logs:
+            self.record.logs = list(lines)
         else:
-            self.logs.extend(lines)
+            self.record.logs.extend(lines)
 
     def add_attempt(self, attempt: Attempt) -> None:
         if self.attempts is None:
@@ -116,35 +115,61 @@ class Row:
         else:
             self.attempts.append(attempt)
 
-    def _record(self, alias: str | None, whole: bool) -> TaskRecord:
-        task = self.task
+    def _copied(self, alias: str | None, whole: bool) -> TaskRecord:
+        record = self.record
         return TaskRecord(
-            alias or task.task_id,
-            task.func_name,
+            alias or self.task_id,
+            record.func_name,
             self.status,
             (),
             {},
-            in_utc(task.created_at),
-            self.start_time,
-            self.end_time,
-            self.retries_used,
-            self.error,
-            list(self.logs) if whole and self.logs else [],
-            self.stacktrace if whole else None,
-            task.idempotency_key,
-            dict(task.tags),
+            record.created_at,
+            record.start_time,
+            record.end_time,
+            record.retries_used,
+            record.error,
+            list(record.logs) if whole else [],
+            record.stacktrace if whole else None,
+            record.idempotency_key,
+            dict(record.tags),
             None,
-            task.source,
-            task.priority,
-            task.executor,
-            task.queue,
-            task.retry_of,
-            self.retried_as,
-            task.task_id if alias else None,
-            self.instance,
-            self.due_at,
-            self.elapsed,
+            record.source,
+            record.priority,
+            record.executor,
+            record.queue,
+            record.retry_of,
+            record.retried_as,
+            self.task_id if alias else None,
+            record.instance,
+            record.due_at,
+            record.elapsed,
         )
+
+
+def record_of(task: NewTask) -> TaskRecord:
+    """The store's own record of a new task."""
+    return TaskRecord(
+        task.task_id,
+        task.func_name,
+        _PENDING,
+        (),
+        _NO_KWARGS,
+        in_utc(task.created_at),
+        None,
+        None,
+        0,
+        None,
+        _NO_LINES,
+        None,
+        task.idempotency_key,
+        dict(task.tags),
+        None,
+        task.source,
+        task.priority,
+        task.executor,
+        task.queue,
+        task.retry_of,
+    )
 
 
 def in_utc(moment: datetime) -> datetime:

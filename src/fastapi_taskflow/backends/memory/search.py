@@ -15,7 +15,7 @@ def shown(row: Row | None, task_id: str) -> StoredTask | None:
     """A row under the id that was asked for, which may be an alias."""
     if row is None:
         return None
-    return row.stored(alias=None if row.task.task_id == task_id else task_id)
+    return row.stored(alias=None if row.task_id == task_id else task_id)
 
 
 def search(
@@ -64,31 +64,31 @@ def _matching(rows: dict[str, Row], query: Query) -> Iterator[Row]:
 
 
 def _matches(row: Row, query: Query, rank: int) -> bool:
-    task = row.task
+    record = row.record
     return (
         (not query.statuses or row.status in query.statuses)
-        and (query.func_name is None or task.func_name == query.func_name)
-        and (query.queue is None or task.queue == query.queue)
-        and (query.source is None or task.source == query.source)
-        and (query.since is None or task.created_at >= query.since)
-        and (query.until is None or task.created_at < query.until)
-        and (query.tag is None or task.tags.get(query.tag[0]) == query.tag[1])
+        and (query.func_name is None or record.func_name == query.func_name)
+        and (query.queue is None or record.queue == query.queue)
+        and (query.source is None or record.source == query.source)
+        and (query.since is None or record.created_at >= query.since)
+        and (query.until is None or record.created_at < query.until)
+        and (query.tag is None or record.tags.get(query.tag[0]) == query.tag[1])
         and (query.text is None or _speaks_of(row, query.text, rank))
         and (query.ending is None or _ends_in(row, query.ending))
     )
 
 
 def _speaks_of(row: Row, text: str, rank: int) -> bool:
-    task = row.task
+    record = row.record
     return (
-        task.task_id.startswith(text)
-        or task.func_name.startswith(text)
-        or text in task.tags.values()
-        or (rank < ERRORS_WITHIN and row.error is not None and text in row.error)
+        row.task_id.startswith(text)
+        or record.func_name.startswith(text)
+        or text in record.tags.values()
+        or (rank < ERRORS_WITHIN and record.error is not None and text in record.error)
         or (rank < ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))
     )
 
 
 def _ends_in(row: Row, ending: str) -> bool:
-    ids = (row.task.task_id, *(row.aliases or ()))
+    ids = (row.task_id, *(row.aliases or ()))
     return any(task_id[-ENDING_LENGTH:] == ending for task_id in ids)

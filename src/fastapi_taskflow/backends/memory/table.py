@@ -12,7 +12,7 @@ from datetime import datetime
 from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.backends.memory.agenda import Agenda
 from fastapi_taskflow.backends.memory.keys import KeyRing
-from fastapi_taskflow.backends.memory.rows import Row
+from fastapi_taskflow.backends.memory.rows import Row, record_of
 from fastapi_taskflow.backends.memory.tallies import Tallies
 from fastapi_taskflow.backends.rules.settlement import keeps_key
 from fastapi_taskflow.words.models import TaskStatus
@@ -59,18 +59,27 @@ class Table:
 
     # Coming and going
 
-    def add(self, task: NewTask) -> Row:
+    def add(self, row: Row) -> Row:
         """A new row that nobody holds, PENDING; `free`, `assign` or `end` it next."""
         self._arrivals += 1
-        row = Row(task, self._arrivals, self.tallies.family(task.queue, task.func_name))
-        self.rows[task.task_id] = row
+        row.seq = self._arrivals
+        row.family = self.tallies.family(row.record.queue, row.record.func_name)
+        self.rows[row.task_id] = row
         row.family.enter(_PENDING)
         return row
+
+    def add_new(self, task: NewTask) -> Row:
+        """As `add`, with a record of the store's own."""
+        record = record_of(task)
+        row = Row(record, task.payload, persist=task.persist, requeue=task.requeue)
+        row.fingerprint = task.fingerprint
+        row.born_claimed = task.owner is not None
+        return self.add(row)
 
     def wait(self, row: Row) -> None:
         """The row counts towards its queue's size until it starts or ends."""
         row.waiting = True
-        queue = row.task.queue
+        queue = row.family.queue
         self.waiting[queue] = self.waiting.get(queue, 0) + 1
 
     def alias(self, alias: str, row: Row | None, canonical: str) -> None:
@@ -84,9 +93,9 @@ class Table:
 
     def delete(self, row: Row) -> None:
         """An ended row goes, with its aliases and history. Its key stays held."""
-        del self.rows[row.task.task_id]
-        self._ended.pop(row.task.task_id, None)
-        self._large_bytes -= self._large.pop(row.task.task_id, 0)
+        del self.rows[row.task_id]
+        self._ended.pop(row.task_id, None)
+        self._large_bytes -= self._large.pop(row.task_id, 0)
         row.family.leave(row.status)
         for alias in row.aliases or ():
             del self.aliases[alias]
@@ -94,9 +103,9 @@ class Table:
     def oldest_ended(self, before: datetime, limit: int) -> list[Row]:
         """Ended rows to purge. Looks at all that are kept, which are bounded."""
         ends = (
-            (row.end_time, row.seq, row)
+            (ended_at, row.seq, row)
             for row in self._ended.values()
-            if row.end_time is not None and row.end_time < before
+            if (ended_at := row.record.end_time) is not None and ended_at < before
         )
         return [row for *_, row in heapq.nsmallest(limit, ends)]
 
@@ -106,8 +115,8 @@ class Table:
         """PENDING, held by nobody; to be claimed from ``due`` on if durable."""
         self._disown(row)
         self.become(row, _PENDING)
-        row.due_at = due
-        if row.task.persist:
+        row.record.due_at = due
+        if row.persist:
             self.agenda.add(row, due, now)
 
     def assign(self, row: Row, owner: str) -> None:
@@ -119,7 +128,7 @@ class Table:
         rows = self.held.get(owner)
         if rows is None:
             rows = self.held[owner] = {}
-        rows[row.task.task_id] = row
+        rows[row.task_id] = row
 
     def become(self, row: Row, status: TaskStatus) -> None:
         """Change between the two live states."""
@@ -127,7 +136,7 @@ class Table:
             return
         row.family.leave(row.status)
         row.family.enter(status)
-        row.status = status
+        row.status = row.record.status = status
         if status is _RUNNING and row.waiting:
             self.stop_waiting(row)
 
@@ -135,25 +144,25 @@ class Table:
         """Terminal. The caller has set ``start_time``, ``elapsed`` and errors before."""
         if row.owner is not None:
             self._disown(row)
-        elif row.ticket and row.task.persist:
+        elif row.ticket and row.persist:
             self.agenda.discard(row)
         if row.waiting:
             self.stop_waiting(row)
         if now is not self.tallies.now:
             self.tallies.turn(now)
         row.family.leave(row.status)
-        row.family.end(status, row.elapsed)
-        row.status = status
+        row.family.end(status, row.record.elapsed)
+        row.status = row.record.status = status
         hold = row.hold
         if hold is not None:
-            if keeps_key(status, started=row.start_time is not None):
+            if keeps_key(status, started=row.record.start_time is not None):
                 self.keys.expire(hold, now)
             else:
                 self.keys.release(hold)
                 row.hold = None
-        self._ended[row.task.task_id] = row
-        if row.task.payload is not None and len(row.task.payload) > _LARGE_PAYLOAD_BYTES:
-            self._bound(row.task.task_id, len(row.task.payload))
+        self._ended[row.task_id] = row
+        if row.payload is not None and len(row.payload) > _LARGE_PAYLOAD_BYTES:
+            self._bound(row.task_id, len(row.payload))
         if len(self._ended) > self._keep:
             self.delete(next(iter(self._ended.values())))
 
@@ -164,13 +173,12 @@ class Table:
         while self._large_bytes > _MOST_PAYLOAD_BYTES:
             oldest, its_size = self._large.popitem(last=False)
             self._large_bytes -= its_size
-            row = self.rows[oldest]
-            row.task = row.task._replace(payload=None)
+            self.rows[oldest].payload = None
 
     def stop_waiting(self, row: Row) -> None:
         """The row does not count towards its queue's size any more."""
         row.waiting = False
-        self.waiting[row.task.queue] -= 1
+        self.waiting[row.family.queue] -= 1
 
     def _disown(self, row: Row) -> None:
         owner = row.owner
@@ -178,7 +186,7 @@ class Table:
             return
         row.owner = None
         rows = self.held[owner]
-        del rows[row.task.task_id]
+        del rows[row.task_id]
         if not rows:
             del self.held[owner]
         if row.claim_id is not None:
