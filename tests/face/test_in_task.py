@@ -196,7 +196,7 @@ async def test_a_task_learns_that_its_instance_stops(tasks: TaskManager, persist
     async with tasks:
         await tasks.enqueue(careful)
         await gate.reached()
-        tasks.runtime.engine().shutdown.begin()
+        tasks.runtime.engine().begin_drain()
         gate.open()
 
     assert seen == [(False, False), (True, False)]

@@ -303,7 +303,7 @@ async def test_a_draining_instance_clears_its_lanes(make_manager: Make, persist:
         await wait_until(lambda: len(lane.tasks.store.list()) == 2)
         for exchange in (first, second):
             assert await exchange.answered() == 200
-        lane.tasks.runtime.engine().shutdown.begin()
+        lane.tasks.runtime.engine().begin_drain()
         # The one that has no slot is let go at once, the other is waited for.
         await wait_until(lambda: first.task.done() != second.task.done())
         assert lane.gate.passed == 0

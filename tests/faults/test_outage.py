@@ -162,7 +162,7 @@ async def test_with_too_many_unstored_outcomes_nothing_new_starts(place: Place) 
         for number in range(6):
             await manager.enqueue(place.note, str(number))
         settling = manager.runtime.engine().settling
-        await wait_until(lambda: settling.full)
+        await wait_until(lambda: not settling.has_room())
         (backend,) = place.backends
         tries = backend.calls.count("finish") + 3
         await wait_until(lambda: backend.calls.count("finish") >= tries)

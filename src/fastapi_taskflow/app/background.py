@@ -166,7 +166,9 @@ class ManagedBackgroundTasks(BackgroundTasks):
                 self.tasks.append(own)
             return own.task_id
         durable = runtime.durability.of(registered)
-        task = unit.engine.prepare(registered, call.args, call.kwargs, options, durable=durable)
+        task = unit.engine.intake.prepare(
+            registered, call.args, call.kwargs, options, durable=durable
+        )
         item = unit.add(
             task,
             eager=config.eager if options.eager is None else options.eager,

@@ -27,7 +27,7 @@ def watch(engine: Engine, server: object | None) -> Callable[[], None]:
         if engine.draining:
             return
         if _has_stopped(server):
-            engine.shutdown.begin()
+            engine.begin_drain()
         else:
             timer = engine.loop.call_later(_LOOK_SECONDS, look)
 

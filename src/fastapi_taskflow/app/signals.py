@@ -50,7 +50,7 @@ def chain(task_manager: TaskManager) -> Callable[[], None]:
         # Also called after `restore`, if somebody put a handler in front of ours.
         if engine in _listening:
             with suppress(RuntimeError):  # the loop is closed already
-                engine.loop.call_soon_threadsafe(engine.shutdown.begin)
+                engine.loop.call_soon_threadsafe(engine.begin_drain)
         former[signal.Signals(number)](number, frame)
 
     _listening.add(engine)

@@ -52,14 +52,14 @@ class Unbound(Unit):
         task.context = contextvars.copy_context()
         if blocks:
             wait_in_thread(
-                asyncio.run_coroutine_threadsafe(engine.commit([task]), engine.loop), engine
+                asyncio.run_coroutine_threadsafe(engine.commits.commit([task]), engine.loop), engine
             )
         elif engine.is_here():
             if not self._together:
                 engine.loop.call_soon(self._accept_together)
             self._together.append(task)
         else:
-            engine.call_soon(engine.flow.launch, task)
+            engine.call_soon(engine.commits.launch, task)
         return None
 
     def commit_now(self) -> bool:
@@ -81,7 +81,7 @@ class Unbound(Unit):
                 len(staged),
                 staged[0].record.func_name,
             )
-            self.engine.call_soon(self.engine.drop, staged)
+            self.engine.call_soon(self.engine.commits.drop, staged)
 
     def _accept_together(self) -> None:
         if not self._together or not self.engine.is_here():
@@ -90,9 +90,9 @@ class Unbound(Unit):
         durable = [task for task in tasks if needs_commit(task)]
         for task in tasks:
             if not needs_commit(task):
-                self.engine.flow.launch(task)
+                self.engine.commits.launch(task)
         if durable:
-            commit = self.engine.commit(durable)
+            commit = self.engine.commits.commit(durable)
             future = asyncio.run_coroutine_threadsafe(commit, self.engine.loop)
             with self._lock:
                 self._eager.append(future)

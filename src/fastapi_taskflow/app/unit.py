@@ -77,7 +77,7 @@ class Unit:
             TaskflowError: from a thread after the request: the commit failed.
         """
         if task.durable and not committed:
-            self.engine.drop([task])
+            self.engine.commits.drop([task])
             raise ConfigurationError(_UNCOMMITTED.format(task.record.func_name))
         in_chain = lane and not eager
         task.launch_on_commit = not in_chain
@@ -123,17 +123,17 @@ class Unit:
                 # Shielded: the task started at its adding and is not undone.
                 await asyncio.shield(asyncio.wrap_future(future))
         except BaseException:
-            self.engine.drop(staged)
+            self.engine.commits.drop(staged)
             raise
         try:
             if durable:
-                await self.engine.commit(durable)
+                await self.engine.commits.commit(durable)
         except asyncio.CancelledError:
-            self.engine.drop(others)
+            self.engine.commits.drop(others)
             self._let_run(durable)
             raise
         except BaseException:
-            self.engine.drop(others)
+            self.engine.commits.drop(others)
             raise
         self._committed(staged, fresh=others)
 
@@ -141,7 +141,7 @@ class Unit:
         """The endpoint raised: nothing that is staged is stored or run."""
         with self._lock:
             staged, self._staged = self._staged, []
-        self.engine.drop(staged)
+        self.engine.commits.drop(staged)
 
     def answer_now(self) -> bool:
         """`answer`, if nothing was staged meanwhile; else False."""
@@ -224,9 +224,9 @@ class Unit:
     def _accept(self) -> None:
         fresh, self._fresh = self._fresh, []
         for task in fresh:
-            self.engine.flow.accept(task)
+            self.engine.commits.accept(task)
             if task.launch_on_commit:
-                self.engine.flow.run_when_due(task)
+                self.engine.dispatcher.run_when_due(task)
         if self.engine.settings.detached_lane:
             self.skip_lane()
 
@@ -235,7 +235,7 @@ class Unit:
         fresh, self._fresh = self._fresh, []
         for task in fresh:
             self._lane.pop(task.record.task_id, None)
-        self.engine.drop(fresh)
+        self.engine.commits.drop(fresh)
 
     def _let_run(self, durable: list[LiveTask]) -> None:
         """The commit's waiter was cancelled: what is stored runs, and nobody waits for it."""
@@ -253,17 +253,17 @@ class Unit:
     def _start_at_once(self, task: LiveTask, *, closed: bool) -> None:
         """Start an eager task, or one that was added after the request."""
         engine = self.engine
-        on_loop = threading.get_ident() == engine.thread_id
+        on_loop = engine.is_here()
         if not needs_commit(task):
             if on_loop:
-                engine.flow.launch(task)
+                engine.commits.launch(task)
             else:
-                engine.loop.call_soon_threadsafe(engine.flow.launch, task)
+                engine.loop.call_soon_threadsafe(engine.commits.launch, task)
             return
         if on_loop and closed and task.durable:
-            engine.drop([task])
+            engine.commits.drop([task])
             raise latecomers.refusal(task.record.func_name)
-        future = asyncio.run_coroutine_threadsafe(engine.commit([task]), engine.loop)
+        future = asyncio.run_coroutine_threadsafe(engine.commits.commit([task]), engine.loop)
         if not closed:
             with self._lock:
                 self._eager.append(future)

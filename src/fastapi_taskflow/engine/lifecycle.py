@@ -1,141 +1,48 @@
-"""The engine of one started instance: makes its services and wires them.
+"""From start to stop: an engine lives on one event loop, and is never started twice.
 
-It lives on one event loop from `start` to `stop` and is never started twice: the next
-lifespan makes a new one.
+The next lifespan makes a new one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.engine.accept.intake import Intake
-from fastapi_taskflow.engine.accept.options import Options
-from fastapi_taskflow.engine.changes.feed import Feed
-from fastapi_taskflow.engine.changes.mirroring import Mirror
-from fastapi_taskflow.engine.core.damage import DamagedTasks
-from fastapi_taskflow.engine.core.earlier import remember
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import be_heard
-from fastapi_taskflow.engine.core.pools import Pool
-from fastapi_taskflow.engine.core.queues import Queues
-from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE, Settings
-from fastapi_taskflow.engine.core.supervisor import Failing, Supervisor
-from fastapi_taskflow.engine.core.taskstore import TaskStore
-from fastapi_taskflow.engine.draining import Shutdown, to_the_end
-from fastapi_taskflow.engine.end.interventions import Interventions
-from fastapi_taskflow.engine.end.settling import Settling
-from fastapi_taskflow.engine.fleet.fleet import Fleet
-from fastapi_taskflow.engine.flow import Flow
-from fastapi_taskflow.engine.run.attempts import Attempts
-from fastapi_taskflow.engine.run.dispatcher import Dispatcher
-from fastapi_taskflow.engine.run.lanes import Lanes
-from fastapi_taskflow.engine.run.unreadable import Unreadable
+from fastapi_taskflow.engine.core.supervisor import Failing, to_the_end
+from fastapi_taskflow.engine.services import Services
 from fastapi_taskflow.engine.upkeep import collector
-from fastapi_taskflow.engine.upkeep.housekeeping import Housekeeping
-from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.rules.registry import Registered, TaskRegistry
-from fastapi_taskflow.words.clock import Clock
-from fastapi_taskflow.words.errors import QueueFullError
-from fastapi_taskflow.words.forks import generation
-from fastapi_taskflow.words.models import QueueConfig, TaskStatus
+from fastapi_taskflow.engine.upkeep.remembering import remember
 from fastapi_taskflow.words.texts import escape
 
 __all__ = ["Engine"]
 
 logger = logging.getLogger(__name__)
 
+# For coroutines to end after their cancellation, then for the last writes.
+_GRACE_SECONDS = 0.5
+_FLUSH_SECONDS = 1.0
+_STEP_SECONDS = 0.02
+# Interrupted tasks that are named.
+_TOLD = 10
 
-class Engine:
+
+class Engine(Services):
     """Takes tasks in, runs them, and keeps the store true.
 
-    Args:
-        backend: Opened and closed by the engine.
-        store: Where the tasks of this process can be looked up.
-        threads: Runs plain functions; closed by the engine.
-        observer: Told of lifecycle events and log lines.
+    It opens and closes the backend, and closes the threads.
+
+    Draining is what happens between the signal to stop and the end: nothing new is claimed,
+    what was not started goes back to the store, what runs has ``drain_timeout`` seconds. Then
+    attempts end by the drain rule, everything is flushed, and nothing waits for a thread that
+    is stuck.
     """
 
-    def __init__(  # noqa: PLR0913  (what a program is put together from)
-        self,
-        backend: Backend,
-        registry: TaskRegistry,
-        store: TaskStore,
-        settings: Settings,
-        *,
-        clock: Clock,
-        threads: ThreadRunner,
-        observer: TaskObserver | None = None,
-    ) -> None:
-        self.backend = backend
-        self.registry = registry
-        self.store = store
-        self.settings = settings
-        self.clock = clock
-        self.loop = asyncio.get_running_loop()
-        self.thread_id = threading.get_ident()
-        self._born = generation()
-        self.executes = "execute" in settings.roles
-        # Set by `Shutdown`, once.
-        self.draining = False
-        self._threads = threads
-        self._supervisor = Supervisor()
-        self.damaged = DamagedTasks(self)
-        limits = {"async": settings.max_concurrent_tasks, "thread": settings.max_sync_threads}
-        pools = [Pool(name, limit) for name, limit in limits.items()]
-        self.queues = Queues({DEFAULT_QUEUE: QueueConfig(), **settings.queues}, pools)
-        watching = observer if "observe" in settings.roles else None
-        self.feed = Feed(watching, clock, self._supervisor)
-        self.flow = Flow(self)
-        self.lanes = Lanes(self, settings.lane_patience)
-        self.interventions = Interventions(self)
-        self.mirror = Mirror(self, self._supervisor)
-        self.attempts = Attempts(
-            clock,
-            threads,
-            ended=self.flow.ended,
-            released=self.flow.released,
-            on_log=self.mirror.logged,
-            max_log_lines=settings.max_log_lines,
-            redactor=settings.redactor,
-            torn_down=self._supervisor.is_torn_down,
-        )
-        self.settling = Settling(self, self._supervisor)
-        self.dispatcher = Dispatcher(self, self._supervisor)
-        self.intake = Intake(self, self._supervisor)
-        self.unreadable = Unreadable(self)
-        self.fleet = Fleet(self, self._supervisor)
-        self.housekeeping = Housekeeping(self, self._supervisor)
-        self.shutdown = Shutdown(self)
-
-    @property
-    def alive(self) -> bool:
-        """It can run: its event loop is open, and this is its process, not a forked copy."""
-        return self._born == generation() and not self.loop.is_closed()
-
-    def is_here(self) -> bool:
-        """This is the thread of the engine's event loop."""
-        return threading.get_ident() == self.thread_id
-
-    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call something on the engine's loop, from any thread, if the loop is still there."""
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(callback, *args)
-
-    @property
-    def instance_id(self) -> str:
-        return self.fleet.instance_id
-
-    @property
-    def failing(self) -> Mapping[str, Failing]:
-        """Services that do not get on now, by name."""
-        return self._supervisor.failing
+    # When what runs is ended, by the loop's clock.
+    _deadline = float("inf")
 
     async def start(self) -> None:
         """Open the store, recover what dead instances left, accept tasks.
@@ -154,12 +61,12 @@ class Engine:
             await self.fleet.start()
             self.mirror.start()
             self.housekeeping.start()
-            await remember(self)
+            await remember(self.core)
         except BaseException:
             collector.restore()
             self.fleet.abort()
             await self.feed.stop()
-            await self._supervisor.stop()
+            await self.core.supervisor.stop()
             await self.backend.close()
             raise
 
@@ -167,15 +74,18 @@ class Engine:
         """Start tasks, those of the store too if that is a role; idempotent."""
         # The app's own start may have set up logging, or migrated its database.
         be_heard()
-        if not self.draining:
-            self.dispatcher.begin(claims=self.executes)
+        if self.core.draining or self.dispatcher.begun:
+            return
+        self.dispatcher.begin()
+        if self.core.executes:
+            self.claims.start()
 
     async def drain(self) -> None:
         """Start nothing more and end what runs, in the drain time; tasks are still accepted."""
         try:
-            await self.shutdown.run()
+            await self._drain()
         except asyncio.CancelledError:
-            self.shutdown.hurry()
+            self.hurry()
             raise
         self.dispatcher.halt()
 
@@ -184,58 +94,131 @@ class Engine:
 
         Who is cancelled meanwhile waits for the end all the same, but the drain time is over.
         """
-        await to_the_end(self._stop(), hurry=self.shutdown.hurry)
+        await to_the_end(self._stop(), hurry=self.hurry)
 
     async def _stop(self) -> None:
         try:
-            await self.shutdown.run()
+            await self._drain()
             await self.feed.stop()
             await self.fleet.stop()
         finally:
             # First, because a loop that is torn down may cut the rest short.
             self.fleet.abort()
             collector.restore()
-            await self._supervisor.stop()
-            self._threads.close()
+            await self.core.supervisor.stop()
+            self.threads.close()
             await self.backend.close()
             self._drop_unaccepted()
 
-    def prepare(
-        self,
-        registered: Registered,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: Options,
-        *,
-        durable: bool,
-    ) -> LiveTask:
-        """A checked task that this process knows; nothing is written. From any thread.
+    def begin_drain(self) -> None:
+        """Start the drain; a second call makes the deadline now."""
+        if self.core.draining:
+            self.hurry()
+            return
+        self.core.draining = self.attempts.draining = True
+        seconds = self.core.settings.drain_timeout
+        self._deadline = self.loop.time() + seconds
+        logger.info("Draining: %d tasks run", len(self.attempts.running))
+        self.starts.give_back()
+        self.lanes.clear()
+        for queue in self.core.queues:
+            for task in list(queue.tasks()):
+                if task.durable:
+                    self.interventions.give_back(task)
+        self.loop.call_later(seconds, self._overdue)
 
-        Raises:
-            TaskArgumentError: see `Intake.prepare`.
-            QueueFullError: the queue is full here; a REJECTED record is kept.
-        """
-        task = self.intake.prepare(registered, args, kwargs, options, durable=durable)
-        if not self.queues.admit(task):
-            raise self._reject(task)
-        self.store.add(task)
-        return task
+    def hurry(self) -> None:
+        """The deadline is now."""
+        if not self.core.draining:
+            self.begin_drain()
+        self._deadline = self.loop.time()
+        self._overdue()
 
-    async def commit(self, tasks: Sequence[LiveTask]) -> None:
-        """Store prepared tasks in one transaction; see `Intake.commit`."""
-        await self.intake.commit(tasks)
+    async def _drain(self) -> None:
+        """Wait for what runs, up to the deadline; then end it and write everything."""
+        if not self.core.draining:
+            self.begin_drain()
+        while self._busy() and self.loop.time() < self._deadline:
+            await self._wait(self._deadline - self.loop.time())
+        if self._still_running():
+            self._interrupt()
+            until = self.loop.time() + _GRACE_SECONDS
+            while self._still_running() and self.loop.time() < until:
+                await self._wait(until - self.loop.time())
+            self._give_up()
+        self._abandon_waiting()
+        await self._flush()
 
-    def drop(self, tasks: Sequence[LiveTask]) -> None:
-        """Forget prepared tasks that were not accepted."""
-        for task in tasks:
-            self.flow.dropped(task)
+    def _overdue(self) -> None:
+        # Responses may still wait for their lanes, and the server for its responses: the
+        # deadline must not depend on `run` having been called.
+        self.core.progress.set()
+        self._interrupt()
+        self.loop.call_later(_GRACE_SECONDS, self._give_up)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run a coroutine of an operation in the background."""
-        self._supervisor.spawn(coroutine, name)
+    def _busy(self) -> bool:
+        return (
+            self._still_running()
+            or (self.dispatcher.begun and self._may_still_start())
+            or bool(self.starts.tasks)
+            or self.claims.asking
+            or self.settling.unsettled > 0
+        )
+
+    def _still_running(self) -> bool:
+        return any(not attempt.abandoned for attempt in self.attempts.running)
+
+    def _may_still_start(self) -> bool:
+        # What waits in a paused queue cannot start before the deadline either.
+        return any(True for queue in self.core.queues if not queue.paused for _ in queue.tasks())
+
+    def _interrupt(self) -> None:
+        """End every attempt, and say which."""
+        running = [one for one in self.attempts.running if one.stop_reason is None]
+        if running:
+            logger.warning(
+                "Drain time is over. Interrupted, or given back where they may run again: %s",
+                _told([one.task for one in running]),
+            )
+        for attempt in running:
+            attempt.stop("drain")
+
+    def _give_up(self) -> None:
+        """Settle attempts that did not react; what they return is ignored."""
+        for attempt in list(self.attempts.running):
+            self.attempts.give_up(attempt)
+
+    def _abandon_waiting(self) -> None:
+        """Nothing more will start here: settle all that still waits."""
+        for task in self.core.store.held():
+            if task.attempt is None and task.held and task not in self.starts.tasks:
+                self.interventions.give_back(task)
+
+    async def _flush(self) -> None:
+        until = self.loop.time() + _FLUSH_SECONDS
+        while self.settling.unsettled and self.loop.time() < until:
+            await self._wait(_STEP_SECONDS)
+        if self.settling.unsettled:
+            logger.error(
+                "%d outcomes could not be stored; recovery will take these tasks for interrupted",
+                self.settling.unsettled,
+            )
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self.mirror.flush()
+        except Exception:  # a store that is down must not keep the process from ending
+            logger.exception("The last states and log lines could not be stored")
+
+    async def _wait(self, timeout: float) -> None:
+        self.core.progress.clear()
+        try:
+            async with asyncio.timeout(max(0.0, timeout)):
+                await self.core.progress.wait()
+        except TimeoutError:
+            pass
 
     def _drop_unaccepted(self) -> None:
-        left = [task for task in self.store.held() if not task.held and not task.stored]
+        left = [task for task in self.core.store.held() if not task.held and not task.stored]
         if left:
             logger.warning(
                 "%d tasks were added and never awaited before the stop (first one: %r); they are "
@@ -243,16 +226,41 @@ class Engine:
                 len(left),
                 left[0].record.func_name,
             )
-            self.drop(left)
+            self.commits.drop(left)
 
-    def _reject(self, task: LiveTask) -> QueueFullError:
-        record = task.record
-        max_size = self.queues.get(record.queue).max_size or 0
-        error = QueueFullError(record.queue, max_size, task_id=record.task_id)
-        record.status = TaskStatus.REJECTED
-        record.end_time = record.created_at
-        record.error = str(error)
-        task.durable = False
-        self.store.add(task)
-        self.loop.call_soon_threadsafe(self.flow.rejected, task)
-        return error
+    @property
+    def alive(self) -> bool:
+        """It can run: its event loop is open, and this is its process, not a forked copy."""
+        return self.core.alive
+
+    def is_here(self) -> bool:
+        """This is the thread of the engine's event loop."""
+        return self.core.is_here()
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call something on the engine's loop, from any thread, if the loop is still there."""
+        self.core.call_soon(callback, *args)
+
+    @property
+    def draining(self) -> bool:
+        return self.core.draining
+
+    @property
+    def instance_id(self) -> str:
+        return self.core.instance_id
+
+    @property
+    def failing(self) -> Mapping[str, Failing]:
+        """Services that do not get on now, by name."""
+        return self.core.supervisor.failing
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run a coroutine of an operation in the background."""
+        self.core.supervisor.spawn(coroutine, name)
+
+
+def _told(tasks: list[LiveTask]) -> str:
+    """The first few by name."""
+    names = [f"{task.registered.name} ({task.record.task_id})" for task in tasks[:_TOLD]]
+    more = [f"and {len(tasks) - _TOLD} more"] if len(tasks) > _TOLD else []
+    return ", ".join(names + more)

@@ -103,7 +103,7 @@ async def health(engine: Engine) -> Health:
         store_trouble=trouble,
         lag=own[0] if own else None,
         unsettled=engine.settling.unsettled,
-        overfull=engine.settling.full,
+        overfull=not engine.settling.has_room(),
         late=engine.settling.late,
         events_dropped=engine.feed.dropped,
         states_dropped=engine.mirror.dropped,
@@ -118,7 +118,7 @@ async def health(engine: Engine) -> Health:
 async def _damaged(engine: Engine) -> dict[str, str]:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await engine.damaged.now(_NAMED)
+            return await engine.core.damaged.now(_NAMED)
     except (StoreUnavailable, TimeoutError) as error:
         logger.debug("Nobody knows what is damaged: %r", error)
         return {}

@@ -284,7 +284,7 @@ class Operations:
         with engine.queues.changing():
             state.override(await engine.backend.set_queue(queue, changes))
         engine.dispatcher.pump()
-        engine.dispatcher.hint(queue)
+        engine.hints.hint(queue)
         await self._note(action, queue, actor, changes)
         return QueueConfig(state.concurrency, state.max_size, state.paused)
 

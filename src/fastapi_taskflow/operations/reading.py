@@ -249,7 +249,7 @@ def _known_here(engine: Engine, live: LiveTask) -> TaskRecord:
 
 def _shown(engine: Engine, stored: StoredTask) -> TaskRecord:
     record = stored.record
-    engine.damaged.look(stored)
+    engine.core.damaged.look(stored)
     if record.status is not TaskStatus.PENDING:
         record.due_at = None
     return record

@@ -218,7 +218,7 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
         task.payload = stored.payload
     task.context = contextvars.copy_context()
     task.launch_on_commit = True
-    await engine.commit([task])
+    await engine.commits.commit([task])
     if options.replace_original:
         engine.store.forget(record.task_id)
     return task.record.task_id

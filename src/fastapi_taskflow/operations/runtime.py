@@ -210,8 +210,8 @@ class Runtime:
     # Tasks
 
     def prepare(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
-        """See `Engine.prepare`."""
-        return self.engine().prepare(
+        """See `Intake.prepare`."""
+        return self.engine().intake.prepare(
             registered, call.args, call.kwargs, options, durable=self.durability.of(registered)
         )
 
@@ -294,7 +294,7 @@ def _is_ours(engine: Engine) -> bool:
 async def _accept(engine: Engine, task: LiveTask) -> Enqueued:
     record = task.record
     if task.durable or record.idempotency_key is not None:
-        await engine.commit([task])
+        await engine.commits.commit([task])
     else:
-        engine.flow.launch(task)
+        engine.commits.launch(task)
     return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
+from fastapi_taskflow.engine.changes.feed import Feed
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import in_parts
 from fastapi_taskflow.engine.core.journal import Unsent
-from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask, Running
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.engine.core.payloads import describe_for_mirror
+from fastapi_taskflow.engine.core.supervisor import Wakeup
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
-    from fastapi_taskflow.engine.run.attempt import Attempt
 
 __all__ = ["Mirror"]
 
@@ -39,12 +36,16 @@ _CAPACITY = 50_000
 
 
 class Mirror:
-    """Writes the newest state of changed tasks behind them."""
+    """Writes the newest state of changed tasks behind them.
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
-        self._engine = engine
-        self._supervisor = supervisor
-        self._delay = engine.settings.write_behind
+    Args:
+        ask_cancel: Told of a task for which the store knows that cancel was asked.
+    """
+
+    def __init__(self, core: Core, feed: Feed, ask_cancel: Callable[[LiveTask], None]) -> None:
+        self._core = core
+        self._feed = feed
+        self._ask_cancel = ask_cancel
         self._changed: dict[str, LiveTask] = {}
         self._talking: dict[str, LiveTask] = {}
         # Ids of tasks whose state is on its way to the store.
@@ -59,7 +60,7 @@ class Mirror:
         self.misfits = 0
 
     def start(self) -> None:
-        self._supervisor.loop("write-behind", self._round)
+        self._core.supervisor.loop("write-behind", self._round)
 
     def touch(self, task: LiveTask) -> None:
         """The task's state changed."""
@@ -71,18 +72,17 @@ class Mirror:
         self._changed[task.record.task_id] = task
 
     def logged(
-        self, attempt: Attempt, message: str, level: str, extra: dict[str, Any], *, first: bool
+        self, attempt: Running, message: str, level: str, extra: dict[str, Any], *, first: bool
     ) -> None:
         """A task wrote to its log, the ``first`` line since it was looked at. From any thread."""
-        engine, task = self._engine, attempt.task
-        if engine.feed.active:
-            engine.feed.line(task, message, level, engine.clock.now(), attempt.number, extra)
+        core, task = self._core, attempt.task
+        if self._feed.active:
+            self._feed.line(task, message, level, core.clock.now(), attempt.number, extra)
         # Once for many: a task that floods its log must not fill the loop's queue.
-        if first and threading.get_ident() == engine.thread_id:
+        if first and core.is_here():
             self.talked(task)
         elif first:
-            with suppress(RuntimeError):  # a stuck thread talks after its loop is gone
-                engine.loop.call_soon_threadsafe(self.talked, task)
+            core.call_soon(self.talked, task)
 
     def talked(self, task: LiveTask) -> None:
         """The task has new log lines."""
@@ -116,7 +116,7 @@ class Mirror:
     async def _round(self) -> None:
         if not self._changed and not self._talking:
             await self._wake.wait(60.0)
-        await self._wake.wait(self._delay)
+        await self._wake.wait(self._core.settings.write_behind)
         await self.flush()
 
     async def _write_states(self) -> None:
@@ -154,7 +154,7 @@ class Mirror:
                 self._give_up(task, exc)
 
     async def _mirror(self, snapshots: list[Snapshot]) -> list[MirrorAnswer]:
-        return await self._engine.backend.mirror(self._engine.instance_id, snapshots)
+        return await self._core.backend.mirror(self._core.instance_id, snapshots)
 
     async def _write_rest(
         self, task: LiveTask, snapshot: Snapshot, error: Exception
@@ -195,7 +195,7 @@ class Mirror:
         if not answer.accepted:
             self.refused += 1
         elif answer.cancel_asked and not task.cancel_asked:
-            self._engine.interventions.ask_cancel(task)
+            self._ask_cancel(task)
 
     async def _write_logs(self) -> None:
         batch = [self._talking.pop(key) for key in list(islice(self._talking, _BATCH))]
@@ -220,13 +220,13 @@ class Mirror:
             raise outage
 
     async def _append(self, chunks: list[LogChunk]) -> list[None]:
-        await self._engine.backend.append_logs(chunks)
+        await self._core.backend.append_logs(chunks)
         return [None] * len(chunks)
 
     def _snapshot(self, task: LiveTask) -> Snapshot:
         record = task.record
         return Snapshot(
-            self._engine.intake.describe_for_mirror(task, self._engine.instance_id),
+            describe_for_mirror(self._core, task),
             record.status,
             record.start_time,
             record.end_time,

@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
-from fastapi_taskflow.backends.base import StoredTask
-from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.backends.base import Backend, StoredTask
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.rules.retry import Verdict
-from fastapi_taskflow.words.states import Move
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["DamagedTasks"]
 
 logger = logging.getLogger(__name__)
 
 _KEPT = 1_000
-# Somebody may mend it meanwhile.
-_PAUSE_SECONDS = 60.0
 
 
 class DamagedTasks:
     """What is wrong with which stored task, by id; the latest that were met."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._found: OrderedDict[str, str] = OrderedDict()
 
     def look(self, stored: StoredTask) -> None:
@@ -47,10 +38,6 @@ class DamagedTasks:
                 self._found.popitem(last=False)
         self._found[task_id] = stored.damage
 
-    def give_back(self, task: LiveTask) -> None:
-        """Leave a claimed one to the store, and ask again in a while."""
-        self._engine.settling.settle(task, Verdict(Move.GIVE_BACK, _PAUSE_SECONDS))
-
     async def now(self, most: int) -> dict[str, str]:
         """The newest ``most`` that still are damaged, and what is wrong with them.
 
@@ -60,7 +47,7 @@ class DamagedTasks:
         asked = list(self._found)[-most:]
         if not asked:
             return {}
-        for task_id, stored in zip(asked, await self._engine.backend.get(asked), strict=True):
+        for task_id, stored in zip(asked, await self._backend.get(asked), strict=True):
             if stored is None or stored.damage is None:
                 self._found.pop(task_id, None)
             else:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from fastapi_taskflow.backends.base import Query, StoredTask
-from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.models import TaskRecord
-from fastapi_taskflow.words.states import TERMINAL
 
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
-
-__all__ = ["Earlier", "remember"]
-
-logger = logging.getLogger(__name__)
-
-_ENDED = Query(statuses=TERMINAL)
-# Logs and stack traces beyond it are read when somebody asks for the task.
-_MOST_BYTES = 4 * 2**20
+__all__ = ["Earlier"]
 
 
 class Earlier:
@@ -46,24 +32,3 @@ class Earlier:
         for task_id in old:
             del self.records[task_id]
         return old
-
-
-async def remember(engine: Engine) -> None:
-    """Give the store's newest ended tasks to ``engine.store``, without their arguments."""
-    limit = engine.settings.keep_finished
-    try:
-        whole = await engine.backend.search(_ENDED, limit=limit, most_bytes=_MOST_BYTES)
-        found: list[StoredTask] = whole.tasks
-        if whole.cursor is not None and len(found) < limit:
-            rest = await engine.backend.search(
-                _ENDED, limit=limit - len(found), cursor=whole.cursor
-            )
-            found += rest.tasks
-    except StoreUnavailable as exc:
-        # Nothing depends on it: who asks for a task asks the store.
-        logger.warning("Earlier tasks cannot be read: %s", exc)
-        return
-    for stored in found:
-        stored.record.due_at = None
-        engine.damaged.look(stored)
-    engine.store.remember(Earlier(stored.record for stored in found))

@@ -6,23 +6,33 @@ import asyncio
 import contextvars
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.engine.core.journal import Journal, Unsent
 from fastapi_taskflow.rules.codec import is_small
 from fastapi_taskflow.rules.registry import Registered
+from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.models import TaskRecord
 
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.run.attempt import Attempt
-
-__all__ = ["LiveTask"]
+__all__ = ["LiveTask", "Running"]
 
 _arrivals = itertools.count()
 _NOTHING = Unsent(())
 # Two threads of one task may write its first line.
 _opening = threading.Lock()
+
+
+class Running(Protocol):
+    """A task's attempt in progress, for those who do not run it."""
+
+    task: LiveTask
+    number: int
+    # By the monotonic clock.
+    begun: float
+
+    def stop(self, reason: str) -> None:
+        """End it; see `Attempts.stop`."""
 
 
 class LiveTask:
@@ -105,7 +115,7 @@ class LiveTask:
         self.launch_on_commit = False
         # In its queue's `QueueState.unstarted`; has a slot for now, see `Queues.reserve`.
         self.counted = self.reserved = False
-        self.attempt: Attempt | None = None
+        self.attempt: Running | None = None
         # Waits for a due time (retry or delay) that is kept in memory.
         self.timer: asyncio.TimerHandle | None = None
         # The log, from its first line here.
@@ -139,6 +149,11 @@ class LiveTask:
             self.released = True
             self.give((), {})
             self.record.args, self.record.kwargs = (), {}
+
+    def due_in(self, clock: Clock) -> float:
+        """Seconds until it may start; not above zero: now."""
+        due = self.record.due_at
+        return self.delay if due is None else (due - clock.now()).total_seconds()
 
     def order(self) -> tuple[int, float, int]:
         """Sort key within a queue: highest priority, then due time, then arrival."""

@@ -166,6 +166,11 @@ class Queues:
             self.get(name).override(stored[name])
         return any(q.free > before.get(q.name, 0) for q in self)
 
+    @property
+    def running(self) -> int:
+        """Tasks that have their slots."""
+        return sum(state.running for state in self._states.values())
+
     def admit(self, task: LiveTask) -> bool:
         """Count a new task towards ``max_size``; False if its queue is full. Any thread."""
         state = self.get(task.record.queue)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.tracebacks import error_text
 
-__all__ = ["Failing", "Supervisor", "Wakeup"]
+__all__ = ["Failing", "Supervisor", "Wakeup", "to_the_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,27 @@ def _is_cancelled() -> bool:
     """This task itself is; else somebody else's cancellation came up in what it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def to_the_end(stop: Coroutine[Any, Any, None], *, hurry: Callable[[], None]) -> None:
+    """Stop in a task of its own, so that half a stop is never left behind.
+
+    Args:
+        hurry: Called when whoever waits is cancelled, which it is once all has ended.
+    """
+    stopping = asyncio.get_running_loop().create_task(stop, name="taskflow stop")
+    cancelled: asyncio.CancelledError | None = None
+    while not stopping.done():
+        try:
+            await asyncio.wait((stopping,))
+        except asyncio.CancelledError as exc:
+            # Cancel scopes cancel again and again.
+            if cancelled is None:
+                hurry()
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+    stopping.result()
 
 
 class Wakeup:

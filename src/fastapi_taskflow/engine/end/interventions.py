@@ -1,32 +1,50 @@
-"""What comes to a task from outside its run: cancel, recovery, drain, a lost identity."""
+"""What comes to a task from outside its run: cancel, recovery, a lost identity."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from fastapi_taskflow.backends.base import Claimed, Lease
+from fastapi_taskflow.engine.changes.feed import Feed
+from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.end.settling import Settling
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.retry import Ended, Lost, Unstarted, Verdict
 from fastapi_taskflow.words.models import TaskConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import Move
 
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
-
 __all__ = ["Interventions"]
 
 logger = logging.getLogger(__name__)
 
-_TOLD = 10
-
 
 class Interventions:
-    """Acts on tasks that this instance holds, or has just taken from a dead one."""
+    """Acts on tasks that this instance holds, or has just taken from a dead one.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Args:
+        over: Told of a task that is terminal now.
+        lost: Told of a task whose lease is not ours any more.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        feed: Feed,
+        mirror: Mirror,
+        settling: Settling,
+        *,
+        over: Callable[[LiveTask], None],
+        lost: Callable[[LiveTask], None],
+    ) -> None:
+        self._core = core
+        self._feed = feed
+        self._mirror = mirror
+        self._settling = settling
+        self._over = over
+        self._lost = lost
         # Claims that are being settled for others; those that are not held any more are.
         self._foreign: dict[Lease, LiveTask] = {}
 
@@ -37,15 +55,15 @@ class Interventions:
         task.cancel_asked = True
         if task.record.status is TaskStatus.RUNNING:
             if task.attempt is not None:
-                self._engine.attempts.stop(task.attempt, "cancel")
+                task.attempt.stop("cancel")
         elif not task.durable and task.held:
             self._withdraw(task)
             verdict = Verdict(Move.CANCEL, 0.0, "Cancelled before it started")
-            self._engine.settling.settle(task, verdict)
+            self._settling.settle(task, verdict)
 
     def cancel_signalled(self, task_id: str) -> None:
         """The store says that cancel was asked for one of our tasks."""
-        task = self._engine.store.find(task_id)
+        task = self._core.store.find(task_id)
         if task is not None and task.held and not task.cancel_asked:
             self.ask_cancel(task)
 
@@ -53,15 +71,15 @@ class Interventions:
         """The store cancelled a task before it started."""
         self._withdraw(task)
         task.record.status = TaskStatus.CANCELLED
-        task.record.end_time = self._engine.clock.now()
-        self._engine.flow.over(task)
-        if self._engine.feed.active:
-            self._engine.feed.lifecycle(task)
+        task.record.end_time = self._core.clock.now()
+        self._over(task)
+        if self._feed.active:
+            self._feed.lifecycle(task)
 
     def give_back(self, task: LiveTask) -> None:
         """A held task that has not started goes back to the store, or is abandoned."""
         self._withdraw(task)
-        self._engine.settling.end(task, Unstarted())
+        self._settling.end(task, Unstarted())
 
     # Recovery
 
@@ -78,19 +96,19 @@ class Interventions:
         logger.warning("Task %s is ours and unknown here", claim.lease.task_id)
         started_by = claim.task.record.instance
         running = claim.task.record.status is TaskStatus.RUNNING
-        called = running and (started_by != self._engine.instance_id or not claim.task.persist)
+        called = running and (started_by != self._core.instance_id or not claim.task.persist)
         self._settle_foreign(claim, Lost() if called else Unstarted())
 
     def holds(self, claim: Claimed) -> bool:
         """The claim is known here: held, or its end is on its way to the store."""
         lease = claim.lease
-        task = self._engine.store.find(lease.task_id)
+        task = self._core.store.find(lease.task_id)
         if task is not None and task.fence == lease.fence and task.held:
             return True
         foreign = self._foreign.get(lease)
         if foreign is not None and foreign.held:
             return True
-        return self._engine.mirror.owes(lease.task_id)
+        return self._mirror.owes(lease.task_id)
 
     def forget_settled(self) -> None:
         """Let go of claims of others whose end is stored."""
@@ -98,9 +116,9 @@ class Interventions:
 
     def _settle_foreign(self, claim: Claimed, ended: Ended) -> None:
         stored = claim.task
-        self._engine.damaged.look(stored)
+        self._core.damaged.look(stored)
         record: TaskRecord = stored.record
-        entry = self._engine.registry.by_name(record.func_name)
+        entry = self._core.registry.by_name(record.func_name)
         if entry is None:
             # Not a function of this program: settings do not matter for these ends.
             entry = Registered(record.func_name, _unknown, TaskConfig(), "async", True)
@@ -113,57 +131,20 @@ class Interventions:
         task.stored = task.held = True
         self._foreign[claim.lease] = task
         started = record.status is TaskStatus.RUNNING
-        self._engine.settling.end(task, ended, None, persist=stored.persist, started=started)
-
-    # Drain
-
-    def begin_drain(self) -> None:
-        """Claim nothing more; what has not started goes back."""
-        engine = self._engine
-        engine.dispatcher.drain()
-        engine.attempts.draining = True
-        engine.lanes.clear()
-        for queue in engine.queues:
-            for task in list(queue.tasks()):
-                if task.durable:
-                    self.give_back(task)
-
-    def interrupt(self) -> None:
-        """The drain deadline has passed: end every attempt, and say which."""
-        running = [one for one in self._engine.attempts.running if one.stop_reason is None]
-        if running:
-            logger.warning(
-                "Drain time is over. Interrupted, or given back where they may run again: %s",
-                _told([one.task for one in running]),
-            )
-        for attempt in running:
-            self._engine.attempts.stop(attempt, "drain")
-
-    def give_up(self) -> None:
-        """Settle attempts that did not react; what they return is ignored."""
-        for attempt in list(self._engine.attempts.running):
-            self._engine.attempts.give_up(attempt)
-
-    def abandon_waiting(self) -> None:
-        """Nothing more will start here: settle all that still waits."""
-        starting = self._engine.dispatcher.starting
-        for task in self._engine.store.held():
-            if task.attempt is None and task.held and task not in starting:
-                self.give_back(task)
+        self._settling.end(task, ended, None, persist=stored.persist, started=started)
 
     # Identity
 
     def declared_dead(self) -> None:
         """Our leases are void: forget what waits, stop what will run elsewhere again."""
-        engine = self._engine
-        for task in engine.store.held():
+        for task in self._core.store.held():
             if not task.durable or not task.held:
                 continue
             if task.attempt is None:
                 self._withdraw(task)
-                engine.flow.lost(task)
+                self._lost(task)
             elif task.requeue:
-                engine.attempts.stop(task.attempt, "lost")
+                task.attempt.stop("lost")
 
     def reclaim_plain(self) -> None:
         """Write tasks that are not durable anew, under the id that is alive now.
@@ -171,22 +152,15 @@ class Interventions:
         One that was first written under the dead id would have an owner that nobody knows,
         and be found by no recovery.
         """
-        for task in self._engine.store.held():
+        for task in self._core.store.held():
             if task.held and not task.durable:
-                self._engine.mirror.touch(task)
+                self._mirror.touch(task)
 
     def _withdraw(self, task: LiveTask) -> None:
-        self._engine.queues.discard(task)
+        self._core.queues.discard(task)
         if task.timer is not None:
             task.timer.cancel()
             task.timer = None
-
-
-def _told(tasks: list[LiveTask]) -> str:
-    """The first few by name."""
-    names = [f"{task.registered.name} ({task.record.task_id})" for task in tasks[:_TOLD]]
-    more = [f"and {len(tasks) - _TOLD} more"] if len(tasks) > _TOLD else []
-    return ", ".join(names + more)
 
 
 async def _unknown() -> None:

@@ -6,29 +6,26 @@ until the store answers. The others end here and are mirrored.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import Lease, Outcome, Settled
+from fastapi_taskflow.engine.changes.feed import Feed
+from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import GroupCommit
-from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask, Running
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.engine.end.reporting import report
 from fastapi_taskflow.rules.retry import Ended, Facts, Raised, Returned, Verdict, decide
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Settling"]
 
@@ -41,13 +38,36 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Settling:
-    """Ends attempts, and claims that never became one."""
+    """Ends attempts, and claims that never became one.
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
-        self._engine = engine
+    Args:
+        over: Told of a task that is terminal now.
+        again: Told of a task that is PENDING again, and in how many seconds it is due.
+        lost: Told of a task whose lease is not ours any more.
+        delayed: Told of a task whose end takes the store long.
+    """
+
+    def __init__(  # noqa: PLR0913  (an end is told to all of them)
+        self,
+        core: Core,
+        feed: Feed,
+        mirror: Mirror,
+        *,
+        over: Callable[[LiveTask], None],
+        again: Callable[[LiveTask, float], None],
+        lost: Callable[[LiveTask], None],
+        delayed: Callable[[LiveTask], None],
+    ) -> None:
+        self._core = core
+        self._feed = feed
+        self._mirror = mirror
+        self._over = over
+        self._again = again
+        self._lost = lost
+        self._delayed = delayed
         self._random = random.Random()  # noqa: S311  (jitter, not a secret)
         self._finishes: GroupCommit[Outcome, Settled | None] = GroupCommit(
-            "finish", self._finish, supervisor
+            "finish", self._finish, core.supervisor
         )
         # Outcomes that the store has not answered yet.
         self.unsettled = 0
@@ -57,10 +77,24 @@ class Settling:
         self.late = 0
         self._pause = _FIRST_PAUSE_SECONDS
 
-    @property
-    def full(self) -> bool:
-        """So many outcomes wait for the store that nothing new may start."""
-        return self.unsettled >= self._engine.settings.outbox_limit
+    def has_room(self) -> bool:
+        """False: so many outcomes wait for the store that nothing new may start."""
+        return self.unsettled < self._core.settings.outbox_limit
+
+    def ended(self, attempt: Running, how: Ended, elapsed: float) -> None:
+        """An attempt is over."""
+        try:
+            self.end(attempt.task, how, elapsed)
+        except BaseException as exc:  # whatever it ended with, it has ended
+            self.fail(attempt.task, exc)
+
+    def fail(self, task: LiveTask, exc: BaseException) -> None:
+        """Something broke that should not: the task must not run for ever."""
+        text = "Task %s ended for a defect"
+        notify(logger, logging.ERROR, text, task.record.task_id, error=exc)
+        if task.held and task.record.status is TaskStatus.RUNNING:
+            error = f"Ended for a defect of the library: {error_text(exc)}"
+            self.settle(task, Verdict(Move.FAIL, 0.0, error))
 
     def end(
         self,
@@ -108,7 +142,7 @@ class Settling:
             cancelled = task.cancel_asked and rule.yields_to_cancel
             status = TaskStatus.CANCELLED if cancelled else rule.target
             self._apply(task, verdict, rule, elapsed, status)
-            self._engine.mirror.touch(task)
+            self._mirror.touch(task)
             return
         outcome = Outcome(
             task.lease,
@@ -125,7 +159,7 @@ class Settling:
         self._send(task, outcome)
 
     async def _finish(self, outcomes: list[Outcome]) -> Sequence[Settled | None]:
-        return await self._engine.backend.finish(outcomes)
+        return await self._core.backend.finish(outcomes)
 
     def _send(self, task: LiveTask, outcome: Outcome) -> None:
         self._finishes.submit(outcome, partial(self._answered, task, outcome))
@@ -151,17 +185,16 @@ class Settling:
         if task.fence != outcome.lease.fence:
             # The answer was lost once, and the task has been claimed anew since: what is
             # true of the older claim must not end the newer one.
-            self._engine.flow.on_progress()
+            self._core.progress.set()
         elif settled is None or settled.late:
-            self._engine.flow.lost(task)
+            self._lost(task)
         else:
             rule = MOVES[outcome.move]
             self._apply(task, outcome, rule, outcome.elapsed, settled.status)
 
     def _unanswered(self, task: LiveTask, outcome: Outcome, error: Exception) -> None:
         """Nothing acknowledged is lost: the outcome stays ours until the store has it."""
-        if task.lane:
-            self._engine.lanes.give_up(task.record.task_id)
+        self._delayed(task)
         pause = self._pause
         if isinstance(error, StoreUnavailable):
             if pause == _FIRST_PAUSE_SECONDS:
@@ -175,7 +208,7 @@ class Settling:
             outcome, pause = _rest(outcome, reason), 0.0
         else:
             pause = _LONGEST_PAUSE_SECONDS
-        asyncio.get_running_loop().call_later(pause, self._send, task, outcome)
+        self._core.loop.call_later(pause, self._send, task, outcome)
 
     @property
     def stuck(self) -> dict[str, str]:
@@ -194,7 +227,7 @@ class Settling:
         task.failures += rule.failures
         task.interruptions += rule.interruptions
         record.status = status
-        now = self._engine.clock.now()
+        now = self._core.clock.now()
         over = status in TERMINAL
         if over:
             record.end_time = now
@@ -206,12 +239,12 @@ class Settling:
             record.error = how.error
             record.stacktrace = how.stacktrace
         # Before what follows: a retry without delay may start at once.
-        if self._engine.feed.active and how.move is not Move.GIVE_BACK:
-            self._engine.feed.lifecycle(task, elapsed)
+        if self._feed.active and how.move is not Move.GIVE_BACK:
+            self._feed.lifecycle(task, elapsed)
         if over:
-            self._engine.flow.over(task)
+            self._over(task)
         else:
-            self._engine.flow.again(task, how.delay)
+            self._again(task, how.delay)
 
 
 def _rest(outcome: Outcome, reason: str) -> Outcome:

@@ -7,20 +7,19 @@ import logging
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from fastapi_taskflow.backends.base import InstanceInfo
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.engine.core.supervisor import Supervisor, Wakeup
+from fastapi_taskflow.engine.core.supervisor import Wakeup
+from fastapi_taskflow.engine.end.interventions import Interventions
 from fastapi_taskflow.engine.fleet.presence import Presence
 from fastapi_taskflow.engine.fleet.recovery import Recovery
+from fastapi_taskflow.engine.run.hints import Hints
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import TaskStatus
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Fleet"]
 
@@ -34,35 +33,30 @@ _ENLIST_PAUSE_SECONDS = 0.5
 
 
 class Fleet:
-    """Heartbeat, signals from others, and recovery from dead instances.
+    """Heartbeat, signals from others, and recovery from dead instances."""
 
-    ``instance_id`` is made at start and never reused: an instance that learns that it was
-    declared dead takes a new one.
-    """
-
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
-        self._engine = engine
-        self._backend = engine.backend
-        self._settings = engine.settings
-        self._supervisor = supervisor
+    def __init__(self, core: Core, interventions: Interventions, hints: Hints) -> None:
+        self._core = core
+        self._backend = core.backend
+        self._settings = core.settings
+        self._interventions = interventions
+        self._hints = hints
         self._wake = Wakeup()
         self._presence: Presence | None = None
         self._recovery = Recovery(
-            engine.backend,
-            engine.clock,
-            interval=engine.settings.heartbeat_interval,
-            instance=lambda: self.instance_id,
-            recovered=engine.interventions.recovered,
+            core.backend,
+            core.clock,
+            interval=core.settings.heartbeat_interval,
+            instance=lambda: core.instance_id,
+            recovered=interventions.recovered,
         )
         self._strays_due = 0.0
-        self._maintains = "maintain" in engine.settings.roles
-        self.instance_id = new_id()
 
     async def start(self) -> None:
         """Enlist and recover what dead instances left, before anything is claimed."""
         await self._enlist()
         await self._listen()
-        self._supervisor.loop("watch", self._round)
+        self._core.supervisor.loop("watch", self._round)
 
     def abort(self) -> None:
         """The start has failed: this instance must not beat on, nor come to life again."""
@@ -76,35 +70,35 @@ class Fleet:
             await self._presence.stopped(_GOODBYE_SECONDS)
         try:
             async with asyncio.timeout(_GOODBYE_SECONDS):
-                await self._backend.retire(self.instance_id)
+                await self._backend.retire(self._core.instance_id)
         except Exception as exc:  # without a goodbye the others will find it dead
-            logger.warning("Instance %s could not say goodbye: %s", self.instance_id, exc)
+            logger.warning("Instance %s could not say goodbye: %s", self._core.instance_id, exc)
 
     def hint(self) -> None:
         """Another instance may have changed something."""
         self._wake.set()
-        self._engine.dispatcher.nudge()
+        self._hints.nudge()
 
     def refresh(self, task: LiveTask) -> None:
         """Learn from the store how a task goes on that is not ours any more."""
-        self._supervisor.spawn(self._refresh(task), "refresh")
+        self._core.supervisor.spawn(self._refresh(task), "refresh")
 
     def info(self) -> InstanceInfo:
         """What this instance says of itself."""
         return InstanceInfo(
-            instance_id=self.instance_id,
+            instance_id=self._core.instance_id,
             host=socket.gethostname(),
             pid=os.getpid(),
-            started_at=self._engine.clock.now(),
+            started_at=self._core.clock.now(),
             roles=self._settings.roles,
             ttl=self._settings.instance_ttl,
-            functions=self._engine.registry.names(),
+            functions=self._core.registry.names(),
         )
 
     async def _enlist(self) -> None:
         await self._backend.enlist(self.info())
         self._presence = Presence(
-            self._backend, self.instance_id, self._settings.heartbeat_interval, self._beaten
+            self._backend, self._core.instance_id, self._settings.heartbeat_interval, self._beaten
         )
         self._presence.start()
 
@@ -113,7 +107,7 @@ class Fleet:
         await self._wake.wait(self._settings.watch_interval)
         await self._listen()
         if time.monotonic() >= self._strays_due:
-            interventions = self._engine.interventions
+            interventions = self._interventions
             self._strays_due = time.monotonic() + self._settings.heartbeat_interval
             for claim in await self._recovery.strays(interventions.holds):
                 try:
@@ -127,45 +121,45 @@ class Fleet:
             await self._wake.wait(rest)
 
     async def _listen(self) -> None:
-        queues = self._engine.queues
+        queues = self._core.queues
         edition = queues.edition
-        signals = await self._backend.signals(self.instance_id)
+        signals = await self._backend.signals(self._core.instance_id)
         # What was read beside an own change could undo it here; the next look is newer.
         if edition is not None and edition == queues.edition and queues.apply(signals.queues):
-            self._engine.dispatcher.hint()
+            self._hints.hint()
         for task_id in signals.cancel:
-            self._engine.interventions.cancel_signalled(task_id)
-        if self._maintains:
+            self._interventions.cancel_signalled(task_id)
+        if self._core.maintains:
             await self._recovery.look(signals.peers)
 
     def _beaten(self, instance: str, alive: bool | None) -> None:
-        if instance != self.instance_id or self._presence is None or self._engine.draining:
+        if instance != self._core.instance_id or self._presence is None or self._core.draining:
             return
         self._recovery.beaten(stored=bool(alive))
         if alive is False:
-            self._supervisor.spawn(self._take_new_id(), "rebirth")
+            self._core.supervisor.spawn(self._take_new_id(), "rebirth")
 
     async def _take_new_id(self) -> None:
-        old = self.instance_id
+        old = self._core.instance_id
         if self._presence is not None:
             self._presence.stop()
-        self.instance_id = new_id()
+        self._core.instance_id = new_id()
         logger.error(
             "Instance %s was declared dead while it lived (paused, or cut off from the "
             "store); it goes on as %s",
             old,
-            self.instance_id,
+            self._core.instance_id,
         )
-        self._engine.interventions.declared_dead()
+        self._interventions.declared_dead()
         while True:
             try:
                 await self._enlist()
                 break
             except StoreUnavailable as exc:
                 # Without a row we are dead to the store, which gives us nothing to run.
-                logger.warning("Instance %s could not enlist: %s", self.instance_id, exc)
+                logger.warning("Instance %s could not enlist: %s", self._core.instance_id, exc)
                 await asyncio.sleep(_ENLIST_PAUSE_SECONDS)
-        self._engine.interventions.reclaim_plain()
+        self._interventions.reclaim_plain()
 
     async def _refresh(self, task: LiveTask) -> None:
         (stored,) = await self._backend.get([task.record.task_id])

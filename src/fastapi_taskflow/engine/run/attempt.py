@@ -109,6 +109,10 @@ class Attempt:
         """Add a line to the task's log. Called from any thread."""
         self._attempts.log(self, message, level, extra)
 
+    def stop(self, reason: str) -> None:
+        """End the attempt; see `Attempts.stop`."""
+        self._attempts.stop(self, reason)
+
     def accompanied_by(self, helper: asyncio.Future[Any]) -> None:
         """A thread waits for something on the event loop, which is cancelled with it."""
         if self.stop_reason is not None:

@@ -8,13 +8,12 @@ from its queue.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.run.dispatcher import Dispatcher
 from fastapi_taskflow.words.models import TaskStatus
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Lanes"]
 
@@ -35,12 +34,18 @@ class _Wait:
 
 
 class Lanes:
-    """Which response's chain waits for which task."""
+    """Which response's chain waits for which task.
 
-    def __init__(self, engine: Engine, patience: float) -> None:
-        self._engine = engine
-        self._patience = patience
-        self._loop = asyncio.get_running_loop()
+    Args:
+        give_back: Gives a held task that has not started back to the store.
+    """
+
+    def __init__(
+        self, core: Core, dispatcher: Dispatcher, *, give_back: Callable[[LiveTask], None]
+    ) -> None:
+        self._core = core
+        self._dispatcher = dispatcher
+        self._give_back = give_back
         # By task id: after a retry the task may be another object here.
         self._waits: dict[str, _Wait] = {}
 
@@ -55,20 +60,20 @@ class Lanes:
         if task.launch_on_commit or not task.held:
             return
         task.launch_on_commit = True
-        engine = self._engine
-        paused = engine.queues.get(task.record.queue).paused
-        if paused or engine.draining or not engine.executes:
+        core = self._core
+        paused = core.queues.get(task.record.queue).paused
+        if paused or core.draining or not core.executes:
             self.pass_on(task)
             return
         task_id = task.record.task_id
         task.lane = True
         wait = self._waits[task_id] = _Wait()
-        engine.dispatcher.submit(task, at_once=True)
+        self._dispatcher.submit(task, at_once=True)
         if task_id not in self._waits:
             return  # it has run
         if task.attempt is None:
             self.parked(task_id)
-        wait.future = self._loop.create_future()
+        wait.future = core.loop.create_future()
         try:
             await wait.future
         finally:
@@ -83,17 +88,17 @@ class Lanes:
 
     def pass_on(self, task: LiveTask) -> None:
         """Run a held task from its queue; a durable one that had to wait goes to the store."""
-        engine = self._engine
-        if not task.durable or (not engine.draining and engine.queues.may_run(task)):
-            engine.flow.run_when_due(task)
+        if not task.durable or (not self._core.draining and self._core.queues.may_run(task)):
+            self._dispatcher.run_when_due(task)
         else:
-            engine.interventions.give_back(task)
+            self._give_back(task)
 
     def parked(self, task_id: str) -> None:
         """The task waits for a slot: the chain gives up after a while."""
         wait = self._waits.get(task_id)
         if wait is not None and wait.timer is None:
-            wait.timer = self._loop.call_later(self._patience, self.give_up, task_id)
+            patience = self._core.settings.lane_patience
+            wait.timer = self._core.loop.call_later(patience, self.give_up, task_id)
 
     def started(self, task_id: str) -> None:
         """The task has a slot: the chain waits for its attempt, however long."""
@@ -118,9 +123,9 @@ class Lanes:
     def give_up(self, task_id: str) -> None:
         """The task takes too long for a connection to wait: its chain goes on without it."""
         self.leave(task_id)
-        task = self._engine.store.find(task_id)
+        task = self._core.store.find(task_id)
         if task is None:
             return
         task.lane = False
-        if task.durable and task.held and self._engine.queues.stands_in_line(task):
-            self._engine.interventions.give_back(task)
+        if task.durable and task.held and self._core.queues.stands_in_line(task):
+            self._give_back(task)

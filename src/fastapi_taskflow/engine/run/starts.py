@@ -6,26 +6,25 @@ too long, because what runs takes longer than before, goes back: nothing of it w
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.core.pools import Pool
-from fastapi_taskflow.engine.core.supervisor import Supervisor
+from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.states import Move
 
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
-
-__all__ = ["Starts"]
+__all__ = ["Call", "Starts"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +40,45 @@ class _Ready(NamedTuple):
     since: float
 
 
-class Starts:
-    """Stores starts, and calls."""
+class Call(Protocol):
+    """Calls the function of a task that has its slots; see `Calls.begin`."""
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
-        self._engine = engine
-        self._loop = asyncio.get_running_loop()
+    def __call__(
+        self, task: LiveTask, started_at: datetime | None, *, at_once: bool = False
+    ) -> None: ...
+
+
+class Starts:
+    """Stores starts, and calls.
+
+    Args:
+        let_go: Told of a task that leaves its slots uncalled, before it is settled or lost.
+        settle: Brings a verdict to the store.
+        lost: Told of a task whose lease is not ours any more.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        call: Call,
+        *,
+        let_go: Callable[[LiveTask], None],
+        settle: Callable[[LiveTask, Verdict], None],
+        lost: Callable[[LiveTask], None],
+    ) -> None:
+        self._core = core
+        self._call = call
+        self._let_go = let_go
+        self._settle = settle
+        self._tell_lost = lost
+        self._loop = core.loop
         self._stored: GroupCommit[Lease, datetime | None] = GroupCommit(
-            "start", engine.backend.start, supervisor
+            "start", core.backend.start, core.supervisor
         )
         # Their start is on its way to the store, waits to be sent again, or was stored ahead.
         self.tasks: set[LiveTask] = set()
         # By pool, in the order of their starts.
-        self._ready: dict[str, deque[_Ready]] = {name: deque() for name in engine.queues.pools}
+        self._ready: dict[str, deque[_Ready]] = {name: deque() for name in core.queues.pools}
         # Pools at which somebody looks whether one waits too long.
         self._watched: set[str] = set()
 
@@ -64,7 +89,7 @@ class Starts:
             self._send(task)
         else:
             self._pool(task).called += 1
-            self._engine.flow.start(task, None, at_once=at_once)
+            self._call(task, None, at_once=at_once)
 
     def ended(self, task: LiveTask) -> None:
         """A call that was begun here has ended: the next one may begin."""
@@ -110,24 +135,27 @@ class Starts:
             self._watch(pool)
 
     def _go(self, task: LiveTask, started_at: datetime) -> None:
-        if not self._engine.dispatcher.claiming or task.cancel_asked or not task.held:
+        if self._core.draining or task.cancel_asked or not task.held:
             # Drained, cancelled or lost meanwhile: the function is never called.
             self._not_called(task)
         else:
             self.tasks.discard(task)
             self._pool(task).called += 1
-            self._engine.flow.start(task, started_at)
+            self._call(task, started_at)
 
     def _not_called(self, task: LiveTask) -> None:
         self.tasks.discard(task)
-        self._engine.dispatcher.let_go(task)
+        self._let_go(task)
         if task.held:
-            self._engine.flow.unwanted(task)
+            # RUNNING in the store, though its function was never called.
+            move = Move.CANCEL if task.cancel_asked else Move.UNSTART
+            error = "Cancelled on request" if task.cancel_asked else None
+            self._settle(task, Verdict(move, 0.0, error))
 
     def _lost(self, task: LiveTask) -> None:
         self.tasks.discard(task)
-        self._engine.dispatcher.let_go(task)
-        self._engine.flow.lost(task)
+        self._let_go(task)
+        self._tell_lost(task)
 
     def _watch(self, pool: Pool) -> None:
         if pool.name not in self._watched:
@@ -144,7 +172,7 @@ class Starts:
             self._watch(pool)
 
     def _pool(self, task: LiveTask) -> Pool:
-        return self._engine.queues.pools[task.registered.executor]
+        return self._core.queues.pools[task.registered.executor]
 
     def _now(self) -> float:
-        return self._engine.clock.monotonic()
+        return self._core.clock.monotonic()

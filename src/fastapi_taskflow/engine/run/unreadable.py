@@ -8,14 +8,13 @@ with. Such a task goes back to the store for a minute. It never fails for that.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["UNOPENED", "Unreadable"]
 
@@ -43,10 +42,15 @@ class _Case(NamedTuple):
 
 
 class Unreadable:
-    """Gives tasks back, with one alarm a function."""
+    """Gives tasks back, with one alarm a function.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Args:
+        settle: Brings a verdict to the store.
+    """
+
+    def __init__(self, core: Core, settle: Callable[[LiveTask, Verdict], None]) -> None:
+        self._clock = core.clock
+        self._settle = settle
         self._cases: dict[str, _Case] = {}
         self._told: set[str] = set()
 
@@ -54,7 +58,7 @@ class Unreadable:
         """Another instance may be able to read it; this one asks again in a while."""
         name = task.record.func_name
         if name in self._cases or len(self._cases) < _MOST_FUNCTIONS:
-            self._cases[name] = _Case(reason, self._engine.clock.monotonic())
+            self._cases[name] = _Case(reason, self._clock.monotonic())
         if name not in self._told and len(self._told) < _MOST_FUNCTIONS:
             self._told.add(name)
             logger.error(
@@ -65,11 +69,11 @@ class Unreadable:
                 reason.rstrip("."),
                 _PAUSE_SECONDS,
             )
-        self._engine.settling.settle(task, Verdict(Move.GIVE_BACK, _PAUSE_SECONDS))
+        self._settle(task, Verdict(Move.GIVE_BACK, _PAUSE_SECONDS))
 
     def functions(self) -> dict[str, str]:
         """By function name, why tasks of it could not be read here lately."""
-        now = self._engine.clock.monotonic()
+        now = self._clock.monotonic()
         self._cases = {
             name: case for name, case in self._cases.items() if now - case.at < _MEMORY_SECONDS
         }

@@ -11,13 +11,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from fastapi_taskflow.engine.core.supervisor import Supervisor
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.words.models import TaskStatus
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Housekeeping", "Swept"]
 
@@ -46,18 +43,22 @@ class Swept(NamedTuple):
 
 
 class Housekeeping:
-    """Rounds of tidying on this instance, and the purge that operators ask for."""
+    """Rounds of tidying on this instance, and the purge that operators ask for.
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
-        self._engine = engine
-        self._supervisor = supervisor
-        self._pause = min(_FIRST_ROUND_SECONDS, engine.settings.housekeeping_interval)
-        self._began, self._began_at = engine.clock.now(), engine.clock.monotonic()
+    Args:
+        hint: Told of a queue in which the store has something to claim.
+    """
+
+    def __init__(self, core: Core, *, hint: Callable[[str], None]) -> None:
+        self._core = core
+        self._hint = hint
+        self._pause = min(_FIRST_ROUND_SECONDS, core.settings.housekeeping_interval)
+        self._began, self._began_at = core.clock.now(), core.clock.monotonic()
 
     def start(self) -> None:
         """Begin the rounds that the instance's roles ask for."""
-        if self._engine.executes or "maintain" in self._engine.settings.roles:
-            self._supervisor.loop("housekeeping", self._round)
+        if self._core.executes or self._core.maintains:
+            self._core.supervisor.loop("housekeeping", self._round)
 
     async def sweep(self, before: datetime | None, *, most: int) -> Swept:
         """Delete what ended before an instant, in batches with rests between them.
@@ -69,30 +70,30 @@ class Housekeeping:
         Raises:
             StoreUnavailable: the store does not answer; earlier batches stay deleted.
         """
-        engine = self._engine
+        core = self._core
         gone: list[str] = []
         keys = 0
         while True:
             begun = time.monotonic()
-            batch = await engine.backend.purge(before, limit=_BATCH)
+            batch = await core.backend.purge(before, limit=_BATCH)
             gone += batch.task_ids
             keys += batch.keys
             if max(len(batch.task_ids), batch.keys) < _BATCH:
-                own = () if before is None else engine.store.purge(before)
+                own = () if before is None else core.store.purge(before)
                 return Swept(own, tuple(gone), more=False)
-            if max(len(gone), keys) >= most or engine.draining:
+            if max(len(gone), keys) >= most or core.draining:
                 return Swept((), tuple(gone), more=True)
             await _rest(begun)
 
     async def _round(self) -> None:
         await asyncio.sleep(self._pause)
-        self._pause = self._engine.settings.housekeeping_interval
-        if self._engine.draining:
+        self._pause = self._core.settings.housekeeping_interval
+        if self._core.draining:
             return
         steps: list[Callable[[], Awaitable[None]]] = []
-        if self._engine.executes:
+        if self._core.executes:
             steps.append(self._adopt_queues)
-        if "maintain" in self._engine.settings.roles:
+        if self._core.maintains:
             steps += [self._fold, self._retain]
         failure: Exception | None = None
         for step in steps:
@@ -105,14 +106,14 @@ class Housekeeping:
 
     async def _fold(self) -> None:
         """Fold all rollups that can be, with rests as a purge has them."""
-        while not self._engine.draining:
+        while not self._core.draining:
             begun = time.monotonic()
-            if await self._engine.backend.fold(limit=_BATCH) < _BATCH:
+            if await self._core.backend.fold(limit=_BATCH) < _BATCH:
                 return
             await _rest(begun)
 
     async def _retain(self) -> None:
-        settings = self._engine.settings
+        settings = self._core.settings
         before = None
         if settings.retention_days is not None:
             before = self._trusted_now() - timedelta(days=settings.retention_days)
@@ -132,7 +133,7 @@ class Housekeeping:
         What is deleted stays so. A clock that jumps forward may be wrong, and only a later
         start takes it at its word.
         """
-        clock = self._engine.clock
+        clock = self._core.clock
         lived = timedelta(seconds=clock.monotonic() - self._began_at)
         return min(clock.now(), self._began + lived)
 
@@ -141,18 +142,18 @@ class Housekeeping:
 
         A queue that was taken out of the configuration must not strand its tasks.
         """
-        engine = self._engine
-        functions = engine.registry.names()
+        core = self._core
+        functions = core.registry.names()
         found = {
             tally.queue
-            for tally in await engine.backend.tally()
+            for tally in await core.backend.tally()
             if tally.status is TaskStatus.PENDING
             and tally.rows > 0
-            and tally.queue not in engine.queues
+            and tally.queue not in core.queues
             and tally.func_name in functions
         }
         for name in sorted(found):
-            due = await engine.backend.next_due([name])
+            due = await core.backend.next_due([name])
             if due is None or due > 0:
                 continue
             logger.warning(
@@ -160,8 +161,8 @@ class Housekeeping:
                 "limits. Add it to queues=, or leave it out when it is empty",
                 name,
             )
-            engine.queues.get(name)
-            engine.dispatcher.hint(name)
+            core.queues.get(name)
+            self._hint(name)
 
 
 async def _rest(begun: float) -> None:
