@@ -12,8 +12,8 @@ is validated from its own values when it is stored, and is refused if they do no
 
 from fastapi_taskflow.rules.codec.encoder import encode
 from fastapi_taskflow.rules.codec.fixed import as_stored, is_fixed, is_small
-from fastapi_taskflow.rules.codec.places import Callee
 from fastapi_taskflow.rules.codec.reader import decode, fingerprint
+from fastapi_taskflow.rules.codec.refusals import Callee
 from fastapi_taskflow.rules.codec.typetable import Types, TypeTable
 from fastapi_taskflow.rules.codec.writer import MAX_DEPTH
 

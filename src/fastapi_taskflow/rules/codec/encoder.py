@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from fastapi_taskflow.rules.codec.places import Callee, place
-from fastapi_taskflow.rules.codec.refusals import Excess, Refusal
+from fastapi_taskflow.rules.codec.refusals import Callee, Excess, Refusal, place
+from fastapi_taskflow.rules.codec.scalars import CAREFUL, HOPEFUL
 from fastapi_taskflow.rules.codec.typetable import Types
-from fastapi_taskflow.rules.codec.writer import CAREFUL, HOPEFUL, Writer, write_dict
+from fastapi_taskflow.rules.codec.writer import Writer, write_dict
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.plain import name_of

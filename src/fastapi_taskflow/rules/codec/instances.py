@@ -9,8 +9,6 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from fastapi_taskflow.rules.codec.addresses import ADDRESS_WRITERS, SECRETS
-from fastapi_taskflow.rules.codec.advice import advice, is_row
 from fastapi_taskflow.rules.codec.objects import (
     ModelState,
     build_model,
@@ -19,8 +17,14 @@ from fastapi_taskflow.rules.codec.objects import (
     take_model,
     take_named_tuple,
 )
-from fastapi_taskflow.rules.codec.refusals import Refusal, reading, title
-from fastapi_taskflow.rules.codec.scalars import DATES, SCALAR_WRITERS, plain_date
+from fastapi_taskflow.rules.codec.refusals import Refusal, advice, is_row, title, unreadable
+from fastapi_taskflow.rules.codec.scalars import (
+    CAREFUL,
+    DATES,
+    SCALAR_WRITERS,
+    SECRET_WRITERS,
+    plain_date,
+)
 from fastapi_taskflow.rules.codec.typetable import Types, is_named_tuple, is_storable
 
 __all__ = ["Walk", "write_instance"]
@@ -30,9 +34,7 @@ _MODEL_NODES = 6
 # What a node takes beside the class's name and its fields.
 _OVERHEAD_CHARACTERS = 22
 # Of what subclasses usually are, to be named in refusals.
-_BASES = frozenset[type]({
-    *SCALAR_WRITERS, *ADDRESS_WRITERS, dict, list, tuple, set, frozenset, deque,
-})  # fmt: skip
+_BASES = frozenset[type]({*SCALAR_WRITERS, dict, list, tuple, set, frozenset, deque})
 
 
 class Walk(Protocol):
@@ -50,8 +52,8 @@ class Walk(Protocol):
     def charge(self, size: int) -> None:
         """So many characters more, at least."""
 
-    def careful(self) -> Walk:
-        """Another walk, whose trees can all be written as JSON."""
+    def anew(self, atoms: frozenset[type]) -> Walk:
+        """Another walk, with all of the room."""
 
     def measure(self, value: Any, depth: int) -> None:
         """Raise `Excess` if there is too much in a value, of whatever types."""
@@ -76,8 +78,10 @@ def write_instance(walk: Walk, value: Any, depth: int) -> Any:
     if isinstance(value, BaseModel):
         return {"$": "model", "c": name, **_write_model(walk, value, depth)}
     if is_named_tuple(cls):
-        with reading():
+        try:
             taken = take_named_tuple(value)
+        except Exception as exc:
+            raise unreadable(exc) from exc
         return {"$": "namedtuple", "c": name, "v": walk.named(taken, depth, ".{}")}
     try:
         taken = take_dataclass(value)
@@ -89,8 +93,10 @@ def write_instance(walk: Walk, value: Any, depth: int) -> Any:
 def _write_foreign(walk: Walk, value: Any, depth: int) -> Any:
     cls = type(value)
     if issubclass(cls, DATES):
-        with reading():
+        try:
             plain = plain_date(value)
+        except Exception as exc:
+            raise unreadable(exc) from exc
         return walk.value(plain, depth)
     raise Refusal(_unstorable(cls))
 
@@ -139,7 +145,9 @@ def _same(walk: Walk, one: BaseModel, other: BaseModel) -> bool:
     if one == other and one.__dict__.keys() == other.__dict__.keys():
         return True
     # A NaN is not equal to itself: the written form decides.
-    forms = [to_json(_write_state(walk.careful(), take_model(model), 0)) for model in (one, other)]
+    forms = [
+        to_json(_write_state(walk.anew(CAREFUL), take_model(model), 0)) for model in (one, other)
+    ]
     return forms[0] == forms[1]
 
 
@@ -162,7 +170,7 @@ def _unbuildable(cls: type, exc: BaseException) -> str:
 
 
 def _unstorable(cls: type) -> str:
-    if cls in SECRETS:
+    if cls in SECRET_WRITERS:
         return (
             f"found {title(cls)}, which is stored only where it is encrypted; give the "
             "TaskManager an encrypt_args_key, or pass what leads the task to the secret"

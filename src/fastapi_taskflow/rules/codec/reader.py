@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, Flag
 from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from fastapi_taskflow.rules.codec.addresses import ADDRESS_READERS
 from fastapi_taskflow.rules.codec.encoder import VERSION
 from fastapi_taskflow.rules.codec.objects import (
     ModelState,
@@ -22,7 +21,7 @@ from fastapi_taskflow.rules.codec.objects import (
     build_model_from_json,
     build_named_tuple,
 )
-from fastapi_taskflow.rules.codec.scalars import SCALAR_READERS, Foreign, read_text
+from fastapi_taskflow.rules.codec.scalars import SCALAR_READERS, Foreign, Node
 from fastapi_taskflow.rules.codec.typetable import Types, is_named_tuple, moved
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import PayloadUnreadable
@@ -30,8 +29,6 @@ from fastapi_taskflow.words.plain import name_of
 from fastapi_taskflow.words.texts import clean
 
 __all__ = ["decode", "fingerprint"]
-
-Node = Mapping[str, Any]
 
 _STR = frozenset({str})
 _MARK = b'"$"'
@@ -102,7 +99,7 @@ class _Reader:
         if "$" not in node:
             return self.named(node)
         kind = node["$"]
-        scalar = _SCALARS.get(kind)
+        scalar = SCALAR_READERS.get(kind)
         if scalar is not None:
             return scalar(node)
         read = _READERS.get(kind)
@@ -132,14 +129,6 @@ class _Reader:
         if not issubclass(cls, base):
             raise Foreign(f"{name!r} is of another kind now")
         return cls
-
-
-_SCALARS: dict[str, Callable[[Node], Any]] = {
-    **SCALAR_READERS,
-    **ADDRESS_READERS,
-    "secret": lambda node: SecretStr(read_text(node)),
-    "secret_bytes": lambda node: SecretBytes(SCALAR_READERS["bytes"](node)),
-}
 
 
 def _read_dict(reader: _Reader, node: Node) -> Any:

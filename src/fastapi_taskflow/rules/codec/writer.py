@@ -11,22 +11,21 @@ from collections.abc import Callable, Collection
 from math import isfinite
 from typing import Any
 
-from pydantic import SecretBytes, SecretStr
 from pydantic_core import to_json
 
-from fastapi_taskflow.rules.codec.addresses import ADDRESS_WRITERS, SECRETS
 from fastapi_taskflow.rules.codec.instances import write_instance
-from fastapi_taskflow.rules.codec.refusals import Excess, Refusal, label
+from fastapi_taskflow.rules.codec.refusals import Excess, Refusal, label, unreadable
 from fastapi_taskflow.rules.codec.scalars import (
+    CAREFUL,
     PLAIN_INT_BITS,
     SCALAR_WRITERS,
+    SECRET_WRITERS,
     has_surrogates,
     least_size,
-    write_text,
 )
 from fastapi_taskflow.rules.codec.typetable import Types
 
-__all__ = ["CAREFUL", "HOPEFUL", "MAX_DEPTH", "Writer", "write_dict"]
+__all__ = ["MAX_DEPTH", "Writer", "write_dict"]
 
 MAX_DEPTH = 64
 """Containers within containers, the arguments themselves counted. Each takes at most two
@@ -36,10 +35,6 @@ of the 200 levels that the JSON reader allows."""
 # which take the event loop up to 25 ms.
 _BYTES_A_NODE = 12
 _LEAST_NODES = 1_000
-# Types taken as they are, in the hope that each value has a JSON form; nearly always so.
-HOPEFUL = frozenset[type]({str, int, float, bool, type(None)})
-# Types whose every value has one.
-CAREFUL = frozenset[type]({bool, type(None)})
 # What the tag of a value takes at least, beside the value.
 _TAG_CHARACTERS = 16
 
@@ -75,12 +70,13 @@ class Writer:
         write = _WRITERS.get(type(value))
         if write is not None:
             return write(self, value, depth)
-        if type(value) in SECRETS and self.sealed:
-            return self.scalar(_write_secret, value)
+        if self.sealed and type(value) in SECRET_WRITERS:
+            return self.scalar(SECRET_WRITERS[type(value)], value)
         return write_instance(self, value, depth)
 
     def items(self, values: Collection[Any], depth: int) -> Collection[Any]:
         """The JSON form of a list's items."""
+        # Written out here and in `named`: a call for each container would cost a tenth.
         atoms, size = self.atoms, len(values)
         if size > self.room:
             self.charge(size)
@@ -160,10 +156,8 @@ class Writer:
         self.charge(size)
         try:
             tree = write(value)
-        except ValueError as exc:
-            raise Refusal(str(exc)) from exc
         except Exception as exc:  # from code of the value's own, such as its time zone's
-            raise Refusal(f"{type(exc).__name__} while reading it: {exc}") from exc
+            raise unreadable(exc) from exc
         if type(tree) is dict:
             text = tree["v"]
             rest = len(text) - size if type(text) is str else 0
@@ -173,10 +167,6 @@ class Writer:
     def anew(self, atoms: frozenset[type]) -> Writer:
         """Another walk, with all of the room."""
         return Writer(self.types, atoms, self._limit, sealed=self.sealed)
-
-    def careful(self) -> Writer:
-        """Another walk, whose trees can all be written as JSON."""
-        return self.anew(CAREFUL)
 
     def measure(self, value: Any, depth: int) -> None:
         """Raise `Excess` if there is too much in a value, of whatever types."""
@@ -260,18 +250,12 @@ def _write_deque(writer: Writer, value: deque[Any], depth: int) -> Any:
     return tree
 
 
-def _write_secret(value: SecretStr | SecretBytes) -> Any:
-    if isinstance(value, SecretStr):
-        return {"$": "secret", "v": write_text(value.get_secret_value())}
-    return {"$": "secret_bytes", "v": SCALAR_WRITERS[bytes](value.get_secret_value())["v"]}
-
-
 def _scalar(write: Callable[[Any], Any]) -> Callable[[Writer, Any, int], Any]:
     return lambda writer, value, _depth: writer.scalar(write, value)
 
 
 _WRITERS: dict[type, Callable[[Writer, Any, int], Any]] = {
-    **{cls: _scalar(write) for cls, write in {**SCALAR_WRITERS, **ADDRESS_WRITERS}.items()},
+    **{cls: _scalar(write) for cls, write in SCALAR_WRITERS.items()},
     dict: write_dict,
     list: lambda writer, value, depth: writer.items(value, depth),
     tuple: lambda writer, value, depth: writer.tagged("tuple", value, depth),
