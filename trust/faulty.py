@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
 from fastapi_taskflow import StoreUnavailable
 from fastapi_taskflow.backends.base import Backend
-from trust.forwarding import Forwarding
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 
 __all__ = ["Fault", "FaultyBackend"]
 
@@ -20,7 +19,7 @@ T = TypeVar("T")
 # What an engine asks of a store, at the most, to start.
 _HEALTHY = 6
 # Asked over and over while nothing happens.
-_POLLS = frozenset({"beat", "claim", "gone", "next_due", "owned", "signals"})
+_POLLS = frozenset({"beat", "claim", "next_due", "owned", "signals"})
 
 
 class Fault(Enum):
@@ -89,7 +88,7 @@ class FaultyBackend(Forwarding):
         self._verbs = frozenset(verbs)
         self._down = fault
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
         fault = self._strikes(verb)
         # An opening that fails has left nothing open.
         if fault is Fault.REFUSED or (fault is Fault.LOST and verb == "open"):
@@ -99,15 +98,6 @@ class FaultyBackend(Forwarding):
         answer = await call()
         if fault is Fault.LOST:
             raise _unavailable(verb)
-        return answer
-
-    def around_beat(self, call: Callable[[], bool]) -> bool:
-        fault = self._strikes("beat")
-        if fault is Fault.REFUSED:
-            raise _unavailable("beat")
-        answer = call()
-        if fault is Fault.LOST:
-            raise _unavailable("beat")
         return answer
 
     def _strikes(self, verb: str) -> Fault | None:

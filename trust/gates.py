@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi_taskflow.backends.base import Backend, Outcome, Settled
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from fastapi_taskflow.words.states import Move
-from trust.forwarding import Forwarding
 
 __all__ = ["GatedBackend", "QuickRescue"]
 
@@ -37,8 +37,10 @@ class GatedBackend(Forwarding):
         """Let all go on, now and later. Called on the event loop."""
         self._opened.set()
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
-        names = {verb} | {f"{verb} {one.move.value}" for one in asked if isinstance(one, Outcome)}
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
+        names = {verb} | {
+            f"{verb} {one.move.value}" for one in (asked[0] if verb == "finish" else ())
+        }
         await self._pass("before", names)
         answer = await call()
         # A claim that found nothing is no step of any task.

@@ -265,7 +265,7 @@ async def test_invented_names_fill_no_memory_for_longer_than_their_time():
 
     async def flood(rounds: int) -> None:
         for _ in range(rounds):
-            await backend.take_tokens([Bucket(bucket_name(str(next(names))), 5, 12.0)])
+            await backend.sign_in.take_tokens([Bucket(bucket_name(str(next(names))), 5, 12.0)])
             clock.advance(0.1)
 
     assert await traced_growth(flood) < 50_000
@@ -277,8 +277,8 @@ async def test_one_busy_bucket_fills_no_memory():
 
     async def flood(rounds: int) -> None:
         for _ in range(rounds):
-            await backend.take_tokens([Bucket("one", 5, 12.0, delay=2.0)])
-            await backend.forget_buckets(["one"])
+            await backend.sign_in.take_tokens([Bucket("one", 5, 12.0, delay=2.0)])
+            await backend.sign_in.forget_buckets(["one"])
             clock.advance(0.1)
 
     assert await traced_growth(flood) < 50_000
@@ -292,7 +292,7 @@ async def test_sessions_that_ran_out_fill_no_memory():
     async def flood(rounds: int) -> None:
         for _ in range(rounds):
             token = str(next(names))
-            await backend.open_session(token, token, "viewer", life=100.0, idle=10.0)
+            await backend.sign_in.open_session(token, token, "viewer", life=100.0, idle=10.0)
             clock.advance(0.1)
 
     assert await traced_growth(flood) < 50_000

@@ -110,11 +110,12 @@ class Overtaking(SealedBackend):
 
     lease: Lease | None = None
 
-    async def rewrite(self, changes):
-        lease, self.lease = self.lease, None
-        if lease is not None:
+    async def around(self, verb, asked, call):
+        lease = self.lease
+        if verb == "rewrite" and lease is not None:
+            self.lease = None
             await end(self, lease, Move.FAIL, error="newer")
-        return await super().rewrite(changes)
+        return await super().around(verb, asked, call)
 
 
 async def test_an_end_that_comes_between_wins(raw: Backend):

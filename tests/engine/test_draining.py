@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow import Backend, QueueConfig, TaskManager, TaskStatus, get_task_context
+from fastapi_taskflow.backends.base.forwarding import Forwarding
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
-from trust.forwarding import Forwarding
 
 Make = Callable[..., TaskManager]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,8 +22,8 @@ from fastapi_taskflow import (
     task_log,
 )
 from fastapi_taskflow.admin.api.schemas import TaskInfo
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from tests.support.waiting import wait_until
-from trust.forwarding import Forwarding
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Picky(Forwarding):
         self.words = ("poison",)
         self.refused = 0
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
         if verb in self.verbs and any(word in repr(asked) for word in self.words):
             self.refused += 1
             raise TypeError("no column holds this")

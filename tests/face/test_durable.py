@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,11 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from fastapi_taskflow.exceptions import ConfigurationError, StoreFull
 from tests.support.exchanges import Exchange
 from tests.support.stores import WatchedStore
 from tests.support.waiting import wait_until
-from trust.forwarding import Forwarding
 
 Make = Callable[..., TaskManager]
 T = TypeVar("T")
@@ -312,7 +312,7 @@ class LosesReplies(Forwarding):
 
     lost = 0
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
         answer = await call()
         if verb == "insert" and not self.lost:
             self.lost += 1

@@ -1,7 +1,7 @@
 """An answer that comes late is about the past: it must not touch what happened since."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
@@ -14,9 +14,8 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
-from fastapi_taskflow.backends.base import Outcome
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from tests.support.waiting import wait_until
-from trust.forwarding import Forwarding
 
 T = TypeVar("T")
 
@@ -45,9 +44,9 @@ class LateAnswers(Forwarding):
         self._told[step] = asyncio.Event()
         self.done.discard(step)
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
         self.verbs.append(verb)
-        steps = {verb} | {one.move.value for one in asked if isinstance(one, Outcome)}
+        steps = {verb} | {one.move.value for one in (asked[0] if verb == "finish" else ())}
         late = steps & self._told.keys() - self.done
         answer = await call()
         self.done |= late

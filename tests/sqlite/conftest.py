@@ -16,6 +16,12 @@ Opener = Callable[..., Awaitable[SqliteBackend]]
 Spawner = Callable[..., subprocess.Popen[str]]
 
 
+async def gone(backend: SqliteBackend) -> set[str]:
+    """Ids of the instances that are proven dead."""
+    peers = (await backend.signals("")).peers
+    return {peer.info.instance_id for peer in peers if peer.gone}
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "tasks.db")

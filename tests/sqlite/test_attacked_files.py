@@ -19,7 +19,7 @@ WRITER = """
 import asyncio, sys
 from fastapi_taskflow import StoreUnavailable
 from fastapi_taskflow.backends.sqlite import SqliteBackend
-from fastapi_taskflow.testing.conformance.harness import accept, instance, task
+from fastapi_taskflow.testing.conformance.harness import accept, beat, instance, task
 
 async def write(backend, name):
     number = 0
@@ -36,7 +36,7 @@ async def write(backend, name):
 
 async def look(backend):
     while True:
-        for read in (backend.tally(), asyncio.to_thread(backend.beat, "x", 0.0)):
+        for read in (backend.tally(), beat(backend, "x")):
             try:
                 await read
             except StoreUnavailable:

@@ -12,6 +12,7 @@ from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.testing.conformance.harness import accept, find, instance, task
 from fastapi_taskflow.words.states import Move
+from tests.sqlite.conftest import gone
 from tests.support.waiting import wait_until
 
 
@@ -83,7 +84,7 @@ def test_a_loop_that_ended_without_closing_does_not_block_the_next(path: str):
     async def careful() -> None:
         await backend.open(lambda: None)
         # The thread that its loop has left notices in its own time.
-        await wait_until(lambda: backend.gone(["a"]))
+        await wait_until(lambda: gone(backend))
         await backend.close()
 
     asyncio.run(careless())

@@ -16,8 +16,15 @@ from fastapi_taskflow.backends.sqlite.lifelocks import LifeLocks
 from fastapi_taskflow.backends.sqlite.lockfiles import LockFile, store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.exceptions import StoreUnavailable
-from fastapi_taskflow.testing.conformance.harness import accept, claim, instance, recover_all, task
-from tests.sqlite.conftest import Opener, Spawner
+from fastapi_taskflow.testing.conformance.harness import (
+    accept,
+    beat,
+    claim,
+    instance,
+    recover_all,
+    task,
+)
+from tests.sqlite.conftest import Opener, Spawner, gone
 from tests.support.waiting import wait_until
 
 HOLD_WRITE_LOCK = """
@@ -109,7 +116,7 @@ class TestWriteLock:
         with pytest.raises(StoreUnavailable, match="write lock"):
             await backend.insert([[task()]])
         with pytest.raises(StoreUnavailable, match="write lock"):
-            await asyncio.to_thread(backend.beat, "a", 0.0)
+            await beat(backend, "a")
 
         assert await backend.tally() == []
 
@@ -117,7 +124,7 @@ class TestWriteLock:
         say(holder)
         assert hear(holder) == "released\n"
         await accept(backend, task())
-        assert await asyncio.to_thread(backend.beat, "a", 0.0)
+        assert await beat(backend, "a")
 
     async def test_a_killed_holder_frees_the_lock(self, backend: SqliteBackend, spawn: Spawner):
         holder = spawn(HOLD_WRITE_LOCK)
@@ -184,19 +191,19 @@ class TestWriteLock:
 class TestLifeLocks:
     async def test_a_killed_instance_is_gone_at_once(self, backend: SqliteBackend, spawn: Spawner):
         other = spawn(LIVE, "other")
-        assert await backend.gone(["other"]) == frozenset()
+        assert await gone(backend) == set()
 
         other.kill()
         other.wait()
 
-        assert await backend.gone(["other"]) == {"other"}
+        assert await gone(backend) == {"other"}
 
     async def test_a_stopped_instance_is_not_gone(self, backend: SqliteBackend, spawn: Spawner):
         other = spawn(LIVE, "other")
 
         other.send_signal(signal.SIGSTOP)
 
-        assert await backend.gone(["other"]) == frozenset()
+        assert await gone(backend) == set()
 
     async def test_a_child_does_not_keep_its_parent_alive(
         self, backend: SqliteBackend, spawn: Spawner
@@ -211,7 +218,7 @@ class TestLifeLocks:
 
         try:
             os.kill(child, 0)
-            assert await backend.gone(["parent"]) == {"parent"}
+            assert await gone(backend) == {"parent"}
         finally:
             os.kill(child, signal.SIGKILL)
 
@@ -220,10 +227,10 @@ class TestLifeLocks:
         await one.enlist(instance("one"))
         await two.enlist(instance("two"))
 
-        assert await one.gone(["one", "two"]) == frozenset()
+        assert await gone(one) == set()
         await two.close()
 
-        assert await one.gone(["one", "two"]) == {"two"}
+        assert await gone(one) == {"two"}
 
     async def test_what_a_killed_instance_held_is_recovered(
         self, backend: SqliteBackend, spawn: Spawner, path: str
@@ -245,7 +252,7 @@ class TestLifeLocks:
         for file in store_directory(path).glob("*.alive"):
             file.unlink()
 
-        assert await backend.gone(["mine", "never heard of"]) == frozenset()
+        assert await gone(backend) == set()
 
     async def test_a_deleted_file_is_made_anew_with_the_next_heartbeat(
         self, backend: SqliteBackend, open_backend: Opener, path: str
@@ -254,11 +261,11 @@ class TestLifeLocks:
         await other.enlist(instance("other"))
         (store_directory(path) / "taskflow_other.alive").unlink()
 
-        await asyncio.to_thread(other.beat, "other", 0.0)
+        await beat(other, "other")
 
-        assert await backend.gone(["other"]) == frozenset()
+        assert await gone(backend) == set()
         await other.close()
-        assert await backend.gone(["other"]) == {"other"}
+        assert await gone(backend) == {"other"}
 
     async def test_whoever_asks_is_not_taken_for_the_owner(
         self, backend: SqliteBackend, spawn: Spawner, path: str
@@ -269,7 +276,7 @@ class TestLifeLocks:
         asking = (store_directory(path) / "taskflow_other.alive").open()
         fcntl.flock(asking, fcntl.LOCK_SH)
 
-        assert await backend.gone(["other"]) == {"other"}
+        assert await gone(backend) == {"other"}
         asking.close()
 
     async def test_a_retired_instance_leaves_no_file(self, backend: SqliteBackend, path: str):
@@ -287,7 +294,7 @@ class TestLifeLocks:
 
         await backend.retire("mine")
 
-        assert await (await open_backend()).gone(["mine"]) == {"mine"}
+        assert await gone(await open_backend()) == {"mine"}
 
     async def test_leftovers_of_the_unknown_are_swept_up_and_the_living_kept(
         self, backend: SqliteBackend, open_backend: Opener, path: str

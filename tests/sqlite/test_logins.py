@@ -38,25 +38,25 @@ def rows(path, table):
 
 async def test_clear_buckets_lose_their_rows_in_bounded_batches(backend, clock, path):
     for number in range(PURGED + 10):
-        await backend.take_tokens([BUCKET._replace(name=bucket_name(str(number)))])
+        await backend.sign_in.take_tokens([BUCKET._replace(name=bucket_name(str(number)))])
     assert rows(path, "buckets") == PURGED + 10
     clock.advance(60)
 
-    await backend.take_tokens([BUCKET])
+    await backend.sign_in.take_tokens([BUCKET])
     assert rows(path, "buckets") == 10 + 1
-    await backend.take_tokens([BUCKET])
+    await backend.sign_in.take_tokens([BUCKET])
 
     assert rows(path, "buckets") == 1
 
 
 async def test_sessions_that_ran_out_lose_their_rows_in_bounded_batches(backend, clock, path):
     for number in range(PURGED + 10):
-        await backend.open_session(f"t{number}", f"user{number}", "r", life=60.0, idle=IDLE)
+        await backend.sign_in.open_session(f"t{number}", f"user{number}", "r", life=60.0, idle=IDLE)
     clock.advance(IDLE + 1)
 
-    await backend.open_session("new", "ann", "r", life=60.0, idle=IDLE)
+    await backend.sign_in.open_session("new", "ann", "r", life=60.0, idle=IDLE)
     assert rows(path, "sessions") == 10 + 1
-    await backend.open_session("newer", "ann", "r", life=60.0, idle=IDLE)
+    await backend.sign_in.open_session("newer", "ann", "r", life=60.0, idle=IDLE)
 
     assert rows(path, "sessions") == 2
 
@@ -66,7 +66,7 @@ async def test_a_network_keeps_no_more_rows_of_invented_accounts_than_it_has_tok
 
     for number in range(500):
         pair = BUCKET._replace(name=bucket_name("pair", f"nobody{number}", "192.0.2.1"))
-        await backend.take_tokens([pair, network])
+        await backend.sign_in.take_tokens([pair, network])
 
     assert rows(path, "buckets") == 31
 
@@ -82,7 +82,7 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     bucket = Bucket("bucket", 5, 600.0, delay=2.0)
-    answers = await asyncio.gather(*(backend.take_tokens([bucket]) for _ in range(70)))
+    answers = await asyncio.gather(*(backend.sign_in.take_tokens([bucket]) for _ in range(70)))
     await backend.close()
     print(sum(answer == 0 for answer in answers))
 
@@ -101,46 +101,46 @@ def test_takers_in_several_processes_get_exactly_the_capacity(spawn):
 
 
 async def test_refused_tries_wait_for_no_write(backend, path):
-    while await backend.take_tokens([BUCKET]) == 0:
+    while await backend.sign_in.take_tokens([BUCKET]) == 0:
         pass
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert await backend.take_tokens([BUCKET]) == 30.0
+        assert await backend.sign_in.take_tokens([BUCKET]) == 30.0
         other.execute("ROLLBACK")
 
 
 async def test_a_session_is_read_without_a_write(backend, path):
-    await backend.open_session("t", "ann", "viewer", life=60.0, idle=IDLE)
+    await backend.sign_in.open_session("t", "ann", "viewer", life=60.0, idle=IDLE)
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert (await backend.find_session("t", idle=IDLE)) is not None
+        assert (await backend.sign_in.find_session("t", idle=IDLE)) is not None
         other.execute("ROLLBACK")
 
 
 async def test_a_session_is_found_while_its_use_cannot_be_noted(backend, clock, path):
-    opened = await backend.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
+    opened = await backend.sign_in.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
     clock.advance(60)
 
     # Longer than the store waits for a write.
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert await backend.find_session("t", idle=IDLE) == opened
+        assert await backend.sign_in.find_session("t", idle=IDLE) == opened
         other.execute("ROLLBACK")
 
-    noted = await backend.find_session("t", idle=IDLE)
+    noted = await backend.sign_in.find_session("t", idle=IDLE)
     assert noted == opened._replace(seen_at=clock.now())
 
 
 async def test_a_session_closed_between_its_read_and_the_note_is_not_found(backend, clock, path):
-    await backend.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
+    await backend.sign_in.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
     clock.advance(60)
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM taskflow_sessions")
-        finding = asyncio.ensure_future(backend.find_session("t", idle=IDLE))
+        finding = asyncio.ensure_future(backend.sign_in.find_session("t", idle=IDLE))
         # Reads are served in order: after this one, that of the session is done.
         await asyncio.sleep(0)
         await backend.get(["nothing"])
@@ -151,10 +151,10 @@ async def test_a_session_closed_between_its_read_and_the_note_is_not_found(backe
 
 
 async def test_uses_of_a_session_at_once_are_noted_by_all(backend, clock):
-    await backend.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
+    await backend.sign_in.open_session("t", "ann", "viewer", life=600.0, idle=IDLE)
     clock.advance(60)
 
-    found = await asyncio.gather(*(backend.find_session("t", idle=IDLE) for _ in range(20)))
+    found = await asyncio.gather(*(backend.sign_in.find_session("t", idle=IDLE) for _ in range(20)))
 
     assert {one and one.seen_at for one in found} == {clock.now()}
 

@@ -78,11 +78,11 @@ async def test_people_can_sign_in_with_it(file, path, open_backend):
     restore(file, path)
     backend = await open_backend()
 
-    await backend.open_session("hash", "ann", "viewer", life=60, idle=60)
+    await backend.sign_in.open_session("hash", "ann", "viewer", life=60, idle=60)
 
-    assert (await backend.find_session("hash", idle=60)) is not None
-    assert await backend.take_tokens([Bucket("bucket", 1, 60.0)]) == 0
-    assert await backend.take_tokens([Bucket("bucket", 1, 60.0)]) > 0
+    assert (await backend.sign_in.find_session("hash", idle=60)) is not None
+    assert await backend.sign_in.take_tokens([Bucket("bucket", 1, 60.0)]) == 0
+    assert await backend.sign_in.take_tokens([Bucket("bucket", 1, 60.0)]) > 0
 
 
 @every_version

@@ -1,7 +1,6 @@
 """Outages: the file goes away, breaks, or finds no room; and comes back."""
 # ruff: noqa: ASYNC240  (a test may block its own loop)
 
-import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.exceptions import StoreFull, StoreUnavailable
-from fastapi_taskflow.testing.conformance.harness import accept, find, instance, put, task
+from fastapi_taskflow.testing.conformance.harness import accept, beat, find, instance, put, task
 from tests.sqlite.conftest import Opener
 from tests.support.tools import need
 from tests.support.waiting import wait_until
@@ -62,7 +61,7 @@ from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.exceptions import StoreFull
 from fastapi_taskflow.words.states import Move
-from fastapi_taskflow.testing.conformance.harness import accept, instance, put, task
+from fastapi_taskflow.testing.conformance.harness import accept, beat, instance, put, task
 from tests.support.waiting import wait_until
 
 def fill(bytes_left):
@@ -89,9 +88,9 @@ async def main():
     await wait_until(refused)
     fill(0)
     settled = await backend.finish([Outcome(lease, Move.SUCCEED) for lease in leases])
-    print(await asyncio.to_thread(backend.beat, "a", 0.0))
+    print(await beat(backend, "a"))
     print(sum(one.status.value == "success" for one in settled))
-    print(await asyncio.to_thread(backend.beat, "a", 0.0), await refused())
+    print(await beat(backend, "a"), await refused())
     (path.parent / "filler").unlink()
     while await refused():
         await asyncio.sleep(0.01)
@@ -217,7 +216,7 @@ async def test_beats_of_a_closed_store_are_an_outage(backend: SqliteBackend):
     await backend.close()
 
     with pytest.raises(StoreUnavailable):
-        await asyncio.to_thread(backend.beat, "a", 0.0)
+        await beat(backend, "a")
 
 
 async def test_a_verb_before_open_is_an_outage_that_says_so(path: str):

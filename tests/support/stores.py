@@ -1,11 +1,10 @@
 """Stores that tell what they are asked, hold it up, or refuse it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi_taskflow import Backend, MemoryBackend
-from trust.forwarding import Forwarding
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ class WatchedStore(Forwarding):
         if self.held is not None:
             self.held.set()
 
-    async def around(self, verb: str, asked: Sequence[Any], call: Callable[[], Awaitable[T]]) -> T:
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
         if verb != "insert":
             return await call()
         if self.held is not None:
@@ -45,6 +44,6 @@ class WatchedStore(Forwarding):
             self.waiting -= 1
         if self.refuse is not None:
             raise self.refuse
-        self.inserts.append([len(group) for group in asked])
-        self.events += [f"insert of {len(group)}" for group in asked]
+        self.inserts.append([len(group) for group in asked[0]])
+        self.events += [f"insert of {len(group)}" for group in asked[0]]
         return await call()

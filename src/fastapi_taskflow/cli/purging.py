@@ -119,7 +119,7 @@ async def _sweep(engine: Engine, span: timedelta, before: datetime, advance: Adv
             batch = await engine.backend.purge(before, limit=_BATCH)
             deleted += len(batch.task_ids)
             advance(f"{plural(deleted, 'task')} deleted", deleted)
-            if max(len(batch.task_ids), batch.keys) < _BATCH:
+            if not batch.left_some(_BATCH):
                 return deleted
             took = time.monotonic() - begun
             await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))

@@ -6,6 +6,7 @@ import logging
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
+from fastapi_taskflow.backends import logins
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.engine.lifecycle import Engine
@@ -14,6 +15,7 @@ from fastapi_taskflow.rules.auth.throttle import account_key
 from fastapi_taskflow.rules.auth.tokens import new_token, token_hash
 from fastapi_taskflow.rules.auth.users import AuthUser
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
+from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import AuditEntry
 
@@ -64,10 +66,16 @@ class Logins:
         life: Seconds after which a session ends, however busy it is.
 
     Raises:
+        ConfigurationError: the store's backend has no `Backend.sign_in`.
         EngineNotRunning, StoreUnavailable: from every method. Nobody is let in then.
     """
 
     def __init__(self, runtime: Runtime, *, realm: str, life: float) -> None:
+        if runtime.backend.sign_in is None:
+            raise ConfigurationError(
+                f"Nobody can sign in with {runtime.backend.place} as store: it implements no "
+                "Backend.sign_in. Leave auth= out, or use another backend."
+            )
         self._runtime = runtime
         self._realm = realm
         self._life = life
@@ -82,7 +90,7 @@ class Logins:
         Returns:
             0.0: go on. Else seconds to wait: there were too many tries, and the audit says so.
         """
-        seconds = await self._engine.backend.take_tokens(attempt.buckets())
+        seconds = await self._sign_in.take_tokens(attempt.buckets())
         if seconds > 0 and self._is_news(attempt.network):
             logger.warning("Too many tries to sign in from %s", attempt.network)
             detail = {"refused": "too many tries", "user": attempt.username}
@@ -91,7 +99,7 @@ class Logins:
 
     async def forgive(self, attempt: Try) -> None:
         """After a right password: forget earlier wrong ones of this account and network."""
-        await self._engine.backend.forget_buckets([attempt.pair])
+        await self._sign_in.forget_buckets([attempt.pair])
 
     def _is_news(self, network: str) -> bool:
         now = SYSTEM_CLOCK.monotonic()
@@ -116,7 +124,7 @@ class Logins:
         assert key is not None  # noqa: S101  (it is a token)
         if replaced is not None:
             await self._close(replaced)
-        session = await self._engine.backend.open_session(
+        session = await self._sign_in.open_session(
             key, user.name, user.role, life=self._life, idle=_IDLE_SECONDS
         )
         await self._note("login", user.name, {"role": user.role, "network": network})
@@ -127,7 +135,7 @@ class Logins:
         key = token_hash(token, self._realm)
         if key is None:
             return None
-        return await self._engine.backend.find_session(key, idle=_IDLE_SECONDS)
+        return await self._sign_in.find_session(key, idle=_IDLE_SECONDS)
 
     async def end(self, token: str, *, network: str, everywhere: bool) -> bool:
         """End the session of a token, on all instances at once; False if there was none.
@@ -139,7 +147,7 @@ class Logins:
         if session is None:
             return False
         if everywhere:
-            ended = await self._engine.backend.close_sessions(user=session.user)
+            ended = await self._sign_in.close_sessions(user=session.user)
         else:
             ended = await self._close(token)
         detail = {"everywhere": everywhere, "sessions": ended, "network": network}
@@ -149,12 +157,18 @@ class Logins:
     async def _close(self, token: str) -> int:
         key = token_hash(token, self._realm)
         # Without a token, the verb closes the sessions of everybody.
-        return 0 if key is None else await self._engine.backend.close_sessions(token_hash=key)
+        return 0 if key is None else await self._sign_in.close_sessions(token_hash=key)
 
     async def _note(self, action: str, actor: str, detail: dict[str, Any]) -> None:
         engine = self._engine
         entry = AuditEntry(new_id(), action, _TARGET, actor, engine.clock.now(), detail)
         await engine.backend.append_audit([entry])
+
+    @property
+    def _sign_in(self) -> logins.Logins:
+        sign_in = self._engine.backend.sign_in
+        assert sign_in is not None  # noqa: S101  (checked at construction)
+        return sign_in
 
     @property
     def _engine(self) -> Engine:

@@ -32,7 +32,8 @@ async def rotate_keys(
         seal_clear: Asked at most once: whether to seal also what was never sealed.
 
     Raises:
-        ConfigurationError: the manager has no ``encrypt_args_key``.
+        ConfigurationError: the manager has no ``encrypt_args_key``, or the store's backend
+            cannot change keys.
         EngineNotRunning, StoreUnavailable: as every operation.
     """
     if runtime.keyring is None:

@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.logins import LoginSession
 from fastapi_taskflow.testing.clock import ManualClock
-from fastapi_taskflow.testing.conformance.harness import ignore
+from fastapi_taskflow.testing.conformance.harness import ignore, logins_of
 from fastapi_taskflow.testing.places import new_place
 from fastapi_taskflow.words.clock import Clock
 
@@ -108,7 +108,9 @@ class LoginStateMachine(RuleBasedStateMachine):
     def _open(self, session: LoginSession) -> LoginSession:
         life = (session.expires_at - session.created_at).total_seconds()
         key, user, role, *_ = session
-        return self.call(self.backend.open_session, key, user, role, life=life, idle=_IDLE)
+        return self.call(
+            logins_of(self.backend).open_session, key, user, role, life=life, idle=_IDLE
+        )
 
     @rule(seed=_seeds)
     def find(self, seed: int) -> None:
@@ -120,7 +122,7 @@ class LoginStateMachine(RuleBasedStateMachine):
             self.sessions[token] = expected
         else:
             expected = None
-        assert self.call(self.backend.find_session, token, idle=_IDLE) == expected
+        assert self.call(logins_of(self.backend).find_session, token, idle=_IDLE) == expected
 
     @rule(seed=_seeds, user=st.none() | _users)
     def close_one(self, seed: int, user: str | None) -> None:
@@ -136,7 +138,7 @@ class LoginStateMachine(RuleBasedStateMachine):
             for one in self.sessions.values()
             if token in (None, one.token_hash) and user in (None, one.user)
         ]
-        closed = self.call(self.backend.close_sessions, token_hash=token, user=user)
+        closed = self.call(logins_of(self.backend).close_sessions, token_hash=token, user=user)
         # Ones that have run out may be there still.
         assert sum(map(self._is_live, gone)) <= closed <= len(gone)
         for one in gone:
@@ -154,7 +156,7 @@ class LoginStateMachine(RuleBasedStateMachine):
         if expected == 0:
             for bucket in buckets:
                 self._take(bucket)
-        assert self.call(self.backend.take_tokens, buckets) == expected
+        assert self.call(logins_of(self.backend).take_tokens, buckets) == expected
 
     @rule(bucket=st.sampled_from(_BUCKETS))
     def insist(self, bucket: Bucket) -> None:
@@ -166,7 +168,7 @@ class LoginStateMachine(RuleBasedStateMachine):
     def forget(self, buckets: list[Bucket]) -> None:
         for bucket in buckets:
             self.buckets.pop(bucket.name, None)
-        self.call(self.backend.forget_buckets, [bucket.name for bucket in buckets])
+        self.call(logins_of(self.backend).forget_buckets, [bucket.name for bucket in buckets])
 
     def _present(self, bucket: Bucket) -> _Tokens:
         now = self.clock.monotonic()

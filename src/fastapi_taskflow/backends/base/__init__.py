@@ -22,7 +22,8 @@ Rules that hold for every verb:
 * An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
 * An instance is alive from `enlist` until it is declared dead or retires. One that is not
   alive claims nothing and recovers nothing.
-* What sign-in needs of a store is in `backends.logins`, under the same rules.
+* `Backend.sign_in` and `Backend.rotation` are ports beside it, under the same rules, which
+  a driver may leave out.
 * A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
   driver exceptions never pass.
 
@@ -55,13 +56,7 @@ from fastapi_taskflow.backends.base.claims import (
     StoredTask,
 )
 from fastapi_taskflow.backends.base.fleet import InstanceInfo, Peer, Signals
-from fastapi_taskflow.backends.base.operators import (
-    Content,
-    ContentField,
-    Contents,
-    Purged,
-    Rewrite,
-)
+from fastapi_taskflow.backends.base.operators import Purged
 from fastapi_taskflow.backends.base.reads import (
     ENDING_LENGTH,
     Grain,
@@ -71,6 +66,13 @@ from fastapi_taskflow.backends.base.reads import (
     RollupQuery,
     Tally,
     weight,
+)
+from fastapi_taskflow.backends.base.rotation import (
+    Content,
+    ContentField,
+    Contents,
+    Rewrite,
+    Rotation,
 )
 
 __all__ = [
@@ -104,6 +106,7 @@ __all__ = [
     "Rewrite",
     "Rollup",
     "RollupQuery",
+    "Rotation",
     "Settled",
     "Signals",
     "Snapshot",

@@ -10,6 +10,7 @@ from typing import Any, Self
 from fastapi_taskflow.backends.base.fleet import Fleet
 from fastapi_taskflow.backends.base.operators import Operators
 from fastapi_taskflow.backends.base.reads import Reads
+from fastapi_taskflow.backends.base.rotation import Rotation
 from fastapi_taskflow.backends.base.tasks import Tasks
 from fastapi_taskflow.backends.logins import Logins
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -25,11 +26,11 @@ class Grade(Enum):
     C = "survives nothing: memory only"
 
 
-class Backend(Tasks, Reads, Fleet, Operators, Logins):
-    """Storage of tasks and of logins; `backends.base` has the rules for every verb.
+class Backend(Tasks, Reads, Fleet, Operators):
+    """Storage of tasks; `backends.base` has the rules for every verb.
 
     Construction does no I/O. All verbs but `beat` are called from the event loop that
-    called `open`; `beat` blocks and is called from one thread of the engine's own.
+    called `open`.
 
     Raises:
         ConfigurationError: at construction, a class that lacks verbs; the message names them.
@@ -49,6 +50,16 @@ class Backend(Tasks, Reads, Fleet, Operators, Logins):
     def place(self) -> str:
         """Where it keeps tasks, for people's eyes: a path, or an address without a password."""
         return type(self).__name__
+
+    @property
+    def sign_in(self) -> Logins | None:
+        """Who has signed in to the dashboard. None: nobody can with this store."""
+        return None
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """How sealed contents are sealed anew. None: encryption keys cannot be changed."""
+        return None
 
     @abstractmethod
     async def open(self, on_change: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -27,11 +27,15 @@ class InstanceInfo:
 
 
 class Peer(NamedTuple):
-    """An enlisted instance as the store has it. ``counter`` grows with each heartbeat."""
+    """An enlisted instance as the store has it. ``counter`` grows with each heartbeat.
+
+    ``gone``: its lock is free, which proves it dead. Stores without locks never say so.
+    """
 
     info: InstanceInfo
     counter: int
     lag: float
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +66,13 @@ class Fleet(ABC):
         """
 
     @abstractmethod
-    def beat(self, instance: str, lag: float) -> bool:
-        """Heartbeat: one more on the instance's counter. Blocks; has its own connection.
+    async def beat(self, instance: str, lag: float) -> bool:
+        """Heartbeat: one more on the instance's counter.
+
+        Called on the event loop of a thread that does nothing else: so it may block, and a
+        busy application delays no beat. It needs a connection of its own, made on that loop,
+        which runs only while a beat does, and ends as with `asyncio.run`: tasks that are left
+        on it (to close a connection that is kept, say) are cancelled and waited for.
 
         Args:
             lag: Seconds by which the event loop answered late.
@@ -71,10 +80,6 @@ class Fleet(ABC):
         Returns:
             False if the instance was declared dead (or is unknown): it must take a new id.
         """
-
-    @abstractmethod
-    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
-        """Those that are proven dead by a free lock. Empty where the store has no locks."""
 
     @abstractmethod
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:

@@ -16,7 +16,6 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
-    Contents,
     Grade,
     InstanceInfo,
     Lease,
@@ -27,7 +26,6 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
-    Rewrite,
     Rollup,
     RollupQuery,
     Settled,
@@ -38,7 +36,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.memory.admission import Admissions
 from fastapi_taskflow.backends.memory.audit import AuditTrail
-from fastapi_taskflow.backends.memory.contents import contents, rewrite
+from fastapi_taskflow.backends.memory.contents import MemoryRotation
 from fastapi_taskflow.backends.memory.endings import cancel, finish, start
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
@@ -53,7 +51,7 @@ from fastapi_taskflow.words.models import AuditEntry
 __all__ = ["MemoryBackend"]
 
 
-class MemoryBackend(MemoryLogins, Backend):
+class MemoryBackend(Backend):
     """Tasks in memory, gone with the process.
 
     Several instances of one process may share one object, also from different event
@@ -66,10 +64,11 @@ class MemoryBackend(MemoryLogins, Backend):
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK, keep: int = 10_000) -> None:
         self._clock = SteadyClock(clock)
-        super().__init__(self._clock)
+        self._sign_in = MemoryLogins(self._clock)
         # Held for one batch at most; makes a verb atomic across event loops and `beat`.
         self._lock = threading.Lock()
         self._table = Table(keep)
+        self._rotation = MemoryRotation(self._table, self._lock)
         self._fleet = Fleet()
         self._audience = Audience()
         self._settings: dict[str, dict[str, Any]] = {}
@@ -82,6 +81,14 @@ class MemoryBackend(MemoryLogins, Backend):
     @property
     def place(self) -> str:
         return "in memory"
+
+    @property
+    def sign_in(self) -> MemoryLogins:
+        return self._sign_in
+
+    @property
+    def rotation(self) -> MemoryRotation:
+        return self._rotation
 
     async def open(self, on_change: Callable[[], None]) -> None:
         with self._lock:
@@ -195,11 +202,6 @@ class MemoryBackend(MemoryLogins, Backend):
         with self._lock:
             return self._table.tallies.rollups(query)
 
-    async def fold(self, *, limit: int) -> int:
-        with self._lock:
-            self._table.tallies.turn(self._clock.now())
-        return 0
-
     async def next_due(self, queues: Sequence[str]) -> float | None:
         with self._lock:
             now = self._clock.now()
@@ -210,6 +212,7 @@ class MemoryBackend(MemoryLogins, Backend):
         with self._lock:
             # Callers count from their own clock, which may have been set back.
             now = self._clock.now()
+            self._table.tallies.turn(now)
             gone = []
             if before is not None:
                 gone = self._table.oldest_ended(before + self._clock.lead, limit)
@@ -224,12 +227,9 @@ class MemoryBackend(MemoryLogins, Backend):
         with self._lock:
             self._fleet.enlist(info)
 
-    def beat(self, instance: str, lag: float) -> bool:
+    async def beat(self, instance: str, lag: float) -> bool:
         with self._lock:
             return self._fleet.beat(instance, lag)
-
-    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
-        return frozenset()
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         with self._lock:
@@ -272,15 +272,6 @@ class MemoryBackend(MemoryLogins, Backend):
             merged.update(settings)
             self._audience.tell()
             return dict(merged)
-
-    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
-        after = 0 if cursor is None else parse_cursor(cursor)
-        with self._lock:
-            return contents(self._table, after, limit)
-
-    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
-        with self._lock:
-            return [rewrite(self._table, change) for change in changes]
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         with self._lock:

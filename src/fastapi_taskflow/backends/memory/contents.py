@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from itertools import islice
 
-from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite
+from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite, Rotation
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules.looking import parse_cursor
 
-__all__ = ["contents", "rewrite"]
+__all__ = ["MemoryRotation"]
 
 
-def contents(table: Table, after: int, limit: int) -> Contents:
-    """One page, see `Backend.contents`."""
+class MemoryRotation(Rotation):
+    """The contents of a table, behind its lock."""
+
+    def __init__(self, table: Table, lock: threading.Lock) -> None:
+        self._table = table
+        self._lock = lock
+
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        after = 0 if cursor is None else parse_cursor(cursor)
+        with self._lock:
+            return _contents(self._table, after, limit)
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        with self._lock:
+            return [_rewrite(self._table, change) for change in changes]
+
+
+def _contents(table: Table, after: int, limit: int) -> Contents:
     rows = list(islice((row for row in table.rows.values() if row.seq > after), limit))
     found = [content for row in rows for content in _of_row(row)]
     return Contents(found, str(rows[-1].seq) if rows else None)
@@ -36,8 +55,8 @@ def _of_row(row: Row) -> list[Content]:
     return found + [Content(task_id, ContentField.LOGS, n, (line,)) for n, line in lines]
 
 
-def rewrite(table: Table, change: Rewrite) -> bool:
-    """One compare-and-set, see `Backend.rewrite`."""
+def _rewrite(table: Table, change: Rewrite) -> bool:
+    """One compare-and-set."""
     content, new = change
     row = table.rows.get(content.task_id)
     if row is None or content not in _of_row(row):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fastapi_taskflow.backends.base import Backend, Rewrite
 from fastapi_taskflow.backends.sealed.values import is_clear, resealed
 from fastapi_taskflow.rules.crypto import Keyring
-from fastapi_taskflow.words.errors import SealUnopened
+from fastapi_taskflow.words.errors import ConfigurationError, SealUnopened
 
 __all__ = ["Rotated", "rotate"]
 
@@ -52,11 +52,19 @@ async def rotate(
         cursor: Where an earlier rotation has come to; what it did is quickly passed anyway.
         progress: Told after each batch is stored.
         seal_clear: Asked at most once: whether to seal also what was never sealed.
+
+    Raises:
+        ConfigurationError: the backend is one that cannot.
     """
+    rotation = backend.rotation
+    if rotation is None:
+        raise ConfigurationError(
+            f"Keys cannot be changed in {backend.place}: it implements no Backend.rotation."
+        )
     so_far = Rotated(0, 0, 0, 0, cursor)
     may_seal = cache(seal_clear)
     while True:
-        page = await backend.contents(limit=_BATCH, cursor=so_far.cursor)
+        page = await rotation.contents(limit=_BATCH, cursor=so_far.cursor)
         changes: list[Rewrite] = []
         unopened = clear = 0
         for content in page.found:
@@ -70,7 +78,7 @@ async def rotate(
                 continue
             if new is not None:
                 changes.append(Rewrite(content, new))
-        done = await backend.rewrite(changes)
+        done = await rotation.rewrite(changes)
         so_far = Rotated(
             so_far.replaced + sum(done),
             so_far.overtaken + len(done) - sum(done),

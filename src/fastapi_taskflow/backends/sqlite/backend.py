@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +16,6 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
-    Contents,
     Grade,
     InstanceInfo,
     Lease,
@@ -27,7 +26,6 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
-    Rewrite,
     Rollup,
     RollupQuery,
     Settled,
@@ -36,13 +34,15 @@ from fastapi_taskflow.backends.base import (
     StoredTask,
     Tally,
 )
-from fastapi_taskflow.backends.sqlite import claims, contents, fleet, mirrors, outcomes, reading
+from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
+from fastapi_taskflow.backends.sqlite.contents import SqliteRotation
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
+from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.looks import Look
 from fastapi_taskflow.backends.sqlite.purging import purge
-from fastapi_taskflow.backends.sqlite.rollups import fold, rollups
+from fastapi_taskflow.backends.sqlite.rollups import rollups
 from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, to_micros
@@ -51,7 +51,7 @@ from fastapi_taskflow.words.models import AuditEntry, TaskStatus
 __all__ = ["SqliteBackend"]
 
 
-class SqliteBackend(SqliteLogins, Backend):
+class SqliteBackend(Backend):
     """Tasks in one SQLite file, shared by the processes of one host.
 
     Locks, write-ahead log, life locks and a reserve of disk space are in files beside it.
@@ -80,7 +80,9 @@ class SqliteBackend(SqliteLogins, Backend):
         table_prefix: str = "taskflow_",
         max_workers: int | None = None,
     ) -> None:
-        super().__init__(db_path, synchronous, clock, table_prefix)
+        self._handle = Handle(db_path, synchronous, clock, table_prefix)
+        self._sign_in = SqliteLogins(self._handle)
+        self._rotation = SqliteRotation(self._handle)
         self._grade = Grade.A if synchronous == "FULL" else Grade.B
 
     def query(
@@ -99,11 +101,11 @@ class SqliteBackend(SqliteLogins, Backend):
         """
         statuses = frozenset() if status is None else frozenset({TaskStatus(status)})
         wanted = Query(statuses=statuses, func_name=func_name)
-        return quick_look(self._database, wanted, limit)
+        return quick_look(self._handle.database, wanted, limit)
 
     def look(self) -> Look:
         """For ``with``: the reading verbs from outside, which need no `open` and write nothing."""
-        return Look(self._database)
+        return Look(self._handle.database)
 
     # Life
 
@@ -113,7 +115,21 @@ class SqliteBackend(SqliteLogins, Backend):
 
     @property
     def place(self) -> str:
-        return self._database.resolved().path
+        return self._handle.database.resolved().path
+
+    @property
+    def sign_in(self) -> SqliteLogins:
+        return self._sign_in
+
+    @property
+    def rotation(self) -> SqliteRotation:
+        return self._rotation
+
+    async def open(self, on_change: Callable[[], None]) -> None:
+        await self._handle.open(on_change)
+
+    async def close(self) -> None:
+        await self._handle.close()
 
     # Tasks
 
@@ -126,123 +142,112 @@ class SqliteBackend(SqliteLogins, Backend):
     ) -> list[Admission]:
         storable.check_groups(groups)
         terms = Terms(tuple((limits or {}).items()), span(key_ttl))
-        return await self._batch(insert, groups, terms, admits=True)
+        return await self._handle.batch(insert, groups, terms, admits=True)
 
     async def claim(self, request: ClaimRequest) -> list[Claimed]:
         if request.limit <= 0 or not request.queues or not request.functions:
             return []
-        return await self._write(claims.claim, request)
+        return await self._handle.write(claims.claim, request)
 
     async def start(self, leases: Sequence[Lease]) -> list[datetime | None]:
-        return await self._batch(outcomes.start, leases)
+        return await self._handle.batch(outcomes.start, leases)
 
     async def finish(self, outcomes_: Sequence[Outcome]) -> list[Settled | None]:
         storable.check_outcomes(outcomes_)
-        return await self._batch(outcomes.finish, outcomes_)
+        return await self._handle.batch(outcomes.finish, outcomes_)
 
     async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
-        return await self._batch(outcomes.cancel, task_ids)
+        return await self._handle.batch(outcomes.cancel, task_ids)
 
     async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
         storable.check_snapshots(snapshots)
-        return await self._batch(mirrors.mirror, snapshots, instance)
+        return await self._handle.batch(mirrors.mirror, snapshots, instance)
 
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
         storable.check_chunks(chunks)
-        await self._batch(outcomes.append_logs, chunks)
+        await self._handle.batch(outcomes.append_logs, chunks)
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         if not task_ids:
             return []
-        return await self._store.reader.read(reading.get, task_ids)
+        return await self._handle.store.reader.read(reading.get, task_ids)
 
     async def attempts(self, task_id: str) -> list[Attempt]:
-        return await self._store.reader.read(reading.attempts, task_id)
+        return await self._handle.store.reader.read(reading.attempts, task_id)
 
     async def search(
         self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
     ) -> Page:
         before = reading.parsed_cursor(cursor)
-        return await self._store.browser.read(reading.search, query, limit, before, most_bytes)
+        return await self._handle.store.browser.read(
+            reading.search, query, limit, before, most_bytes
+        )
 
     async def count(self, query: Query, *, cap: int = 10_000) -> int:
-        return await self._store.browser.read(reading.count, query, cap)
+        return await self._handle.store.browser.read(reading.count, query, cap)
 
     async def tally(self) -> list[Tally]:
-        return await self._store.reader.read(reading.tally)
+        return await self._handle.store.reader.read(reading.tally)
 
     async def rollups(self, query: RollupQuery) -> list[Rollup]:
-        return await self._store.browser.read(rollups, query)
-
-    async def fold(self, *, limit: int) -> int:
-        return await self._write(fold, limit)
+        return await self._handle.store.browser.read(rollups, query)
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
-        due = await self._store.reader.read(reading.next_due, queues)
+        due = await self._handle.store.reader.read(reading.next_due, queues)
         if due is None:
             return None
-        seconds = (due_since(due) - self._clock.micros()) / 1_000_000
+        seconds = (due_since(due) - self._handle.clock.micros()) / 1_000_000
         return min(seconds, 0.0) if due < LONG_DUE else seconds
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         # Callers count from their own clock, which may have been set back.
-        self._clock.micros()
-        lead = self._clock.lead
-        return await self._write(purge, None if before is None else to_micros(before + lead), limit)
+        self._handle.clock.micros()
+        lead = self._handle.clock.lead
+        return await self._handle.write(
+            purge, None if before is None else to_micros(before + lead), limit
+        )
 
     # Fleet
 
     async def enlist(self, info: InstanceInfo) -> None:
-        store = self._store
+        store = self._handle.store
         try:
-            await self._write(store.enlist, info)
+            await self._handle.write(store.enlist, info)
         except BaseException:
             store.life.drop(info.instance_id)
             raise
 
-    def beat(self, instance: str, lag: float) -> bool:
-        store = self._store
+    async def beat(self, instance: str, lag: float) -> bool:
+        store = self._handle.store
         with suppress(OSError):  # they are quicker proof of a death than beats, not the only one
             store.life.renew()
         return store.heartbeat.beat(instance, lag)
 
-    async def gone(self, instances: Sequence[str]) -> frozenset[str]:
-        if not instances:
-            return frozenset()
-        store = self._store
-        return await store.reader.read(lambda _: store.life.free(instances))
-
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
-        return await self._write(self._store.recover, by, dead, limit)
+        return await self._handle.write(self._handle.store.recover, by, dead, limit)
 
     async def owned(self, instance: str) -> list[Claimed]:
-        return await self._store.reader.read(reading.owned, instance)
+        return await self._handle.store.reader.read(reading.owned, instance)
 
     async def retire(self, instance: str) -> None:
-        await self._write(self._store.retire, instance)
+        await self._handle.write(self._handle.store.retire, instance)
 
     async def signals(self, instance: str) -> Signals:
-        return await self._store.reader.read(fleet.signals, instance)
+        store = self._handle.store
+        return await store.reader.read(store.signals, instance)
 
     # Operators
 
     async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await self._write(fleet.set_queue, queue, settings)
-
-    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
-        after = 0 if cursor is None else reading.parsed_cursor(cursor)
-        return await self._store.browser.read(contents.contents, after, limit)
-
-    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
-        return await self._batch(contents.rewrite, changes)
+        return await self._handle.write(fleet.set_queue, queue, settings)
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
-        await self._batch(fleet.append_audit, entries)
+        await self._handle.batch(fleet.append_audit, entries)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
         before = reading.parsed_cursor(cursor)
-        return await self._store.browser.read(fleet.audit_page, limit, before)
+        return await self._handle.store.browser.read(fleet.audit_page, limit, before)

@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite
+from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewrite, Rotation
+from fastapi_taskflow.backends.rules.looking import parse_cursor
+from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logs import read_lines
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["contents", "rewrite"]
+__all__ = ["SqliteRotation"]
 
 _TASKS = "SELECT seq, id, payload, error, stacktrace FROM @tasks WHERE seq > ? ORDER BY seq LIMIT ?"
 _ATTEMPTS = Rows(
@@ -41,8 +43,21 @@ _NUMBERED = {
 }
 
 
-def contents(session: Session, after: int, limit: int) -> Contents:
-    """One page, see `Backend.contents`."""
+class SqliteRotation(Rotation):
+    """The contents of the tables of tasks, attempts and log lines."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    async def contents(self, *, limit: int, cursor: str | None = None) -> Contents:
+        after = 0 if cursor is None else parse_cursor(cursor)
+        return await self._handle.store.browser.read(_contents, after, limit)
+
+    async def rewrite(self, changes: Sequence[Rewrite]) -> list[bool]:
+        return await self._handle.batch(_rewrite, changes)
+
+
+def _contents(session: Session, after: int, limit: int) -> Contents:
     rows = session.all(_TASKS, (after, limit))
     ids = {row[0]: row[1] for row in rows}
     found: list[Content] = []
@@ -69,12 +84,12 @@ def _texts(error: Any, stacktrace: Any) -> tuple[tuple[ContentField, Any], ...]:
     return (ContentField.ERROR, error), (ContentField.STACKTRACE, stacktrace)
 
 
-def rewrite(tx: Transaction, changes: Sequence[Rewrite]) -> list[bool]:
-    """Compare-and-set each, see `Backend.rewrite`."""
-    return [_rewrite(tx, change) for change in changes]
+def _rewrite(tx: Transaction, changes: Sequence[Rewrite]) -> list[bool]:
+    return [_replace(tx, change) for change in changes]
 
 
-def _rewrite(tx: Transaction, change: Rewrite) -> bool:
+def _replace(tx: Transaction, change: Rewrite) -> bool:
+    """One compare-and-set."""
     content, new = change
     statement = (_NUMBERED if content.number else _OF_TASK)[content.field]
     values = (_stored(new), content.task_id, content.number, _stored(content.value))

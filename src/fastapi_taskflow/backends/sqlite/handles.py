@@ -54,8 +54,8 @@ class Handle:
                 f"{quoted(f'{scheme}://...')}. An address goes to snapshot_backend=..."
             )
         limits.one_of("synchronous", synchronous, ("FULL", "NORMAL"))
-        self._clock = SteadyClock(clock)
-        self._database = Database(
+        self.clock = SteadyClock(clock)
+        self.database = Database(
             path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
         )
         self._open_store: Store | None = None
@@ -65,12 +65,12 @@ class Handle:
         if store is not None and not store.abandoned:
             self._open_store = store
             raise ConfigurationError(
-                f"The task store {self._database.path!r} is open already. Give each manager a "
+                f"The task store {self.database.path!r} is open already. Give each manager a "
                 "SqliteBackend of its own; they may share the file."
             )
         if store is not None:
             store.abandon()
-        self._open_store = await Store.open(self._database, self._clock, on_change)
+        self._open_store = await Store.open(self.database, self.clock, on_change)
 
     async def close(self) -> None:
         store, self._open_store = self._open_store, None
@@ -78,14 +78,14 @@ class Handle:
             await store.close()
 
     @property
-    def _store(self) -> Store:
+    def store(self) -> Store:
         if self._open_store is None:
             raise StoreUnavailable(
-                f"The task store {self._database.path!r} is not open. Start the engine first."
+                f"The task store {self.database.path!r} is not open. Start the engine first."
             )
         return self._open_store
 
-    async def _batch(
+    async def batch(
         self,
         verb: Callable[..., list[A]],
         items: Sequence[Q],
@@ -96,14 +96,14 @@ class Handle:
         if not items:
             return []
         job = Job(verb, terms, items, admits=admits)
-        self._store.writer.submit(job)
+        self.store.writer.submit(job)
         answers: list[A] = await job.future
         return answers
 
-    async def _write(
+    async def write(
         self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         job = Job(verb, args, None)
-        self._store.writer.submit(job)
+        self.store.writer.submit(job)
         answer: T = await job.future
         return answer

@@ -63,23 +63,26 @@ _CLEAR = (
 )
 
 
-class SqliteLogins(Handle, Logins):
+class SqliteLogins(Logins):
     """The verbs of sign-in."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
 
     async def open_session(
         self, token_hash: str, user: str, role: str, *, life: float, idle: float
     ) -> LoginSession:
-        return await self._write(_open, token_hash, user, role, life, idle)
+        return await self._handle.write(_open, token_hash, user, role, life, idle)
 
     async def find_session(self, token_hash: str, *, idle: float) -> LoginSession | None:
-        session = await self._store.reader.read(_find, token_hash)
-        now = self._clock.now()
+        session = await self._handle.store.reader.read(_find, token_hash)
+        now = self._handle.clock.now()
         if session is None or not is_live(session, now, idle):
             return None
         if not needs_mark(session, now, idle):
             return session
         try:
-            (seen_at,) = await self._batch(_mark, [token_hash])
+            (seen_at,) = await self._handle.batch(_mark, [token_hash])
         except StoreUnavailable:
             # It could be read: an operator must see what is wrong with a full disk.
             return session
@@ -89,17 +92,17 @@ class SqliteLogins(Handle, Logins):
     async def close_sessions(
         self, *, token_hash: str | None = None, user: str | None = None
     ) -> int:
-        return await self._write(_close, token_hash, user)
+        return await self._handle.write(_close, token_hash, user)
 
     async def take_tokens(self, buckets: Sequence[Bucket]) -> float:
         # Most tries of a flood are refused: those end here and never wait for a write.
-        wait = await self._store.reader.read(_look, buckets, self._clock.micros())
+        wait = await self._handle.store.reader.read(_look, buckets, self._handle.clock.micros())
         if wait == 0:
-            (wait,) = await self._batch(_take, [buckets])
+            (wait,) = await self._handle.batch(_take, [buckets])
         return wait / _MICROS_PER_SECOND
 
     async def forget_buckets(self, names: Sequence[str]) -> None:
-        await self._batch(_forget, names)
+        await self._handle.batch(_forget, names)
 
 
 def _open(

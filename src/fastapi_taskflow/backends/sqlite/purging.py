@@ -6,6 +6,7 @@ Nothing is vacuumed: SQLite uses the pages that become free for the next tasks.
 from __future__ import annotations
 
 from fastapi_taskflow.backends.base import Purged
+from fastapi_taskflow.backends.sqlite.rollups import fold
 from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -41,4 +42,4 @@ def purge(tx: Transaction, before: int | None, limit: int) -> Purged:
             if state in _ENDS:  # a damaged one is counted nowhere
                 tx.counters.move((queue, func), state, None)
     keys = tx.run(_KEYS, (tx.now, limit)).rowcount
-    return Purged(tuple(str(row[1]) for row in rows), keys)
+    return Purged(tuple(str(row[1]) for row in rows), keys, fold(tx, limit))

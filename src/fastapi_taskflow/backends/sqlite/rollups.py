@@ -82,7 +82,7 @@ def rollups(session: Session, query: RollupQuery) -> list[Rollup]:
 def fold(tx: Transaction, limit: int) -> int:
     """Move what is past into the sums of every grain, and drop sums that are too old.
 
-    See `Backend.fold`.
+    About ``limit`` rows; how many there were.
     """
     now = tx.now // _MICROS_PER_SECOND
     past = tx.all(_PAST, (span_of(Grain.MINUTE, now), limit))

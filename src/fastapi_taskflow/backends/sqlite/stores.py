@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Query
+from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Query, Signals
 from fastapi_taskflow.backends.sqlite import claims, fleet
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
@@ -114,6 +115,13 @@ class Store:
                 self.life.forget(instance)
 
         tx.after.append(release)
+
+    def signals(self, session: Session, instance: str) -> Signals:
+        """The rows first, as for `retire`."""
+        found = fleet.signals(session, instance)
+        gone = self.life.free(peer.info.instance_id for peer in found.peers)
+        peers = (peer._replace(gone=peer.info.instance_id in gone) for peer in found.peers)
+        return replace(found, peers=tuple(peers))
 
     def recover(self, tx: Transaction, by: str, dead: str, limit: int) -> list[Claimed]:
         """With the last task the dead instance's lock file goes."""

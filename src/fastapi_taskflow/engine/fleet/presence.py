@@ -79,13 +79,18 @@ class Presence:
         return time.monotonic() - self._asked_at
 
     def _run(self) -> None:
+        # A loop of its own: what keeps the application's delays no beat.
+        with asyncio.Runner() as runner:
+            self._beat_on(runner)
+
+    def _beat_on(self, runner: asyncio.Runner) -> None:
         failures = 0
         while not self._rest():
             alive: bool | None
             lag = self.lag
             self._ask()
             try:
-                alive = self._backend.beat(self._instance, lag)
+                alive = runner.run(self._backend.beat(self._instance, lag))
                 failures = 0
             except Exception as exc:  # a store outage kills nobody; the next beat tells
                 alive = None

@@ -73,9 +73,8 @@ class Recovery:
         if not others:
             self._watches.clear()
             return
-        gone = await self._backend.gone([peer.info.instance_id for peer in others])
         for peer in others:
-            if peer.info.instance_id in gone or self._stands_still(peer):
+            if peer.gone or self._stands_still(peer):
                 await self._take_over(peer)
         known = {peer.info.instance_id for peer in others}
         self._watches = {name: w for name, w in self._watches.items() if name in known}

@@ -64,7 +64,7 @@ class Housekeeping:
         """Delete what ended before an instant, in batches with rests between them.
 
         Args:
-            before: None: expired idempotency keys only, which go in any case.
+            before: None: no records, only what `Backend.purge` tidies in any case.
             most: About so many records at most; the last batch may go beyond it.
 
         Raises:
@@ -78,7 +78,7 @@ class Housekeeping:
             batch = await core.backend.purge(before, limit=_BATCH)
             gone += batch.task_ids
             keys += batch.keys
-            if max(len(batch.task_ids), batch.keys) < _BATCH:
+            if not batch.left_some(_BATCH):
                 own = () if before is None else core.store.purge(before)
                 return Swept(own, tuple(gone), more=False)
             if max(len(gone), keys) >= most or core.draining:
@@ -94,7 +94,7 @@ class Housekeeping:
         if self._core.executes:
             steps.append(self._adopt_queues)
         if self._core.maintains:
-            steps += [self._fold, self._retain]
+            steps.append(self._retain)
         failure: Exception | None = None
         for step in steps:
             try:
@@ -103,14 +103,6 @@ class Housekeeping:
                 failure = exc
         if failure is not None:
             raise failure
-
-    async def _fold(self) -> None:
-        """Fold all rollups that can be, with rests as a purge has them."""
-        while not self._core.draining:
-            begun = time.monotonic()
-            if await self._core.backend.fold(limit=_BATCH) < _BATCH:
-                return
-            await _rest(begun)
 
     async def _retain(self) -> None:
         settings = self._core.settings

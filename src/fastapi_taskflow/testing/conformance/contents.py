@@ -12,6 +12,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     claim,
     end,
     find,
+    rotation_of,
     running,
     task,
 )
@@ -23,7 +24,7 @@ async def all_contents(backend: Backend, limit: int = 100) -> list[Content]:
     found: list[Content] = []
     cursor = None
     while True:
-        page = await backend.contents(limit=limit, cursor=cursor)
+        page = await rotation_of(backend).contents(limit=limit, cursor=cursor)
         found += page.found
         if page.cursor is None:
             return found
@@ -54,7 +55,7 @@ class Rewriting(Conformance):
         }
 
         found = await all_contents(backend)
-        done = await backend.rewrite([Rewrite(one, new[one.field]) for one in found])
+        done = await rotation_of(backend).rewrite([Rewrite(one, new[one.field]) for one in found])
 
         assert all(done)
         assert {one.task_id for one in found} == {task_id}
@@ -72,8 +73,8 @@ class Rewriting(Conformance):
         await end(backend, lease, Move.FAIL, error="first")
         error = next(c for c in await all_contents(backend) if c.field is ContentField.ERROR)
 
-        assert await backend.rewrite([Rewrite(error, "second")]) == [True]
-        assert await backend.rewrite(
+        assert await rotation_of(backend).rewrite([Rewrite(error, "second")]) == [True]
+        assert await rotation_of(backend).rewrite(
             [Rewrite(error, "third"), Rewrite(payload, b"new"), Rewrite(payload, b"newer")]
         ) == [False, True, False]
 
@@ -86,7 +87,7 @@ class Rewriting(Conformance):
         await end(backend, lease, Move.SUCCEED)
         stranger = before[0]._replace(task_id="nobody")
 
-        assert await backend.rewrite([Rewrite(stranger, b"x")]) == [False]
+        assert await rotation_of(backend).rewrite([Rewrite(stranger, b"x")]) == [False]
 
     @pytest.mark.parametrize("limit", [1, 2, 100])
     async def test_pages_hold_every_task_once_in_order(self, backend: Backend, limit: int) -> None:
@@ -98,6 +99,6 @@ class Rewriting(Conformance):
         assert [one.task_id for one in found] == [one.task_id for one in new if one.payload]
 
     async def test_nothing_is_asked_for_nothing(self, backend: Backend) -> None:
-        assert await backend.rewrite([]) == []
+        assert await rotation_of(backend).rewrite([]) == []
         with pytest.raises(ValueError, match="cursor"):
-            await backend.contents(limit=1, cursor="elsewhere")
+            await rotation_of(backend).contents(limit=1, cursor="elsewhere")

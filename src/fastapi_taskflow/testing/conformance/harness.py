@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,10 +21,12 @@ from fastapi_taskflow.backends.base import (
     Lease,
     NewTask,
     Outcome,
+    Rotation,
     Settled,
     Stored,
     StoredTask,
 )
+from fastapi_taskflow.backends.logins import Logins
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.places import new_place
 from fastapi_taskflow.words.clock import Clock
@@ -217,6 +220,23 @@ async def find(backend: Backend, task_id: str) -> StoredTask:
 async def missing(backend: Backend, *task_ids: str) -> bool:
     """True if none of the tasks exists."""
     return await backend.get(list(task_ids)) == [None] * len(task_ids)
+
+
+async def beat(backend: Backend, instance_id: str, lag: float = 0.0) -> bool:
+    """One heartbeat, as an engine sends it: from a thread and an event loop of its own."""
+    return await asyncio.to_thread(asyncio.run, backend.beat(instance_id, lag))
+
+
+def logins_of(backend: Backend) -> Logins:
+    """The port of sign-in. A driver may have none: then its rules do not concern it."""
+    found = backend.sign_in
+    return pytest.skip("This backend has no Backend.sign_in.") if found is None else found
+
+
+def rotation_of(backend: Backend) -> Rotation:
+    """The port of a change of keys, as `logins_of`."""
+    found = backend.rotation
+    return pytest.skip("This backend has no Backend.rotation.") if found is None else found
 
 
 async def recover_all(backend: Backend, by: str, dead: str) -> list[Claimed]:

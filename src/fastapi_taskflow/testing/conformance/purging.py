@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Lease, Purged, Query, RetryRefused
+from fastapi_taskflow.backends.base import Backend, Lease, Query, RetryRefused
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -121,7 +121,7 @@ class Purging(Conformance):
         await end(backend, retries, Move.RETRY)
         clock.advance(1_000_000)
 
-        assert await backend.purge(clock.now(), limit=9) == Purged((), 0)
+        assert (await backend.purge(clock.now(), limit=9))[:2] == ((), 0)
         for task_id in (runs.task_id, waits.task_id, retries.task_id):
             await find(backend, task_id)
 
@@ -184,7 +184,7 @@ class Purging(Conformance):
         task_id = await ended(backend)
         clock.advance(1_000_000)
 
-        assert await backend.purge(None, limit=9) == Purged((), 0)
+        assert (await backend.purge(None, limit=9))[:2] == ((), 0)
         await find(backend, task_id)
 
     async def test_the_audit_trail_stays(self, backend: Backend, clock: ManualClock) -> None:
@@ -222,7 +222,7 @@ class PurgedKeys(Conformance):
         await end(backend, got.lease, Move.SUCCEED)
         clock.advance(1)
 
-        assert await backend.purge(clock.now(), limit=9) == Purged((first.task_id,), 0)
+        assert (await backend.purge(clock.now(), limit=9))[:2] == ((first.task_id,), 0)
 
         assert await accept(backend, second) == [(first.task_id, True, 0)]
         assert await missing(backend, first.task_id, second.task_id)

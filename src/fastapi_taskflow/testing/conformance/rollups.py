@@ -66,7 +66,7 @@ async def run_one(
 async def fold_all(backend: Backend, limit: int = 1000) -> int:
     """Fold until nothing is left; how many calls it took."""
     calls = 1
-    while await backend.fold(limit=limit) >= limit:
+    while (await backend.purge(None, limit=limit)).left_some(limit):
         calls += 1
     return calls
 
@@ -231,7 +231,7 @@ class RollupSpans(Conformance):
         before = [sorted(await backend.rollups(query), key=_order) for query in queries]
 
         for limit in (1, 3, 1000):
-            await backend.fold(limit=limit)
+            await backend.purge(None, limit=limit)
             assert [sorted(await backend.rollups(query), key=_order) for query in queries] == before
 
         # What comes after folding is added to it.

@@ -10,7 +10,7 @@ import pytest
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.testing.clock import ManualClock
-from fastapi_taskflow.testing.conformance.harness import Conformance
+from fastapi_taskflow.testing.conformance.harness import Conformance, logins_of
 
 PLAIN = Bucket(bucket_name("plain"), 5, 12.0)
 GROWING = Bucket(bucket_name("growing"), 5, 12.0, delay=2.0)
@@ -19,7 +19,7 @@ GROWING = Bucket(bucket_name("growing"), 5, 12.0, delay=2.0)
 async def take_all(backend: Backend, bucket: Bucket) -> int:
     """How many tokens it has now."""
     got = 0
-    while await backend.take_tokens([bucket]) == 0:
+    while await logins_of(backend).take_tokens([bucket]) == 0:
         got += 1
     return got
 
@@ -28,10 +28,10 @@ async def waits(backend: Backend, clock: ManualClock, bucket: Bucket, number: in
     """How long somebody waits who takes a token whenever he can."""
     waited = []
     for _ in range(number):
-        waited.append(await backend.take_tokens([bucket]))
+        waited.append(await logins_of(backend).take_tokens([bucket]))
         clock.advance(waited[-1])
         assert waited[-1] > 0
-        assert await backend.take_tokens([bucket]) == 0
+        assert await logins_of(backend).take_tokens([bucket]) == 0
     return waited
 
 
@@ -46,7 +46,7 @@ class TakingTokens(Conformance):
     async def test_a_full_bucket_gives_its_capacity_and_says_when_there_is_more(
         self, store: Backend
     ) -> None:
-        answers = [await store.take_tokens([PLAIN]) for _ in range(7)]
+        answers = [await logins_of(store).take_tokens([PLAIN]) for _ in range(7)]
 
         assert answers == [0, 0, 0, 0, 0, 12.0, 12.0]
 
@@ -54,7 +54,7 @@ class TakingTokens(Conformance):
         await take_all(store, PLAIN)
 
         clock.advance(11)
-        assert await store.take_tokens([PLAIN]) == 1.0
+        assert await logins_of(store).take_tokens([PLAIN]) == 1.0
         clock.advance(1)
         assert await take_all(store, PLAIN) == 1
         clock.advance(36)
@@ -76,22 +76,22 @@ class TakingTokens(Conformance):
     async def test_all_buckets_give_or_none(self, store: Backend) -> None:
         small, large = PLAIN._replace(name="small", capacity=2), PLAIN._replace(name="large")
         for _ in range(2):
-            assert await store.take_tokens([small, large]) == 0
+            assert await logins_of(store).take_tokens([small, large]) == 0
 
         for buckets in ([small, large], [large, small]):
-            assert await store.take_tokens(buckets) == 12.0
+            assert await logins_of(store).take_tokens(buckets) == 12.0
 
         assert await take_all(store, large) == 3
 
     async def test_the_longest_wait_is_answered(self, store: Backend) -> None:
         quick, slow = Bucket("quick", 1, 1.0), Bucket("slow", 1, 90.0)
-        await store.take_tokens([quick, slow])
+        await logins_of(store).take_tokens([quick, slow])
 
-        assert await store.take_tokens([quick, slow]) == 90.0
-        assert await store.take_tokens([slow, quick]) == 90.0
+        assert await logins_of(store).take_tokens([quick, slow]) == 90.0
+        assert await logins_of(store).take_tokens([slow, quick]) == 90.0
 
     async def test_no_buckets_refuse_nothing(self, store: Backend) -> None:
-        assert await store.take_tokens([]) == 0
+        assert await logins_of(store).take_tokens([]) == 0
 
     async def test_buckets_of_other_names_are_others(self, store: Backend) -> None:
         await take_all(store, PLAIN)
@@ -103,9 +103,9 @@ class TakingTokens(Conformance):
         await take_all(store, PLAIN)
         await take_all(store, other)
 
-        await store.forget_buckets([PLAIN.name, "unknown"])
-        await store.forget_buckets([PLAIN.name])
-        await store.forget_buckets([])
+        await logins_of(store).forget_buckets([PLAIN.name, "unknown"])
+        await logins_of(store).forget_buckets([PLAIN.name])
+        await logins_of(store).forget_buckets([])
 
         assert await take_all(store, PLAIN) == 5
         assert await take_all(store, other) == 0
@@ -113,11 +113,11 @@ class TakingTokens(Conformance):
     async def test_instances_take_from_the_same_bucket(
         self, backend: Backend, second: Backend
     ) -> None:
-        assert await backend.take_tokens([PLAIN]) == 0
+        assert await logins_of(backend).take_tokens([PLAIN]) == 0
         assert await take_all(second, PLAIN) == 4
-        assert await backend.take_tokens([PLAIN]) == 12.0
+        assert await logins_of(backend).take_tokens([PLAIN]) == 12.0
 
-        await second.forget_buckets([PLAIN.name])
+        await logins_of(second).forget_buckets([PLAIN.name])
 
         assert await take_all(backend, PLAIN) == 5
 
@@ -125,7 +125,7 @@ class TakingTokens(Conformance):
         self, backend: Backend, second: Backend
     ) -> None:
         answers = await asyncio.gather(
-            *(one.take_tokens([GROWING]) for one in spread([backend, second], 200))
+            *(logins_of(one).take_tokens([GROWING]) for one in spread([backend, second], 200))
         )
 
         assert sum(answer == 0 for answer in answers) == 5
@@ -139,7 +139,9 @@ class TakingTokens(Conformance):
 
         answers = await asyncio.gather(
             *(
-                one.take_tokens([pairs[n % 8], shared] if n % 3 else [shared, pairs[n % 8]])
+                logins_of(one).take_tokens(
+                    [pairs[n % 8], shared] if n % 3 else [shared, pairs[n % 8]]
+                )
                 for n, one in enumerate(spread([backend, second], 160))
             )
         )
@@ -171,12 +173,12 @@ class GrowingWaits(Conformance):
     ) -> None:
         await take_all(store, GROWING)
 
-        asked = [await store.take_tokens([GROWING]) for _ in range(50)]
+        asked = [await logins_of(store).take_tokens([GROWING]) for _ in range(50)]
         clock.advance(12)
 
         assert asked == [12.0] * 50
         assert await take_all(store, GROWING) == 1
-        assert await store.take_tokens([GROWING]) == 12.0
+        assert await logins_of(store).take_tokens([GROWING]) == 12.0
 
     async def test_a_bucket_that_is_left_alone_has_no_past(
         self, store: Backend, clock: ManualClock
@@ -199,7 +201,7 @@ class GrowingWaits(Conformance):
         clock.advance(128 + 4 * 12 + 11)
 
         assert await take_all(store, GROWING) == 5
-        assert await store.take_tokens([GROWING]) == 256.0
+        assert await logins_of(store).take_tokens([GROWING]) == 256.0
 
     async def test_tokens_do_not_come_back_during_a_wait(
         self, store: Backend, clock: ManualClock
@@ -225,10 +227,10 @@ class GrowingWaits(Conformance):
         await take_all(store, GROWING)
         await waits(store, clock, GROWING, 6)
 
-        await store.forget_buckets([GROWING.name])
+        await logins_of(store).forget_buckets([GROWING.name])
 
         assert await take_all(store, GROWING) == 5
-        assert await store.take_tokens([GROWING]) == 12.0
+        assert await logins_of(store).take_tokens([GROWING]) == 12.0
 
     @pytest.mark.parametrize("networks", [1, 3])
     async def test_an_account_under_attack_is_open_from_another_network(
@@ -240,8 +242,8 @@ class GrowingWaits(Conformance):
 
         for _ in range(20):
             for network in range(networks):
-                await backend.take_tokens(buckets(f"198.51.100.{network}"))
+                await logins_of(backend).take_tokens(buckets(f"198.51.100.{network}"))
             clock.advance(3)
-        assert await second.take_tokens(buckets("198.51.100.0")) > 0
+        assert await logins_of(second).take_tokens(buckets("198.51.100.0")) > 0
 
-        assert await second.take_tokens(buckets("192.0.2.1")) == 0
+        assert await logins_of(second).take_tokens(buckets("192.0.2.1")) == 0

@@ -1,0 +1,131 @@
+"""A backend around another one: every verb is handed on, and a subclass gets in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial, update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, cast
+
+from fastapi_taskflow.backends.base.backend import Backend, Grade
+from fastapi_taskflow.backends.base.rotation import Rotation
+from fastapi_taskflow.backends.logins import Logins
+
+__all__ = ["Call", "Forwarding"]
+
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
+"""The verb of the inner backend, with what it was given."""
+
+
+class _Between(Protocol):
+    inner: Any
+
+    def around(
+        self, verb: str, asked: tuple[Any, ...], call: Call[T]
+    ) -> Coroutine[Any, Any, T]: ...
+
+
+def _forward(
+    verb: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """The same verb of ``inner``, through `Forwarding.around`."""
+    name = verb.__name__
+
+    def forwarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        between = cast("_Between", self)
+        call = partial(getattr(between.inner, name), *args, **kwargs)
+        return between.around(name, args, call)
+
+    # Not its dictionary, which says that it is abstract.
+    update_wrapper(forwarded, verb, updated=())
+    return forwarded
+
+
+class Forwarding(Backend):
+    """Override `around` to get in between all verbs at once, or single verbs.
+
+    Args:
+        inner: The backend that does the work; nobody else may use the object.
+    """
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+
+    def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> Coroutine[Any, Any, T]:
+        """Run one verb, also of `sign_in` and `rotation`, but `close`; `beat` on its own loop.
+
+        Args:
+            asked: What it is given by place.
+        """
+        return call()
+
+    @property
+    def grade(self) -> Grade:
+        return self.inner.grade
+
+    @property
+    def place(self) -> str:
+        return self.inner.place
+
+    @property
+    def sign_in(self) -> Logins | None:
+        inner = self.inner.sign_in
+        return None if inner is None else _ForwardedLogins(inner, self.around)
+
+    @property
+    def rotation(self) -> Rotation | None:
+        inner = self.inner.rotation
+        return None if inner is None else _ForwardedRotation(inner, self.around)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    open = _forward(Backend.open)
+    insert = _forward(Backend.insert)
+    claim = _forward(Backend.claim)
+    start = _forward(Backend.start)
+    finish = _forward(Backend.finish)
+    cancel = _forward(Backend.cancel)
+    mirror = _forward(Backend.mirror)
+    append_logs = _forward(Backend.append_logs)
+    get = _forward(Backend.get)
+    attempts = _forward(Backend.attempts)
+    search = _forward(Backend.search)
+    count = _forward(Backend.count)
+    tally = _forward(Backend.tally)
+    rollups = _forward(Backend.rollups)
+    next_due = _forward(Backend.next_due)
+    enlist = _forward(Backend.enlist)
+    beat = _forward(Backend.beat)
+    recover = _forward(Backend.recover)
+    owned = _forward(Backend.owned)
+    retire = _forward(Backend.retire)
+    signals = _forward(Backend.signals)
+    set_queue = _forward(Backend.set_queue)
+    append_audit = _forward(Backend.append_audit)
+    audit = _forward(Backend.audit)
+    purge = _forward(Backend.purge)
+
+
+class _ForwardedLogins(Logins):
+    def __init__(self, inner: Logins, around: Any) -> None:
+        self.inner = inner
+        self.around = around
+
+    open_session = _forward(Logins.open_session)
+    find_session = _forward(Logins.find_session)
+    close_sessions = _forward(Logins.close_sessions)
+    take_tokens = _forward(Logins.take_tokens)
+    forget_buckets = _forward(Logins.forget_buckets)
+
+
+class _ForwardedRotation(Rotation):
+    def __init__(self, inner: Rotation, around: Any) -> None:
+        self.inner = inner
+        self.around = around
+
+    contents = _forward(Rotation.contents)
+    rewrite = _forward(Rotation.rewrite)
