@@ -20,8 +20,10 @@ from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.declarations import Declarations
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.engine.accept.options import asked
+from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.operations import assembly
+from fastapi_taskflow.operations.placing import choose_executors
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.calls import UNSET, Enqueued, Tags, TaskCall, said
 from fastapi_taskflow.rules.crypto import Secret
@@ -75,6 +77,8 @@ class TaskManager(Declarations):
         idempotency_ttl: Seconds for which a key is held after a task's end.
         table_prefix: Of the tables in a SQL backend.
         max_payload_bytes: Limit of one task's encoded arguments.
+        executors: Places of your own where functions run, by the name for
+            ``@task(executor=...)``.
 
     Raises:
         ConfigurationError: a setting that cannot work.
@@ -116,6 +120,7 @@ class TaskManager(Declarations):
         table_prefix: str = "taskflow_",
         redact: Iterable[str] = (),
         max_payload_bytes: int = 262_144,
+        executors: Mapping[str, Executor] | None = None,
     ) -> None:
         assembly.note_deprecated(
             instance_url=instance_url,
@@ -152,7 +157,7 @@ class TaskManager(Declarations):
             mode=log_file_mode,
             log_lifecycle=log_lifecycle,
         )
-        super().__init__(Runtime(backend, settings, observer, keyring))
+        super().__init__(Runtime(backend, settings, observer, keyring, choose_executors(executors)))
         #: The observer of all events; None without one.
         self.logger = observer
         #: Encrypts and decrypts with the keys of ``encrypt_args_key``; None without one.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, TaskStatus
-from fastapi_taskflow.engine.run.firststep import FirstStep
+from fastapi_taskflow.executors.firststep import FirstStep
 
 Function = Callable[[], Awaitable[None]]
 

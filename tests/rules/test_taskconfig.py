@@ -6,7 +6,8 @@ import pytest
 
 from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskConfig
-from fastapi_taskflow.rules.taskconfig import checked_config, is_coroutine_callable
+from fastapi_taskflow.rules.placing import is_coroutine_callable
+from fastapi_taskflow.rules.taskconfig import checked_config
 
 
 def plain() -> None: ...

@@ -26,8 +26,8 @@ from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.chain import Bond
 from fastapi_taskflow.app.endpoints import CONNECTION, keep_its_place
 from fastapi_taskflow.rules.calls import TaskCall
+from fastapi_taskflow.rules.placing import is_coroutine_callable
 from fastapi_taskflow.rules.registry import Hidden
-from fastapi_taskflow.rules.taskconfig import is_coroutine_callable
 from fastapi_taskflow.words.errors import ConfigurationError
 
 if TYPE_CHECKING:

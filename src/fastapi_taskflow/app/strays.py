@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
-from fastapi_taskflow.engine.run.answers import is_unfinished
 from fastapi_taskflow.operations.runtime import Runtime
+from fastapi_taskflow.rules.answers import is_unfinished
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.ends import failure
 from fastapi_taskflow.rules.redaction import Redactor

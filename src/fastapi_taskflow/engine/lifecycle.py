@@ -33,7 +33,7 @@ _TOLD = 10
 class Engine(Services):
     """Takes tasks in, runs them, and keeps the store true.
 
-    It opens and closes the backend, and closes the threads.
+    It opens and closes the backend and the executors.
 
     Draining is what happens between the signal to stop and the end: nothing new is claimed,
     what was not started goes back to the store, what runs has ``drain_timeout`` seconds. Then
@@ -49,6 +49,7 @@ class Engine(Services):
 
         Raises:
             StoreUnavailable, ConfigurationError: the store cannot be used.
+            Exception: as an executor's `open`.
         """
         be_heard()
         # Not in the `try`: what was never opened here may be somebody else's to close.
@@ -57,6 +58,7 @@ class Engine(Services):
         try:
             grade, place = self.backend.grade, escape(self.backend.place)
             logger.info("Task store %s, durability grade %s: %s", place, grade.name, grade.value)
+            await self.attempts.open()
             await self.feed.start()
             await self.fleet.start()
             self.mirror.start()
@@ -67,6 +69,7 @@ class Engine(Services):
             self.fleet.abort()
             await self.feed.stop()
             await self.core.supervisor.stop()
+            await self.attempts.close()
             await self.backend.close()
             raise
 
@@ -106,7 +109,7 @@ class Engine(Services):
             self.fleet.abort()
             collector.restore()
             await self.core.supervisor.stop()
-            self.threads.close()
+            await self.attempts.close()
             await self.backend.close()
             self._drop_unaccepted()
 
@@ -115,7 +118,8 @@ class Engine(Services):
         if self.core.draining:
             self.hurry()
             return
-        self.core.draining = self.attempts.draining = True
+        self.core.draining = True
+        self.attempts.drain()
         seconds = self.core.settings.drain_timeout
         self._deadline = self.loop.time() + seconds
         logger.info("Draining: %d tasks run", len(self.attempts.running))

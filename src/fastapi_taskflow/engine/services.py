@@ -6,6 +6,8 @@ to a task concerns several of them, it is done here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.engine.accept.commits import Commits
 from fastapi_taskflow.engine.accept.intake import Intake
@@ -30,7 +32,7 @@ from fastapi_taskflow.engine.run.lanes import Lanes
 from fastapi_taskflow.engine.run.starts import Starts
 from fastapi_taskflow.engine.run.unreadable import Unreadable
 from fastapi_taskflow.engine.upkeep.housekeeping import Housekeeping
-from fastapi_taskflow.executors.base import ThreadRunner
+from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words.clock import Clock
@@ -43,7 +45,7 @@ class Services:
 
     Args:
         store: Where the tasks of this process can be looked up.
-        threads: Runs plain functions.
+        executors: Where functions run, by name.
         observer: Told of lifecycle events and log lines.
     """
 
@@ -55,11 +57,10 @@ class Services:
         settings: Settings,
         *,
         clock: Clock,
-        threads: ThreadRunner,
+        executors: Mapping[str, Executor],
         observer: TaskObserver | None = None,
     ) -> None:
-        limits = {"async": settings.max_concurrent_tasks, "thread": settings.max_sync_threads}
-        pools = [Pool(name, limit) for name, limit in limits.items()]
+        pools = [Pool(name, executor.slots) for name, executor in executors.items()]
         self.core = Core(backend, registry, store, settings, clock=clock, pools=pools)
         self.backend = backend
         self.registry = registry
@@ -68,12 +69,11 @@ class Services:
         self.clock = clock
         self.loop = self.core.loop
         self.queues = self.core.queues
-        self.threads = threads
         watching = observer if "observe" in settings.roles else None
         self.feed = Feed(watching, clock, self.core.supervisor)
         self.mirror = Mirror(self.core, self.feed, self._cancel_asked)
         self._make_ends()
-        self._make_runs(threads)
+        self._make_runs(executors)
         self._make_claims()
         self._make_fronts()
 
@@ -91,11 +91,11 @@ class Services:
             self.core, self.feed, self.mirror, self.settling, over=self._over, lost=self._lost
         )
 
-    def _make_runs(self, threads: ThreadRunner) -> None:
+    def _make_runs(self, executors: Mapping[str, Executor]) -> None:
         core, settling = self.core, self.settling
         self.attempts = Attempts(
             core.clock,
-            threads,
+            executors,
             ended=settling.ended,
             released=self._released,
             on_log=self.mirror.logged,

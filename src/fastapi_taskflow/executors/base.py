@@ -1,18 +1,129 @@
-"""The port of executors that run plain functions outside the event loop."""
+"""The port of executors: the places where the functions of tasks run.
+
+An executor gets a `Call`, which is data, runs its function once, and tells how that ended.
+Which attempt it is, when it has to stop and what follows from its end is the engine's.
+
+A manager knows an executor by the name that it is given there, ``executors={"gpu": ...}``;
+it has none of its own, so that one class can serve several pools. The contract is
+`fastapi_taskflow.testing.executors.ExecutorConformance`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Any, Literal, NamedTuple, Protocol
 
-__all__ = ["ThreadRunner"]
+from fastapi_taskflow.rules.ends import Lost, Raised, Returned, Stopped
+from fastapi_taskflow.rules.placing import check_plain
+
+__all__ = ["Call", "Executor", "Log", "OnEnd", "Reason", "Run", "Told"]
+
+Reason = Literal["cancel", "timeout", "drain", "lost"]
+"""Why a run is to stop: somebody asked for it, its time is over, the drain's time is over, or
+another instance has the task."""
+
+Told = Returned | Raised | Stopped | Lost
+"""How a run ended, as far as its executor knows. `Stopped`: because `Run.stop` ended it;
+`Lost`: what it ran in died."""
+
+OnEnd = Callable[[Told], None]
+Log = Callable[[str, str, dict[str, Any]], None]
 
 
-class ThreadRunner(Protocol):
-    """Runs blocking calls; the engine counts slots, a runner only runs."""
+class Call(NamedTuple):
+    """One run of a task's function, as data.
 
-    def submit(self, call: Callable[[], None]) -> None:
-        """Run ``call`` soon, elsewhere. It must not raise."""
+    Attributes:
+        func_name: The task's name; of a registered function also where to find it.
+        context: The context variables of whoever added the task; the run's own copy.
+        timeout: Seconds after which the engine stops the run; None: it does not.
+        attempt: Attempts that failed before this one.
+        at_once: Somebody waits for the end: what need not wait may run within `Executor.run`.
+    """
 
-    def close(self) -> None:
-        """Take nothing new; idle workers end. Never waits for a running call."""
+    func_name: str
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    context: Context
+    task_id: str
+    attempt: int = 0
+    tags: Mapping[str, str] = {}
+    fence: int = 0
+    timeout: float | None = None
+    at_once: bool = False
+
+
+class Run(Protocol):
+    """A call under way."""
+
+    def stop(self, reason: Reason) -> bool:
+        """End the run, if that can be done; its end is told as ever. On the event loop.
+
+        Called once at most, and never after the end was told there.
+
+        Returns:
+            False: it cannot be ended. The function may look (`TaskContext.cancelled`), and
+            the run goes on, with its slot, until it returns. The attempt is over by then,
+            except where ``reason`` is ``"cancel"``.
+        """
+
+
+class Executor(ABC):
+    """Runs functions of tasks. Made without an event loop; opened by one engine at a time.
+
+    Attributes:
+        slots: How many runs it takes at a time; None: any number. The engine keeps to it. A
+            run has its slot until its end is told.
+        draining: The engine stops soon: `TaskContext.stopping` says so.
+    """
+
+    slots: int | None = None
+    draining = False
+
+    def check(self, func: Callable[..., Any]) -> None:
+        """Refuse a function that cannot run here, when it is registered.
+
+        This one takes plain functions.
+
+        Raises:
+            ConfigurationError: why not, and what to do; the message comes after the name of
+                executor and function.
+        """
+        check_plain(func)
+
+    async def open(self) -> None:  # noqa: B027  (many have nothing to get ready)
+        """Get ready, on the event loop from which `run` will be called.
+
+        Raises:
+            Exception: it cannot be used, and neither can the engine start.
+        """
+
+    @abstractmethod
+    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+        """Begin to run a call; does not wait for it.
+
+        Whatever the function raises, also a `SystemExit`, is told and harms nobody else.
+
+        Args:
+            ended: Takes the end, exactly once, from any thread, when nothing of the run is
+                left. An exception is told with its traceback, or with texts in its place.
+            log: Takes lines of the log (text, level, other values) from any thread, in their
+                order and before the end.
+
+        Raises:
+            Exception: it does not run, and ``ended`` was not called: the attempt has failed.
+        """
+
+    def drain(self) -> None:
+        """The engine stops soon. Runs go on; functions that ask may be told."""
+        self.draining = True
+
+    async def close(self, grace: float) -> None:  # noqa: B027
+        """End what still runs, within about ``grace`` seconds; it may be opened again.
+
+        Nobody waits for the ends any more. What cannot be ended is left behind, if it does
+        not keep the process from ending.
+        """

@@ -1,95 +1,138 @@
-"""Daemon threads for plain functions.
-
-Not `concurrent.futures`: its threads are joined at interpreter exit, so one stuck task
-would block the process for ever. These are daemons, and nobody waits for them.
-"""
+"""A call that runs in this process, on the event loop or on any thread."""
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from queue import SimpleQueue
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, NamedTuple
 
-__all__ = ["DaemonThreads"]
+from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Told
+from fastapi_taskflow.rules.answers import discard, is_unfinished
+from fastapi_taskflow.rules.context import activate
+from fastapi_taskflow.rules.ends import Raised, Returned, Stopped
+from fastapi_taskflow.words.forks import end_if_forked, generation
+from fastapi_taskflow.words.models import TaskContext
 
-logger = logging.getLogger(__name__)
+__all__ = ["LocalRun", "Unfinished", "perform"]
 
 
-class DaemonThreads:
-    """Up to ``limit`` threads, started as they are needed and kept until `close`.
+class Unfinished(NamedTuple):
+    """A plain function returned something to await, on the event loop."""
+
+    answer: Awaitable[Any]
+
+
+class LocalRun:
+    """What the function and its helpers see of the run: `get_task_context`, `task_log`.
+
+    ``reason`` is set once, on the event loop; threads only look at it. ``runner`` is there as
+    long as the run can be cancelled.
 
     Args:
-        begin: What each thread calls first.
+        executor: Says whether the engine drains; None: that is not known here.
     """
 
-    def __init__(
-        self, limit: int, *, name: str = "taskflow", begin: Callable[[], None] = lambda: None
-    ) -> None:
-        self._begin = begin
-        self._limit = limit
-        self._name = name
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # Protects _threads and _busy.
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._busy = 0
-        self._closed = False
+    __slots__ = ("_context", "_ended", "_executor", "_log", "call", "reason", "runner")
 
-    def submit(self, call: Callable[[], None]) -> None:
-        """Run ``call`` on a thread of the pool.
+    def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Executor | None) -> None:
+        self.call = call
+        self.reason: Reason | None = None
+        self.runner: asyncio.Task[None] | None = None
+        self._ended = ended
+        self._log = log
+        self._executor = executor
+        self._context: TaskContext | None = None
 
-        Raises:
-            RuntimeError: the pool is closed, or the system gives no thread.
-        """
-        if self._closed:
-            raise RuntimeError("The thread pool is closed")
-        if self._threads < self._limit:
-            self._grow()
-        self._calls.put(call)
+    def stop(self, reason: Reason) -> bool:
+        """Cancel what runs on the event loop; see `Run.stop`."""
+        self.reason = reason
+        return self.runner is not None and (self.runner.cancel() or True)
 
-    def _grow(self) -> None:
-        """Start a thread if none is idle."""
-        with self._lock:
-            self._busy += 1
-            # Several event loops may share a pool: another one may have filled it by now.
-            if self._busy <= self._threads or self._threads >= self._limit:
-                return
-            try:
-                threading.Thread(
-                    target=self._work, name=f"{self._name}-{self._threads + 1}", daemon=True
-                ).start()
-            except RuntimeError:
-                # The system has no more: those that there are will come to it.
-                if not self._threads:
-                    self._busy -= 1
-                    raise
-            else:
-                self._threads += 1
+    @property
+    def task_context(self) -> TaskContext:
+        if self._context is None:
+            call = self.call
+            # The tags are the function's own: what it does to them must not reach the record.
+            tags = dict(call.tags)
+            self._context = TaskContext(
+                call.task_id, call.func_name, call.attempt, tags, call.fence, self._asked
+            )
+        return self._context
 
-    def close(self) -> None:
-        """End idle threads now and busy ones after their call; waits for none."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            threads = self._threads
-        for _ in range(threads):
-            self._calls.put(None)
+    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
+        """Pass a line on. Called from any thread."""
+        self._log(message, level, extra)
 
-    def _work(self) -> None:
-        self._begin()
-        while (call := self._calls.get()) is not None:
-            try:
-                call()
-            # It must not raise. If it does, the thread must not be lost for others.
-            except BaseException:
-                with suppress(Exception):
-                    logger.exception("A call on a thread raised")
-            finally:
-                # Who is busy is of interest as long as there may be more threads.
-                if self._threads < self._limit:
-                    with self._lock:
-                        self._busy -= 1
-            del call
+    def accompanied_by(self, helper: asyncio.Future[Any]) -> None:
+        """Nothing on the event loop works for a function that is there itself."""
+
+    def begin(self) -> Told | Unfinished:
+        """Call a plain function, here and now."""
+        activate(self)
+        call = self.call
+        born = generation()
+        try:
+            answer = call.func(*call.args, **call.kwargs)
+            end_if_forked(born)
+            if answer is not None and is_unfinished(answer):
+                return Unfinished(answer)
+            return Returned(answer)
+        except BaseException as exc:  # whatever a task raises is its failure, not the server's
+            end_if_forked(born, exc)
+            return Raised(exc)
+
+    async def drive(self, begun: Awaitable[Any] | None = None) -> None:
+        """Run a coroutine function to its end, or what a plain one has ``begun``."""
+        activate(self)
+        call = self.call
+        told: Told
+        born = generation()
+        try:
+            if begun is None:
+                begun = call.func(*call.args, **call.kwargs)
+            answer = await begun
+            while answer is not None and is_unfinished(answer):
+                answer = await answer
+            end_if_forked(born)
+            told = Returned(answer)
+        except asyncio.CancelledError as exc:
+            told = Raised(exc) if self.reason is None else Stopped()
+            if self.reason is None and self.runner is not None and self.runner.cancelling():
+                # Not by us: let the cancellation pass.
+                self.end(told)
+                raise
+        except BaseException as exc:  # as in `begin`
+            end_if_forked(born, exc)
+            told = Raised(exc)
+        self.end(told)
+        # An error's trace holds this frame, and would be held by it: a cycle with all that
+        # the function had in its hands.
+        del told
+
+    def end(self, told: Told) -> None:
+        # The runner's context holds the run: without this each is a cycle of objects that
+        # only the garbage collector can free.
+        self.runner = None
+        self._ended(told)
+
+    def _asked(self) -> str | None:
+        if self.reason is not None:
+            # Ended by a drain, or lost: what a thread still does is for nobody.
+            return self.reason if self.reason in ("cancel", "timeout") else "over"
+        return "drain" if self._executor is not None and self._executor.draining else None
+
+
+def perform(call: Call, log: Log) -> Told:
+    """Run a plain function on this thread, in its context, with `task_log` and a `TaskContext`.
+
+    For executors that bring a call elsewhere, such as another process; never raises.
+    """
+    told = call.context.run(LocalRun(call, _nobody, log, None).begin)
+    if isinstance(told, Unfinished):
+        discard(told.answer)
+        text = f"{call.func_name} returned something to await, which is not done where it ran"
+        return Raised(TypeError(text))
+    return told
+
+
+def _nobody(told: Told) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,11 +19,11 @@ from fastapi_taskflow.engine.core.settings import Settings
 from fastapi_taskflow.engine.core.taskstore import TaskStore
 from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.engine.lifecycle import Engine
-from fastapi_taskflow.executors.fromthread import lender
-from fastapi_taskflow.executors.local import DaemonThreads
+from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.operations.assembly import check_task_queues, checked_retention
+from fastapi_taskflow.operations.placing import checks_of, executors_for
 from fastapi_taskflow.operations.turns import Turns
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.calls import Enqueued, TaskCall
@@ -50,6 +50,7 @@ class Runtime:
     Args:
         backend: None: memory, where nothing can be durable.
         keyring: Seals what is stored; None: it is stored as it is.
+        executors: By name, those beside the built-in ones.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Runtime:
         backend: Backend | None,
         settings: Settings,
         observer: TaskObserver | None,
-        keyring: Keyring | None = None,
+        keyring: Keyring | None,
+        executors: Mapping[str, Executor],
     ) -> None:
         self.settings = settings
-        self.registry = TaskRegistry()
+        self.registry = TaskRegistry(checks_of(executors))
+        self._executors = executors
         self.store = TaskStore(settings.keep_finished)
         self.persistent = backend is not None
         self.backend: Backend = backend or MemoryBackend()
@@ -144,7 +147,7 @@ class Runtime:
             self.store,
             self.settings,
             clock=SYSTEM_CLOCK,
-            threads=DaemonThreads(self.settings.max_sync_threads, begin=lender()),
+            executors=executors_for(self.settings, self._executors),
             observer=self._observer,
         )
         self._engine, self._users = engine, 1
@@ -192,9 +195,7 @@ class Runtime:
     def running_engine(self) -> Engine | None:
         """The engine, if one runs in this process on an open event loop."""
         engine = self._engine
-        if engine is None or not engine.alive:
-            return None
-        return engine
+        return engine if engine is not None and engine.alive else None
 
     def engine(self) -> Engine:
         """The running engine.
@@ -202,8 +203,7 @@ class Runtime:
         Raises:
             EngineNotRunning: there is none.
         """
-        engine = self.running_engine()
-        if engine is None:
+        if (engine := self.running_engine()) is None:
             raise EngineNotRunning(f"No engine of this TaskManager runs in this process. {_START}")
         return engine
 

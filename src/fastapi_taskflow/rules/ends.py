@@ -8,6 +8,8 @@ from typing import Any
 from fastapi_taskflow.rules.exceptionparts import lone
 from fastapi_taskflow.rules.redaction import MASK, NO_MASK, Mask
 from fastapi_taskflow.rules.tracebacks import text_and_trace
+from fastapi_taskflow.words.plain import name_of
+from fastapi_taskflow.words.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES, fit
 
 __all__ = [
     "CancelAsked",
@@ -18,7 +20,10 @@ __all__ = [
     "Stopped",
     "TimedOut",
     "Unstarted",
+    "concluded",
     "failure",
+    "rewritten",
+    "stopped",
 ]
 
 
@@ -33,11 +38,13 @@ class Returned:
 class Raised:
     """The function raised. ``stacktrace`` is `format_exception`'s, ``text`` `error_text`'s.
 
-    ``hidden``: the exception itself holds secrets, which its texts do not show.
+    Args:
+        stacktrace: None: the texts are still to be written.
+        hidden: The exception itself holds secrets, which its texts do not show.
     """
 
     error: BaseException
-    stacktrace: str
+    stacktrace: str | None = None
     text: str | None = None
     hidden: bool = False
 
@@ -47,6 +54,13 @@ def failure(error: BaseException, mask: Mask = NO_MASK) -> Raised:
     # A group around one error says less than that error.
     text, trace = text_and_trace(error, lone(error), mask)
     return Raised(error, trace, text, bool(mask) or MASK in trace)
+
+
+def rewritten(raised: Raised, mask: Mask) -> Raised:
+    """An end whose texts were written elsewhere, within bounds and without secrets."""
+    text = fit(raised.text or name_of(type(raised.error)), ERROR_LIMIT_BYTES, mask)
+    trace = fit(raised.stacktrace or "", TRACE_LIMIT_BYTES, mask)
+    return Raised(raised.error, trace, text, bool(mask) or raised.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +98,27 @@ class CancelAsked:
 
 
 Ended = Returned | Raised | TimedOut | Stopped | Lost | Unstarted | CancelAsked
+
+
+def stopped(reason: str, timeout: float | None, *, left_running: bool = False) -> Ended:
+    """How an attempt ended that was ended for a `Reason` of the executors."""
+    match reason:
+        case "cancel":
+            return CancelAsked()
+        case "timeout":
+            return TimedOut(timeout or 0.0, left_running=left_running)
+        case "lost":
+            return Lost()
+        case _:
+            return Stopped()
+
+
+def concluded(told: Ended, reason: str, timeout: float | None) -> Ended:
+    """How an attempt ended that was to stop for ``reason``, and whose executor tells this."""
+    if reason == "cancel":
+        # Who was asked may return or fail all the same.
+        return CancelAsked() if type(told) is Stopped else told
+    if reason != "timeout" and type(told) is Returned:
+        return told
+    # What its clean-up raised is not why it ended, and what it returned came too late.
+    return stopped(reason, timeout)

@@ -7,7 +7,7 @@ that a store says can run code that was not registered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, NamedTuple, TypeVar
@@ -16,8 +16,9 @@ from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.codec import TypeTable
 from fastapi_taskflow.rules.disguises import Owners, inside, name_of
 from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
+from fastapi_taskflow.rules.placing import BUILT_IN, Check, default_for, is_coroutine_callable
 from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
-from fastapi_taskflow.rules.taskconfig import checked_config, is_coroutine_callable
+from fastapi_taskflow.rules.taskconfig import checked_config
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.limits import NAME_LIMIT, printable
 from fastapi_taskflow.words.models import TaskConfig
@@ -39,7 +40,7 @@ class Registered:
     """A callable as the engine needs it.
 
     Attributes:
-        executor: ``"async"`` or ``"thread"``.
+        executor: The name of the one that runs it.
         shape: What arguments it takes; None where that is not checked.
         declared: See `own_options`; None where nobody has looked yet.
         hides: Of a callable that was not registered: what was, inside of it.
@@ -73,12 +74,16 @@ _owners: Owners[TaskRegistry] = Owners()
 class TaskRegistry:
     """The functions that can run as tasks.
 
+    Args:
+        executors: By name, what they say of a function that is to run there.
+
     Attributes:
         types: The classes that their arguments may have.
         durable_by_default: Whoever stores their tasks stores all of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, executors: Mapping[str, Check] = BUILT_IN) -> None:
+        self._executors = executors
         self.durable_by_default = False
         self.types = TypeTable()
         # Invariant: every value of _by_name is a value of _by_func. The other way round
@@ -103,19 +108,17 @@ class TaskRegistry:
             ConfigurationError: settings that cannot work, a name that is taken, or a function
                 that has another name.
         """
-        config = checked_config(func, config)
+        config = checked_config(func, config, self._executors)
         name = printable("name", config.name or func.__name__)
         if (other := self._by_name.get(name)) is not None:
             refuse_taken(name, other.func, self._origins[name], func)
         self._refuse_renamed(name, func)
-        is_async = is_coroutine_callable(func)
-        executor = config.executor or ("async" if is_async else "thread")
         entry = Registered(
             name,
             func,
             replace(config, name=name),
-            executor,
-            is_async,
+            config.executor or default_for(func),
+            is_coroutine_callable(func),
             shape_of(func),
             own_options(func),
         )
@@ -262,15 +265,14 @@ class TaskRegistry:
             return known
         if not callable(func):
             raise TypeError(f"Expected a function or another callable as a task, got {func!r}.")
-        is_async = is_coroutine_callable(func)
         hidden = self._hidden(func)
         own = hidden is not None and hidden.registry is self
         entry = Registered(
             self._display_name(func),
             func,
             replace(hidden.entry.config, name=None) if hidden and own else TaskConfig(),
-            "async" if is_async else "thread",
-            is_async,
+            default_for(func),
+            is_coroutine_callable(func),
             hides=hidden,
         )
         # Nothing else is cached: a lambda or a bound method is a new object each time.

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from functools import partial
 from types import CoroutineType
 from typing import Any
 
+from fastapi_taskflow.rules.placing import BUILT_IN, Check, known_executor, place
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import TaskConfig
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["checked_config", "is_coroutine_callable"]
-
-EXECUTORS = ("async", "thread")
+__all__ = ["checked_config"]
 
 _PLAIN = frozenset({str, int, float, bool, tuple, type(None)})
 
 
-def checked_config(func: Callable[..., Any], config: TaskConfig) -> TaskConfig:
+def checked_config(
+    func: Callable[..., Any], config: TaskConfig, executors: Mapping[str, Check] = BUILT_IN
+) -> TaskConfig:
     """The settings, if they can work for this function, as plain values.
+
+    Args:
+        executors: By name, what they say of a function.
 
     Raises:
         ConfigurationError: they cannot; the message names the setting.
@@ -38,7 +41,7 @@ def checked_config(func: Callable[..., Any], config: TaskConfig) -> TaskConfig:
         requeue_on_interrupt=limits.switch("requeue_on_interrupt", config.requeue_on_interrupt),
         eager=limits.switch("eager", config.eager),
         priority=limits.optional(limits.whole, "priority", config.priority),
-        executor=_executor(config.executor),
+        executor=known_executor(config.executor, executors),
         queue=limits.optional(limits.printable, "queue", config.queue),
         max_delay=limits.optional(limits.number, "max_delay", config.max_delay),
         jitter=_jitter(config.jitter),
@@ -46,7 +49,8 @@ def checked_config(func: Callable[..., Any], config: TaskConfig) -> TaskConfig:
         no_retry_on=_error_types("no_retry_on", config.no_retry_on),
         timeout=limits.optional(limits.span, "timeout", config.timeout, above=True),
     )
-    _check_executor(func, checked.executor)
+    if checked.executor is not None:
+        place(func, checked.executor, executors[checked.executor])
     return config if checked == config and _is_plain(config) else checked
 
 
@@ -60,23 +64,6 @@ def _jitter(value: object) -> float:
 def _is_plain(config: TaskConfig) -> bool:
     """No value is of a subclass, whose code would run wherever it is used."""
     return all(type(getattr(config, field.name)) in _PLAIN for field in fields(config))
-
-
-def is_coroutine_callable(func: Any) -> bool:
-    """True if calling it gives a coroutine: seen through partials, methods and ``__call__``."""
-    while isinstance(func, partial):
-        func = func.func
-    # A class is called to make an instance, whatever calling the instance does.
-    call = None if inspect.isclass(func) else type(func).__call__
-    return _is_coroutine_function(func) or _is_coroutine_function(call)
-
-
-def _is_coroutine_function(func: Any) -> bool:
-    try:
-        return inspect.iscoroutinefunction(func)
-    # It asks objects for attributes, and they may answer anything.
-    except Exception:
-        return False
 
 
 def _check_function(func: object, config: TaskConfig) -> None:
@@ -113,37 +100,6 @@ def _check_function(func: object, config: TaskConfig) -> None:
         raise ConfigurationError(
             f"{quoted(func)} is a generator: calling it would run nothing of it. Use a function "
             "without yield."
-        )
-
-
-def _executor(value: object) -> str | None:
-    if value is None:
-        return None
-    if value == "process":
-        raise ConfigurationError(
-            "executor='process' is not available yet. Use 'thread' for a plain function."
-        )
-    if not isinstance(value, str) or value not in EXECUTORS:
-        raise ConfigurationError(
-            f"Unknown executor {quoted(value)}; use one of "
-            f"{', '.join(map(repr, EXECUTORS))}.{limits.near(value, EXECUTORS)}"
-        )
-    return str.__str__(value)
-
-
-def _check_executor(func: Callable[..., Any], executor: str | None) -> None:
-    if executor is None:
-        return
-    is_async = is_coroutine_callable(func)
-    if executor == "async" and not is_async:
-        raise ConfigurationError(
-            f"executor='async' on the plain function {quoted(func)}, which would block the event "
-            "loop. Make it `async def`, or use 'thread'."
-        )
-    if executor == "thread" and is_async:
-        raise ConfigurationError(
-            f"executor='thread' on the coroutine function {quoted(func)}. Make it a plain `def`, "
-            "or use 'async'."
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.executors.local import DaemonThreads
+from fastapi_taskflow.executors.daemons import DaemonThreads
 from fastapi_taskflow.rules.auth.users import AuthUser, TaskAuthBackend, judged
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.errors import UsersUnavailable

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.engine.core.journal import Journal, Unsent
+from fastapi_taskflow.executors.base import Reason
 from fastapi_taskflow.rules.codec import is_small
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.clock import Clock
@@ -31,7 +32,7 @@ class Running(Protocol):
     # By the monotonic clock.
     begun: float
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: Reason) -> None:
         """End it; see `Attempts.stop`."""
 
 

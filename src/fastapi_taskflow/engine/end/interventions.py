@@ -11,6 +11,7 @@ from fastapi_taskflow.engine.changes.mirroring import Mirror
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.end.settling import Settling
+from fastapi_taskflow.rules.placing import LOOP
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.retry import Ended, Lost, Unstarted, Verdict
 from fastapi_taskflow.words.models import TaskConfig, TaskRecord, TaskStatus
@@ -121,7 +122,7 @@ class Interventions:
         entry = self._core.registry.by_name(record.func_name)
         if entry is None:
             # Not a function of this program: settings do not matter for these ends.
-            entry = Registered(record.func_name, _unknown, TaskConfig(), "async", True)
+            entry = Registered(record.func_name, _unknown, TaskConfig(), LOOP, True)
         task = LiveTask(record, entry, (), {}, True)
         task.fence = claim.lease.fence
         task.failures = stored.failures

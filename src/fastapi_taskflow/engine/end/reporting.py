@@ -51,7 +51,7 @@ def report(task: LiveTask, ended: Ended, verdict: Verdict) -> None:
     if isinstance(ended, TimedOut) or (retried and not logger.isEnabledFor(logging.DEBUG)):
         notify(logger, level, _LINE, *told)
         return
-    text = _indented(ended.stacktrace)
+    text = _indented(ended.stacktrace or "")
     # Where it is hidden, the exception itself holds what must not be logged.
     if ended.hidden or not notify(
         logger, level, _LINE, *told, error=ended.error, extra={_TRACEBACK: text}

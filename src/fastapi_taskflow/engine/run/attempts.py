@@ -1,36 +1,40 @@
-"""Running attempts: start, run, stop, and tell what came of each."""
+"""Attempts on their executors: begin, stop, and tell what came of each."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
+import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.engine.run.answers import Unfinished, discard, is_unfinished
 from fastapi_taskflow.engine.run.attempt import Attempt
-from fastapi_taskflow.engine.run.firststep import FirstStep
-from fastapi_taskflow.engine.run.telling import Telling, Untold
-from fastapi_taskflow.executors.base import ThreadRunner
-from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, activate, log_line
-from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
-from fastapi_taskflow.rules.retry import (
+from fastapi_taskflow.engine.run.telling import Telling, Untold, written
+from fastapi_taskflow.executors.base import Call, Executor, Reason, Told
+from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, known_level, log_line
+from fastapi_taskflow.rules.ends import (
     Ended,
-    Returned,
+    Raised,
     Stopped,
+    concluded,
+    stopped,
 )
+from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
 from fastapi_taskflow.words.clock import Clock
-from fastapi_taskflow.words.forks import end_if_forked, generation, guard
+from fastapi_taskflow.words.forks import guard
 from fastapi_taskflow.words.texts import fit
 
 __all__ = ["Attempts"]
 
 logger = logging.getLogger(__name__)
+
+# The drain's time is over by then.
+_GRACE_SECONDS = 1.0
 
 
 class Logged(Protocol):
@@ -42,9 +46,10 @@ class Logged(Protocol):
 
 
 class Attempts:
-    """Runs attempts on the event loop and on threads.
+    """Runs attempts on executors, which it opens and closes.
 
     Args:
+        executors: By the names under which functions are registered for them.
         ended: Told on the loop, once per attempt, how it ended and how long it took.
         released: Told on the loop when the attempt's slots are free again.
         on_log: Told of each line from any thread.
@@ -54,7 +59,7 @@ class Attempts:
     def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
         self,
         clock: Clock,
-        threads: ThreadRunner,
+        executors: Mapping[str, Executor],
         *,
         ended: Callable[[Attempt, Ended, float], None],
         released: Callable[[LiveTask], None],
@@ -66,22 +71,48 @@ class Attempts:
         self._clock = clock
         self._torn_down = torn_down
         self.redactor = redactor
-        self._threads = threads
+        self._executors = executors
+        self._opened: list[Executor] = []
         self._ended = ended
         self._released = released
         self._on_log = on_log
         self._max_log_lines = max_log_lines
         self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
         guard(self._loop)
-        # Attempts whose function is being run, on the loop or on a thread.
+        # Attempts whose function is being run, wherever that is.
         self.running: set[Attempt] = set()
-        self._returned: deque[tuple[Attempt, Ended | Unfinished | Untold, contextvars.Context]] = (
-            deque()
-        )
-        # The loop was told of what has returned, and has not looked yet.
+        # Told on other threads.
+        self._arrived: deque[tuple[Attempt, Told | Untold]] = deque()
+        # The loop was told of what has arrived, and has not looked yet.
         self._collecting = False
         self._telling = Telling(self._loop)
-        self.draining = False
+
+    async def open(self) -> None:
+        """Open the executors.
+
+        Raises:
+            Exception: one of them cannot be used; `close` the others.
+        """
+        for executor in self._executors.values():
+            executor.draining = False
+            await executor.open()
+            self._opened.append(executor)
+
+    def drain(self) -> None:
+        """Running functions may be told that the engine stops soon."""
+        for executor in self._opened:
+            executor.drain()
+
+    async def close(self) -> None:
+        """End what still runs, and all that executors hold; idempotent, never fails."""
+        while self._opened:
+            try:
+                async with asyncio.timeout(2 * _GRACE_SECONDS):
+                    await self._opened.pop().close(_GRACE_SECONDS)
+            # It may be the user's own, and others are to be closed after it.
+            except Exception as exc:
+                notify(logger, logging.ERROR, "An executor could not be closed", error=exc)
 
     def run(self, task: LiveTask, *, at_once: bool = False) -> None:
         """Call the task's function. Its slots are taken; it is RUNNING.
@@ -96,52 +127,68 @@ class Attempts:
             self._launch(attempt, at_once=at_once)
         # No thread can be had, the app's own task factory refuses, a class of the user's raises.
         except BaseException as exc:
-            if attempt in self.running:
-                self._settle(attempt, attempt.raised(exc))
+            if not attempt.told:
+                self.take(attempt, Raised(exc))
 
     def _launch(self, attempt: Attempt, *, at_once: bool) -> None:
         task = attempt.task
-        registered = task.registered
-        context = contextvars.copy_context() if task.context is None else task.context.copy()
+        registered, record = task.registered, task.record
         timeout = registered.config.timeout
         if timeout is not None:
             attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
-        if registered.executor != "async":
-            self._threads.submit(lambda: self._work(attempt, context))
-        elif at_once and self._loop.get_task_factory() is None:
-            # A factory of the app's own may wrap the coroutine, or run it itself.
-            step = FirstStep(self._drive(attempt))
-            runner = attempt.runner = self._loop.create_task(step, context=context)
-            step.take(runner, context)
-        else:
-            attempt.runner = self._loop.create_task(self._drive(attempt), context=context)
+        call = Call(
+            record.func_name,
+            registered.func,
+            task.args,
+            task.kwargs,
+            contextvars.copy_context() if task.context is None else task.context.copy(),
+            record.task_id,
+            attempt.number,
+            record.tags,
+            task.fence,
+            timeout,
+            at_once,
+        )
+        run = self._executors[registered.executor].run(call, attempt.ended, attempt.log)
+        if not attempt.told:
+            attempt.run = run
 
-    def stop(self, attempt: Attempt, reason: str) -> None:
-        """End an attempt: cancel it on the loop; a thread is asked, or given up on.
+    def stop(self, attempt: Attempt, reason: Reason) -> None:
+        """End an attempt, or ask its function to end where it cannot be ended.
 
-        The first reason wins. A thread is given up on for a timeout, a drain or a lost
-        lease: the attempt ends now, the thread keeps its slot until it returns.
+        The first reason wins. What cannot be ended is given up on, unless it is only asked:
+        the attempt is over now, its function keeps its slot until it returns.
         """
-        if attempt.stop_reason is not None or attempt not in self.running:
+        if attempt.stop_reason is not None or attempt.told:
             return
         attempt.stop_reason = reason
-        for helper in tuple(attempt.helpers or ()):
-            helper.cancel()
-        if attempt.runner is not None:
-            attempt.runner.cancel()
-        elif reason != "cancel":
-            attempt.abandoned = True
-            self._finish(attempt, attempt.stopped())
+        if not self._ends(attempt, reason) and reason != "cancel":
+            self._abandon(attempt, left_running=True)
+
+    def _ends(self, attempt: Attempt, reason: Reason) -> bool:
+        try:
+            return attempt.run is not None and attempt.run.stop(reason)
+        # The executor may be the user's own.
+        except Exception as exc:
+            text = "The executor of task %s failed to stop it"
+            notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=exc)
+            return False
 
     def give_up(self, attempt: Attempt) -> None:
-        """End an attempt that does not react to its cancellation."""
+        """End an attempt that does not react to its stop."""
         if attempt in self.running and not attempt.abandoned:
-            attempt.abandoned = True
-            self._finish(attempt, attempt.stopped())
+            self._abandon(attempt, left_running=False)
+
+    def _abandon(self, attempt: Attempt, *, left_running: bool) -> None:
+        attempt.abandoned = True
+        timeout = attempt.task.registered.config.timeout
+        reason = attempt.stop_reason or "drain"
+        self._finish(attempt, stopped(reason, timeout, left_running=left_running))
 
     def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
         """Keep a log line, up to the limit, and pass it on. Called from any thread."""
         task = attempt.task
+        level = known_level(level)
         message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
         if extra:
             extra = self._details(extra, attempt.mask)
@@ -155,40 +202,13 @@ class Attempts:
         except BaseException:
             return dict.fromkeys(extra, MASK)
 
-    async def _drive(self, attempt: Attempt, begun: Awaitable[Any] | None = None) -> None:
-        """Run a function on the loop, or what it has ``begun`` on a thread."""
-        activate(attempt)
-        task = attempt.task
-        ended: Ended | Untold
-        born = generation()
-        try:
-            if begun is None:
-                begun = task.registered.func(*task.args, **task.kwargs)
-            answer = await begun
-            while answer is not None and is_unfinished(answer):
-                answer = await answer
-            end_if_forked(born)
-            ended = attempt.returned(answer)
-        except asyncio.CancelledError as exc:
-            if attempt.stop_reason is not None:
-                ended = attempt.stopped()
-            elif attempt.runner is not None and attempt.runner.cancelling() and self._torn_down():
-                # Not the function cancels itself: record it, and let the cancellation pass.
-                self._collect_one(attempt, Stopped())
-                raise
-            else:
-                ended = attempt.raised(exc)
-        except BaseException as exc:  # whatever a task raises is its failure, not the server's
-            end_if_forked(born, exc)
-            ended = attempt.raised(exc)
-        self._settle(attempt, ended)
-        # An error's trace holds this frame, and would be held by it: a cycle with all that
-        # the function had in its hands.
-        del ended
-
-    def _work(self, attempt: Attempt, context: contextvars.Context) -> None:
-        # No variable holds how it ended: see `_drive`.
-        self._returned.append((attempt, context.run(self._call, attempt), context))
+    def take(self, attempt: Attempt, told: Told) -> None:
+        """An executor tells of an end. Called from any thread."""
+        # An error is written where it is told, which leaves the loop to others.
+        if threading.get_ident() == self._thread_id:
+            self._conclude(attempt, written(attempt, told))
+            return
+        self._arrived.append((attempt, written(attempt, told)))
         if self._collecting:
             return
         self._collecting = True
@@ -198,60 +218,43 @@ class Attempts:
             text = "Task %s ended after its event loop"
             notify(logger, logging.WARNING, text, attempt.task.record.task_id)
 
-    def _call(self, attempt: Attempt) -> Ended | Unfinished | Untold:
-        activate(attempt)
-        task = attempt.task
-        born = generation()
-        try:
-            answer = task.registered.func(*task.args, **task.kwargs)
-            end_if_forked(born)
-            if answer is not None and is_unfinished(answer):
-                return Unfinished(answer)
-            return Returned(answer)
-        except BaseException as exc:  # as in _drive
-            end_if_forked(born, exc)
-            return attempt.raised(exc)
-
     def _collect(self) -> None:
-        # First: what returns from now on tells the loop again.
+        # First: what arrives from now on tells the loop again.
         self._collecting = False
-        while self._returned:
-            attempt, ended, context = self._returned.popleft()
-            if not isinstance(ended, Unfinished):
-                self._settle(attempt, ended)
-            elif attempt.stop_reason is not None:
-                discard(ended.answer)
-                self._collect_one(attempt, attempt.stopped())
-            else:
-                self._go_on(attempt, ended.answer, context)
+        while self._arrived:
+            self._conclude(*self._arrived.popleft())
 
-    def _go_on(
-        self, attempt: Attempt, answer: Awaitable[Any], context: contextvars.Context
-    ) -> None:
-        try:
-            rest = self._drive(attempt, answer)
-            attempt.runner = self._loop.create_task(rest, context=context)
-        # The app's own task factory refuses.
-        except BaseException as exc:
-            self._settle(attempt, attempt.raised(exc))
-
-    def _settle(self, attempt: Attempt, ended: Ended | Untold) -> None:
-        if isinstance(ended, Untold):
+    def _conclude(self, attempt: Attempt, told: Told | Untold) -> None:
+        if attempt.told:
+            return  # an executor that tells twice
+        attempt.told = True
+        attempt.run = None
+        if (
+            attempt.stop_reason is None
+            and isinstance(told, Raised | Untold)
+            and isinstance(told.error, asyncio.CancelledError)
+            and self._torn_down()
+        ):
+            # Not the function cancels itself: it is cancelled with all that the loop has.
+            told = Stopped()
+        if isinstance(told, Untold):
             if attempt.timer is not None:
                 attempt.timer.cancel()
-            self._telling.tell(ended, partial(self._collect_one, attempt))
+            self._telling.tell(told, partial(self._over, attempt))
         else:
-            self._collect_one(attempt, ended)
+            self._over(attempt, told)
 
-    def _collect_one(self, attempt: Attempt, ended: Ended) -> None:
+    def _over(self, attempt: Attempt, told: Told) -> None:
         """The function is not running any more."""
         self.running.discard(attempt)
         self._released(attempt.task)
-        if not attempt.abandoned:
-            self._finish(attempt, ended)
-        # The runner's context holds the attempt: without this each task is a cycle of
-        # objects that only the garbage collector can free.
-        attempt.runner = None
+        if attempt.abandoned:
+            return
+        if attempt.stop_reason is None:
+            self._finish(attempt, told)
+        else:
+            timeout = attempt.task.registered.config.timeout
+            self._finish(attempt, concluded(told, attempt.stop_reason, timeout))
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         if attempt.timer is not None:

@@ -1,31 +1,38 @@
-"""Exceptions that are not written at once: off the event loop, and not for ever.
+"""The texts of what functions raise. What takes long is written off the loop, and not for ever.
 
-To write one may take code of the user's (a ``__str__``), which may be slow or never return.
-The attempt ends when it is written, or when patience does; a thread that hangs in it is left.
+To write an exception may take code of the user's (a ``__str__``), which may be slow or never
+return. The attempt ends when it is written, or when patience does; a thread that hangs in it
+is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from fastapi_taskflow.rules.ends import Raised, failure
-from fastapi_taskflow.rules.quickness import is_harmless
+from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.run.attempt import Attempt
+from fastapi_taskflow.executors.base import Told
+from fastapi_taskflow.rules.ends import Raised, Stopped, failure, rewritten
+from fastapi_taskflow.rules.quickness import is_harmless, is_quick
 from fastapi_taskflow.rules.redaction import Mask
 from fastapi_taskflow.words.plain import name_of
 
-__all__ = ["Telling", "Untold"]
+__all__ = ["Telling", "Untold", "written"]
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 1.0
 # Those that hang do not keep the others waiting, and cannot fill the process with threads
 # faster than this many a second.
 _AT_ONCE = 4
 
-Told = Callable[[Raised], None]
+OnTold = Callable[[Raised], None]
 
 
 class Untold(NamedTuple):
@@ -35,17 +42,38 @@ class Untold(NamedTuple):
     mask: Mask
 
 
+def written(attempt: Attempt, told: Told) -> Told | Untold:
+    """What was told, with the texts of its error; `Untold` if to write them may take long."""
+    if type(told) is not Raised:
+        return told
+    if attempt.stop_reason not in (None, "cancel"):
+        return Stopped()  # nobody will read them
+    error = told.error
+    try:
+        mask = attempt.mask
+        if told.stacktrace is not None:
+            return rewritten(told, mask)
+        if is_quick(error) and not mask.is_slow:
+            return failure(error, mask)
+        return Untold(error, mask)
+    # The error is a foreign object, and the attempt must end whatever it does.
+    except BaseException as beyond:
+        text = "The error of task %s cannot be told"
+        notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=beyond)
+        return Raised(error, "", "An error that cannot be told", hidden=True)
+
+
 class Telling:
     """Writes exceptions on threads of its own. Used on the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Untold, Told]] = deque()
+        self._waiting: deque[tuple[Untold, OnTold]] = deque()
         # By number, those that a thread is at, and what ends the wait for it.
-        self._running: dict[int, tuple[Told, asyncio.TimerHandle]] = {}
+        self._running: dict[int, tuple[OnTold, asyncio.TimerHandle]] = {}
         self._count = 0
 
-    def tell(self, untold: Untold, told: Told) -> None:
+    def tell(self, untold: Untold, told: OnTold) -> None:
         """Write it; ``told`` is called on the loop, soon."""
         self._waiting.append((untold, told))
         self._go_on()

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from inspect import CO_ITERABLE_COROUTINE
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
-__all__ = ["Unfinished", "discard", "is_unfinished"]
-
-
-class Unfinished(NamedTuple):
-    """A plain function returned something to await, on the event loop."""
-
-    answer: Awaitable[Any]
+__all__ = ["discard", "is_unfinished"]
 
 
 def is_unfinished(answer: object) -> TypeGuard[Awaitable[Any]]:

@@ -1,0 +1,53 @@
+"""The executors of a manager: the built-in ones, and those of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi_taskflow.engine.core.settings import Settings
+from fastapi_taskflow.executors.base import Executor
+from fastapi_taskflow.executors.loop import LoopExecutor
+from fastapi_taskflow.executors.thread import ThreadExecutor
+from fastapi_taskflow.rules.placing import BUILT_IN, LOOP, THREAD, Check
+from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.errors import ConfigurationError
+
+__all__ = ["checks_of", "choose_executors", "executors_for"]
+
+# The last two are to come.
+_TAKEN = frozenset({*BUILT_IN, "process", "dask"})
+
+
+def choose_executors(executors: Mapping[str, object] | None) -> dict[str, Executor]:
+    """The user's own executors by name.
+
+    Raises:
+        ConfigurationError: a name that is taken, no executor, or slots that cannot work.
+    """
+    if executors is not None and not isinstance(executors, Mapping):
+        raise limits.wrong("executors", "a dict {name: executor}", executors)
+    chosen: dict[str, Executor] = {}
+    for name, executor in (executors or {}).items():
+        known = limits.printable("executors: a name", name)
+        if known in _TAKEN:
+            raise ConfigurationError(f"executors: the name {known!r} is taken; choose another.")
+        if not isinstance(executor, Executor):
+            what = "an object of a class of fastapi_taskflow.executors.Executor"
+            raise limits.wrong(f"executors: {known!r}", what, executor)
+        limits.optional(limits.whole, f"executors: slots of {known!r}", executor.slots, least=1)
+        chosen[known] = executor
+    return chosen
+
+
+def checks_of(own: Mapping[str, Executor]) -> dict[str, Check]:
+    """What each executor says of functions that are to run there."""
+    return {**BUILT_IN, **{name: executor.check for name, executor in own.items()}}
+
+
+def executors_for(settings: Settings, own: Mapping[str, Executor]) -> dict[str, Executor]:
+    """All executors of an engine that is about to start."""
+    return {
+        LOOP: LoopExecutor(settings.max_concurrent_tasks),
+        THREAD: ThreadExecutor(settings.max_sync_threads),
+        **own,
+    }
