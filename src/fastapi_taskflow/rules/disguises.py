@@ -12,7 +12,7 @@ from types import FunctionType, MethodType
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
-__all__ = ["Owners", "form_of", "inside", "name_of"]
+__all__ = ["Owners", "form_of", "layers", "printable_name"]
 
 # Deeper than any stack of decorators; ``__wrapped__`` may lead round in a circle.
 _DEEPEST = 100
@@ -20,7 +20,7 @@ _DEEPEST = 100
 T = TypeVar("T")
 
 
-def inside(func: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+def layers(func: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """The callable itself, and the functions that it leads to, from the outside in."""
     current: Any = func
     for _ in range(_DEEPEST):
@@ -39,7 +39,7 @@ def form_of(func: Callable[..., Any]) -> str:
     return "a decorated form" if _wrapped(func) is not None else "an object"
 
 
-def name_of(func: Callable[..., Any]) -> tuple[str, str]:
+def printable_name(func: Callable[..., Any]) -> tuple[str, str]:
     """Its module and what to call it, partials apart; such as can be printed and stored."""
     inner: Any = func
     while isinstance(inner, partial):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.codec import TypeTable
-from fastapi_taskflow.rules.disguises import Owners, inside, name_of
+from fastapi_taskflow.rules.disguises import Owners, layers, printable_name
 from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
 from fastapi_taskflow.rules.placing import BUILT_IN, Check, default_for, is_coroutine_callable
 from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
@@ -284,14 +284,14 @@ class TaskRegistry:
 
     def _hidden(self, func: Func) -> Hidden | None:
         """The registered function inside a callable; this registry's own before others'."""
-        layers = list(inside(func))
-        looked_in = [(self, layer) for layer in layers]
-        looked_in += [(other, layer) for layer in layers for other in _owners.of(layer)]
+        inwards = list(layers(func))
+        looked_in = [(self, layer) for layer in inwards]
+        looked_in += [(other, layer) for layer in inwards for other in _owners.of(layer)]
         found = ((registry.find(layer), registry) for registry, layer in looked_in)
         return next((Hidden(entry, whose) for entry, whose in found if entry is not None), None)
 
     def _display_name(self, func: Func) -> str:
-        module, name = name_of(func)
+        module, name = printable_name(func)
         if name in self._by_name:
             # Not to be taken for the registered task, which a retry by name would run.
             name = f"{module}.{name}"

@@ -6,11 +6,10 @@ gets it whole. Everything made for people to read, which is errors, tracebacks, 
 tags and shown arguments, gets `MASK` in its place.
 """
 
-from fastapi_taskflow.rules.redaction.marks import Sensitive
-from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, Mask
+from fastapi_taskflow.rules.redaction.judging import Sensitive
+from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, WITHHELD, Mask
 from fastapi_taskflow.rules.redaction.names import DEFAULT_NAMES
 from fastapi_taskflow.rules.redaction.redactor import Redactor
-from fastapi_taskflow.rules.redaction.withheld import WITHHELD
 
 __all__ = [
     "DEFAULT_NAMES",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from fastapi_taskflow.rules.redaction.insides import Inside, inside, is_text_like, text_of
 from fastapi_taskflow.rules.redaction.judging import Judge
 from fastapi_taskflow.rules.redaction.masks import MASK, NO_MASK, Mask
-from fastapi_taskflow.rules.redaction.shapes import Inside, inside, is_text_like, text_of
 from fastapi_taskflow.words.plain import ATOMS, name_of
 from fastapi_taskflow.words.texts import fit, written
 
@@ -93,11 +93,11 @@ class Copying:
 
     def _object(self, value: Any, depth: int) -> Any:
         kind = type(value)
+        if issubclass(kind, Enum):
+            return Written(f"{name_of(kind)}.{object.__getattribute__(value, '_name_')}")
         found = inside(value, self._left)
         if found is not None:
             return self._members(value, found, depth)
-        if issubclass(kind, Enum):
-            return Written(f"{name_of(kind)}.{object.__getattribute__(value, '_name_')}")
         if is_text_like(kind):
             text = repr(value)
             masked = self._mask(text)
@@ -110,11 +110,8 @@ class Copying:
     def _members(self, value: Any, found: Inside, depth: int) -> Any:
         if found.form == "secret":
             return MASK
-        kind = type(value)
-        if issubclass(kind, Enum):
-            return Written(f"{name_of(kind)}.{object.__getattribute__(value, '_name_')}")
         if found.form == "list":
-            return self._list(kind, value, found, depth)
+            return self._list(type(value), found, depth)
         copied = {
             self._name(name): MASK if secret else self.copy(one, depth + 1)
             for name, one, secret in self._judge.members(value, found)
@@ -122,9 +119,9 @@ class Copying:
         }
         if found.form == "dict":
             return copied
-        return Fields(name_of(kind), copied)
+        return Fields(name_of(type(value)), copied)
 
-    def _list(self, kind: type, value: Any, found: Inside, depth: int) -> Any:
+    def _list(self, kind: type, found: Inside, depth: int) -> Any:
         copied: list[Any] = []
         for _, one in found.pairs:
             if self._left <= 0:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fastapi_taskflow.rules.redaction.insides import inside, is_text_like, text_of
 from fastapi_taskflow.rules.redaction.judging import Judge
-from fastapi_taskflow.rules.redaction.shapes import inside, is_text_like, text_of
 from fastapi_taskflow.words.addresses import passwords_in
 from fastapi_taskflow.words.plain import ATOMS
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from fastapi_taskflow.words.addresses import HIDDEN, password_spans
 from fastapi_taskflow.words.texts import clean
 
-__all__ = ["MASK", "NO_MASK", "Mask"]
+__all__ = ["MASK", "NO_MASK", "WITHHELD", "Mask"]
 
 MASK = HIDDEN
 
@@ -129,7 +129,23 @@ class Mask:
         return spans
 
 
+class _Withheld(Mask):
+    """Hides all text: the arguments could not be searched, and any of it may be of them."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __call__(self, text: str) -> str:
+        return MASK
+
+    def part(self, text: str, start: int, stop: int) -> str:
+        return MASK
+
+
 NO_MASK = Mask()
+WITHHELD = _Withheld()
 
 
 def _each(text: str, forms: Iterable[str]) -> list[Span]:
