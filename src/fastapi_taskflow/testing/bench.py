@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
-
-from hypothesis import note
-from hypothesis.stateful import RuleBasedStateMachine
+from collections.abc import Mapping
 
 from fastapi_taskflow.backends.base import (
-    Backend,
     ClaimRequest,
     Grain,
     Lease,
@@ -20,17 +13,11 @@ from fastapi_taskflow.backends.base import (
     RollupQuery,
     Stored,
 )
-from fastapi_taskflow.testing.clock import ManualClock
-from fastapi_taskflow.testing.conformance.harness import ignore
+from fastapi_taskflow.testing.driver import DriverMachine
 from fastapi_taskflow.testing.laws import Laws
 from fastapi_taskflow.testing.model import Model, comparable, insert
-from fastapi_taskflow.testing.places import new_place
-from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["FUNCTIONS", "QUEUES", "SHORTEST_TTL", "Bench"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 Sent = tuple[list[list[NewTask]], Mapping[str, int], float]
 
@@ -39,16 +26,11 @@ FUNCTIONS = ("f", "g")
 SHORTEST_TTL = 10.0
 
 
-class Bench(RuleBasedStateMachine):
+class Bench(DriverMachine):
     """A driver, a model, one clock, and what was said to both so far."""
-
-    def make_backend(self, clock: Clock, place: Path) -> Backend:
-        """A new, unopened backend whose store lives at ``place``, an empty directory."""
-        raise NotImplementedError
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = ManualClock()
         self.model = Model(self.clock)
         self.laws = Laws(SHORTEST_TTL)
         self.names = 0
@@ -60,22 +42,6 @@ class Bench(RuleBasedStateMachine):
         self.born: set[str] = set()
         # Tasks whose history may have changed in this step.
         self.touched: set[str] = set()
-        self.place = new_place()
-        self.runner = asyncio.Runner()
-        self.backend = self.make_backend(self.clock, Path(self.place.name))
-        self.call(self.backend.open, ignore)
-
-    def teardown(self) -> None:
-        self.call(self.backend.close)
-        self.runner.close()
-        self.place.cleanup()
-
-    def call(
-        self, verb: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Wait for a verb of the driver; a failing example shows it."""
-        note(f"  {verb.__name__} {args} {kwargs or ''}")
-        return self.runner.run(verb(*args, **kwargs))
 
     # Things that exist
 

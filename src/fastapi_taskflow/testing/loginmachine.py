@@ -7,29 +7,18 @@ deleted too early, or kept and counted too long, shows as a difference.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
-from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.buckets import Bucket
 from fastapi_taskflow.backends.logins import LoginSession
-from fastapi_taskflow.testing.clock import ManualClock
-from fastapi_taskflow.testing.conformance.harness import ignore, logins_of
-from fastapi_taskflow.testing.places import new_place
-from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.testing.conformance.harness import logins_of
+from fastapi_taskflow.testing.driver import DriverMachine
 
 __all__ = ["LoginStateMachine"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _IDLE = 100.0
 _NOTE_AFTER = timedelta(seconds=10)
@@ -54,35 +43,14 @@ class _Tokens:
     strikes: int = 0
 
 
-class LoginStateMachine(RuleBasedStateMachine):
+class LoginStateMachine(DriverMachine):
     """The steps. Each is done to the driver and to the model, and the answers compared."""
-
-    def make_backend(self, clock: Clock, place: Path) -> Backend:
-        """A new, unopened backend whose store lives at ``place``, an empty directory."""
-        raise NotImplementedError
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = ManualClock()
         self.sessions: dict[str, LoginSession] = {}
         self.buckets: dict[str, _Tokens] = {}
         self.opened = 0
-        self.place = new_place()
-        self.runner = asyncio.Runner()
-        self.backend = self.make_backend(self.clock, Path(self.place.name))
-        self.call(self.backend.open, ignore)
-
-    def teardown(self) -> None:
-        self.call(self.backend.close)
-        self.runner.close()
-        self.place.cleanup()
-
-    def call(
-        self, verb: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Wait for a verb of the driver; a failing example shows it."""
-        note(f"  {verb.__name__} {args} {kwargs or ''}")
-        return self.runner.run(verb(*args, **kwargs))
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 4.0, 9.0, 12.0, 60.0, 200.0]))
     def advance(self, seconds: float) -> None:
