@@ -1,1 +1,1 @@
-"""Housekeeping: retention, damaged rows, the garbage collector."""
+"""Housekeeping: retention, what had ended before the start, the garbage collector."""
