@@ -30,7 +30,6 @@ KNOWN_CIRCLES = [
         "manager",
     },
     {"app.items", "app.unit"},
-    {"engine.run.attempt", "engine.run.attempts"},
 ]
 
 
