@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 
 from fastapi_taskflow.exceptions import Cancel, ConfigurationError, Retry, Snooze
 from fastapi_taskflow.models import TaskConfig, TaskStatus
-from fastapi_taskflow.rules.retry import (
-    POISON_CAP,
-    QUARANTINE_FROM,
+from fastapi_taskflow.rules.ends import (
     CancelAsked,
     Ended,
-    Facts,
     Lost,
     Raised,
     Returned,
     Stopped,
     TimedOut,
     Unstarted,
+)
+from fastapi_taskflow.rules.retry import (
+    POISON_CAP,
+    QUARANTINE_FROM,
+    Facts,
     Verdict,
     decide,
     rescue_delay,

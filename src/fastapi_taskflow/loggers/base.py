@@ -34,9 +34,6 @@ logger = logging.getLogger(__name__)
 # After so long in handlers of one batch, everything else on the loop has its turn.
 _TURN_SECONDS = 0.01
 
-_RANKS = {level: rank for rank, level in enumerate(LEVELS)}
-_INFO = _RANKS["info"]
-
 
 def checked_level(level: object) -> str:
     """The level itself, if it is one of `LEVELS`; else ``"info"``, with a warning."""
@@ -54,8 +51,8 @@ def is_at_least(level: str, min_level: str) -> bool:
 
 
 def rank(level: str) -> int:
-    """The place of a level in `LEVELS`; that of info for an unknown one."""
-    return _RANKS.get(level, _INFO)
+    """The number of a level in `LEVELS`; that of info for an unknown one."""
+    return LEVELS.get(level, logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)

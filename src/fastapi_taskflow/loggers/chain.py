@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fastapi_taskflow.loggers.base import (
@@ -52,12 +53,12 @@ class LoggerChain(TaskObserver):
     @property
     def failures(self) -> dict[str, int]:
         """Failed calls since the start, by class name of the observer; only those that failed."""
-        return _by_name(self._feeds, [feed.failures for feed in self._feeds])
+        return _by_name((feed, feed.failures) for feed in self._feeds)
 
     @property
     def dropped(self) -> dict[str, int]:
         """Events dropped since the start, by class name of the observer."""
-        return _by_name(self._feeds, [feed.dropped for feed in self._feeds])
+        return _by_name((feed, feed.dropped) for feed in self._feeds)
 
     async def startup(self) -> None:
         await asyncio.gather(*(feed.startup(self._patience) for feed in self._feeds))
@@ -79,10 +80,8 @@ class LoggerChain(TaskObserver):
         await asyncio.gather(*(feed.settle(self._patience) for feed in prompt))
 
 
-def _by_name(feeds: Sequence[Feed], counts: Sequence[int]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for feed, count in zip(feeds, counts, strict=True):
-        if count:
-            name = type(feed.observer).__name__
-            totals[name] = totals.get(name, 0) + count
-    return totals
+def _by_name(counts: Iterable[tuple[Feed, int]]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for feed, count in counts:
+        totals[type(feed.observer).__name__] += count
+    return dict(+totals)

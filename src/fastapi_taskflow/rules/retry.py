@@ -24,7 +24,6 @@ from fastapi_taskflow.rules.ends import (
     Stopped,
     TimedOut,
     Unstarted,
-    failure,
 )
 from fastapi_taskflow.rules.exceptionparts import attribute_of, leaves
 from fastapi_taskflow.rules.tracebacks import error_text
@@ -37,18 +36,9 @@ from fastapi_taskflow.words.states import Move
 __all__ = [
     "POISON_CAP",
     "QUARANTINE_FROM",
-    "CancelAsked",
-    "Ended",
     "Facts",
-    "Lost",
-    "Raised",
-    "Returned",
-    "Stopped",
-    "TimedOut",
-    "Unstarted",
     "Verdict",
     "decide",
-    "failure",
     "rescue_delay",
     "retry_delay",
 ]

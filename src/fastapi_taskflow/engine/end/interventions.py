@@ -11,9 +11,10 @@ from fastapi_taskflow.engine.changes.mirroring import Mirror
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.end.settling import Settling
+from fastapi_taskflow.rules.ends import Ended, Lost, Unstarted
 from fastapi_taskflow.rules.placing import LOOP
 from fastapi_taskflow.rules.registry import Registered
-from fastapi_taskflow.rules.retry import Ended, Lost, Unstarted, Verdict
+from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.models import TaskConfig, TaskRecord, TaskStatus
 from fastapi_taskflow.words.states import Move
 

@@ -10,7 +10,8 @@ import logging
 
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.rules.retry import Ended, Raised, TimedOut, Verdict
+from fastapi_taskflow.rules.ends import Ended, Raised, TimedOut
+from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.states import Move
 
 __all__ = ["report"]

@@ -21,7 +21,8 @@ from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask, Running
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.end.reporting import report
-from fastapi_taskflow.rules.retry import Ended, Facts, Raised, Returned, Verdict, decide
+from fastapi_taskflow.rules.ends import Ended, Raised, Returned
+from fastapi_taskflow.rules.retry import Facts, Verdict, decide
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.models import TaskStatus
