@@ -94,14 +94,7 @@ class Services:
     def _make_runs(self, executors: Mapping[str, Executor]) -> None:
         core, settling = self.core, self.settling
         self.attempts = Attempts(
-            core.clock,
-            executors,
-            ended=settling.ended,
-            released=self._released,
-            on_log=self.mirror.logged,
-            max_log_lines=core.settings.max_log_lines,
-            redactor=core.settings.redactor,
-            torn_down=core.supervisor.is_torn_down,
+            core, self.mirror, executors, ended=settling.ended, released=self._released
         )
         calls = Calls(
             core,
@@ -115,7 +108,7 @@ class Services:
         self.hints = Hints(core)
         self.starts = Starts(
             core,
-            calls.begin,
+            calls,
             let_go=self._let_go,
             settle=settling.settle,
             lost=self._lost,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
+from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.run.attempt import Attempt
@@ -24,8 +25,7 @@ from fastapi_taskflow.rules.ends import (
     concluded,
     stopped,
 )
-from fastapi_taskflow.rules.redaction import MASK, Mask, Redactor
-from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.rules.redaction import MASK, Mask
 from fastapi_taskflow.words.forks import guard
 from fastapi_taskflow.words.texts import fit
 
@@ -37,14 +37,6 @@ logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 1.0
 
 
-class Logged(Protocol):
-    """Who is told of a line; ``first`` since the log was last handed to the store."""
-
-    def __call__(
-        self, attempt: Attempt, message: str, level: str, extra: dict[str, Any], *, first: bool
-    ) -> None: ...
-
-
 class Attempts:
     """Runs attempts on executors, which it opens and closes.
 
@@ -52,33 +44,26 @@ class Attempts:
         executors: By the names under which functions are registered for them.
         ended: Told on the loop, once per attempt, how it ended and how long it took.
         released: Told on the loop when the attempt's slots are free again.
-        on_log: Told of each line from any thread.
-        torn_down: Somebody cancels all that the event loop has.
     """
 
-    def __init__(  # noqa: PLR0913  (what it works with, and whom it tells)
+    def __init__(
         self,
-        clock: Clock,
+        core: Core,
+        mirror: Mirror,
         executors: Mapping[str, Executor],
         *,
         ended: Callable[[Attempt, Ended, float], None],
         released: Callable[[LiveTask], None],
-        on_log: Logged,
-        max_log_lines: int,
-        redactor: Redactor,
-        torn_down: Callable[[], bool],
     ) -> None:
-        self._clock = clock
-        self._torn_down = torn_down
-        self.redactor = redactor
+        self._core = core
+        self._clock = core.clock
+        self._mirror = mirror
+        self.redactor = core.settings.redactor
         self._executors = executors
         self._opened: list[Executor] = []
         self._ended = ended
         self._released = released
-        self._on_log = on_log
-        self._max_log_lines = max_log_lines
-        self._loop = asyncio.get_running_loop()
-        self._thread_id = threading.get_ident()
+        self._loop = core.loop
         guard(self._loop)
         # Attempts whose function is being run, wherever that is.
         self.running: set[Attempt] = set()
@@ -192,8 +177,9 @@ class Attempts:
         message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
         if extra:
             extra = self._details(extra, attempt.mask)
-        first = task.write_line(log_line(self._clock.now(), message), self._max_log_lines)
-        self._on_log(attempt, message, level, extra, first=first)
+        most_lines = self._core.settings.max_log_lines
+        first = task.write_line(log_line(self._clock.now(), message), most_lines)
+        self._mirror.logged(attempt, message, level, extra, first=first)
 
     def _details(self, extra: dict[str, Any], mask: Mask) -> dict[str, Any]:
         try:
@@ -205,7 +191,7 @@ class Attempts:
     def take(self, attempt: Attempt, told: Told) -> None:
         """An executor tells of an end. Called from any thread."""
         # An error is written where it is told, which leaves the loop to others.
-        if threading.get_ident() == self._thread_id:
+        if self._core.is_here():
             self._conclude(attempt, written(attempt, told))
             return
         self._arrived.append((attempt, written(attempt, told)))
@@ -233,7 +219,7 @@ class Attempts:
             attempt.stop_reason is None
             and isinstance(told, Raised | Untold)
             and isinstance(told.error, asyncio.CancelledError)
-            and self._torn_down()
+            and self._core.supervisor.is_torn_down()
         ):
             # Not the function cancels itself: it is cancelled with all that the loop has.
             told = Stopped()

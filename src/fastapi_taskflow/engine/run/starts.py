@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Lease
 from fastapi_taskflow.engine.core.core import Core
@@ -19,12 +19,13 @@ from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.core.pools import Pool
+from fastapi_taskflow.engine.run.calls import Calls
 from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.states import Move
 
-__all__ = ["Call", "Starts"]
+__all__ = ["Starts"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +41,6 @@ class _Ready(NamedTuple):
     since: float
 
 
-class Call(Protocol):
-    """Calls the function of a task that has its slots; see `Calls.begin`."""
-
-    def __call__(
-        self, task: LiveTask, started_at: datetime | None, *, at_once: bool = False
-    ) -> None: ...
-
-
 class Starts:
     """Stores starts, and calls.
 
@@ -60,14 +53,14 @@ class Starts:
     def __init__(
         self,
         core: Core,
-        call: Call,
+        calls: Calls,
         *,
         let_go: Callable[[LiveTask], None],
         settle: Callable[[LiveTask, Verdict], None],
         lost: Callable[[LiveTask], None],
     ) -> None:
         self._core = core
-        self._call = call
+        self._calls = calls
         self._let_go = let_go
         self._settle = settle
         self._tell_lost = lost
@@ -89,7 +82,7 @@ class Starts:
             self._send(task)
         else:
             self._pool(task).called += 1
-            self._call(task, None, at_once=at_once)
+            self._calls.begin(task, None, at_once=at_once)
 
     def ended(self, task: LiveTask) -> None:
         """A call that was begun here has ended: the next one may begin."""
@@ -141,7 +134,7 @@ class Starts:
         else:
             self.tasks.discard(task)
             self._pool(task).called += 1
-            self._call(task, started_at)
+            self._calls.begin(task, started_at)
 
     def _not_called(self, task: LiveTask) -> None:
         self.tasks.discard(task)
