@@ -1,7 +1,7 @@
 """The services of one engine, and what follows for one from what another reports.
 
-A service knows the core, what stands below it, and callbacks. Where something that happens
-to a task concerns several of them, it is done here.
+A service knows the core, what stands below it, and callbacks. What concerns several of them is
+done here, and so is what one tells another that is made after it.
 """
 
 from __future__ import annotations
@@ -142,8 +142,6 @@ class Services:
         self.intake = Intake(self.core, rejected=self.commits.rejected)
         self.fleet = Fleet(self.core, self.interventions, self.hints)
         self.housekeeping = Housekeeping(self.core, hint=self.hints.hint)
-
-    # Some are made before those that they tell something.
 
     def _cancel_asked(self, task: LiveTask) -> None:
         """The store knows that somebody wants the task to end."""

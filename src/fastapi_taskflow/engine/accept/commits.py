@@ -67,8 +67,6 @@ class Commits:
             "insert", self._insert, core.supervisor
         )
 
-    # Without the store
-
     def launch(self, task: LiveTask) -> None:
         """Accept a task that needs no commit; it runs as soon as it can."""
         self.accept(task)
@@ -80,8 +78,6 @@ class Commits:
         if self._feed.active:
             self._feed.lifecycle(task)
         self._mirror.touch(task)
-
-    # With the store
 
     async def commit(self, tasks: Sequence[LiveTask]) -> None:
         """Store tasks in one transaction; on return they are accepted.

@@ -97,10 +97,6 @@ class Mirror:
         """The store does not have the task's last state yet."""
         return task_id in self._changed or task_id in self._underway
 
-    def forget(self, task: LiveTask) -> None:
-        """The task was never accepted."""
-        self._changed.pop(task.record.task_id, None)
-
     async def flush(self) -> None:
         """Write everything that is marked.
 

@@ -50,8 +50,6 @@ class Interventions:
         # Claims that are being settled for others; those that are not held any more are.
         self._foreign: dict[Lease, LiveTask] = {}
 
-    # Cancel
-
     def ask_cancel(self, task: LiveTask) -> None:
         """End a held task on somebody's request, as far as its executor can."""
         task.cancel_asked = True
@@ -82,8 +80,6 @@ class Interventions:
         """A held task that has not started goes back to the store, or is abandoned."""
         self._withdraw(task)
         self._settling.end(task, Unstarted())
-
-    # Recovery
 
     def recovered(self, claim: Claimed) -> None:
         """Settle a task of a dead instance, which the store handed to us."""
@@ -134,8 +130,6 @@ class Interventions:
         self._foreign[claim.lease] = task
         started = record.status is TaskStatus.RUNNING
         self._settling.end(task, ended, None, persist=stored.persist, started=started)
-
-    # Identity
 
     def declared_dead(self) -> None:
         """Our leases are void: forget what waits, stop what will run elsewhere again."""
