@@ -1,32 +1,24 @@
-"""`TaskManager`: settings, decorators, and a face for what the engine can do.
-
-It only delegates: the engine's life is in `runtime`, looking and acting in `control` and
-`operations`, FastAPI's side in `integration`.
-"""
+"""`TaskManager`: the settings, and FastAPI's side of what `Control` and `Declarations` offer."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Never, Self
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import HTTPConnection
 
 from fastapi_taskflow.app import integration
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
-from fastapi_taskflow.app.declarations import Declarations
 from fastapi_taskflow.backends.base import Backend
-from fastapi_taskflow.engine.accept.options import asked
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.operations import assembly
+from fastapi_taskflow.operations.declarations import Declarations
 from fastapi_taskflow.operations.placing import choose_executors
 from fastapi_taskflow.operations.runtime import Runtime
-from fastapi_taskflow.rules.calls import UNSET, Enqueued, Tags, TaskCall, said
-from fastapi_taskflow.rules.crypto import Secret
+from fastapi_taskflow.rules.crypto import Keyring, Secret
 from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.words.models import QueueConfig
 
@@ -125,17 +117,19 @@ class TaskManager(Declarations):
         assembly.note_deprecated(
             instance_url=instance_url,
             instance_tasks_prefix=instance_tasks_prefix,
-            registry_ttl=None if registry_ttl == 90 else registry_ttl,  # noqa: PLR2004
-            registry_heartbeat=None if registry_heartbeat == 30 else registry_heartbeat,  # noqa: PLR2004
+            registry_ttl=registry_ttl,
+            registry_heartbeat=registry_heartbeat,
         )
-        assembly.check_reserved(merged_list_ttl, max_process_workers, process_shutdown_timeout)
         backend = assembly.choose_backend(snapshot_db, snapshot_backend, table_prefix)
-        keyring = assembly.choose_keyring(encrypt_args_key)
+        keyring = None if encrypt_args_key is None else Keyring(encrypt_args_key)
         settings = assembly.choose_settings(
             queues=assembly.choose_queues(queues, max_size),
             max_concurrent_tasks=max_concurrent_tasks,
             max_sync_threads=max_sync_threads,
-            durable_default=requeue_pending,
+            requeue_pending=requeue_pending,
+            merged_list_ttl=merged_list_ttl,
+            max_process_workers=max_process_workers,
+            process_shutdown_timeout=process_shutdown_timeout,
             drain_timeout=drain_timeout,
             heartbeat_interval=heartbeat_interval,
             instance_ttl=instance_ttl,
@@ -144,7 +138,7 @@ class TaskManager(Declarations):
             idempotency_ttl=idempotency_ttl,
             max_payload_bytes=max_payload_bytes,
             retention_days=retention_days,
-            housekeeping_interval=snapshot_interval,
+            snapshot_interval=snapshot_interval,
             retry_replaces_original=retry_replaces_original,
             redactor=Redactor(redact),
             sealed=keyring is not None,
@@ -160,8 +154,6 @@ class TaskManager(Declarations):
         super().__init__(Runtime(backend, settings, observer, keyring, choose_executors(executors)))
         #: The observer of all events; None without one.
         self.logger = observer
-        #: Encrypts and decrypts with the keys of ``encrypt_args_key``; None without one.
-        self.fernet = None if keyring is None else keyring.fernet
 
     # Not for type checkers, to whom every name would be one of ours.
     if not TYPE_CHECKING:
@@ -170,72 +162,6 @@ class TaskManager(Declarations):
             """Say of what is planned how to do without it."""
             what = f"'TaskManager' object has no attribute {name!r}{_PLANNED.get(name, '')}"
             raise AttributeError(what, name=name, obj=self)
-
-    # Adding
-
-    async def enqueue(  # noqa: PLR0913
-        self,
-        func_or_call: Callable[..., Any] | TaskCall,
-        *args: Any,
-        idempotency_key: str | None = UNSET,
-        tags: Tags | None = UNSET,
-        priority: int | None = UNSET,
-        queue: str | None = UNSET,
-        delay: float | None = UNSET,
-        run_at: datetime | None = UNSET,
-        **kwargs: Any,
-    ) -> Enqueued:
-        """Add a task from any event loop; accepted when this returns.
-
-        The options are those of ``add_task``; ``eager`` is none, since nothing is waited for.
-
-        Raises:
-            TaskArgumentError, QueueFullError, IdempotencyConflict, EngineNotRunning: as
-                ``add_task``.
-            StoreUnavailable: the store did not take it; it was not accepted.
-        """
-        given = said(
-            idempotency_key=idempotency_key,
-            tags=tags,
-            priority=priority,
-            queue=queue,
-            delay=delay,
-            run_at=run_at,
-        )
-        registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
-        return await self.runtime.enqueue(registered, call, options._replace(alias=False))
-
-    def enqueue_sync(  # noqa: PLR0913
-        self,
-        func_or_call: Callable[..., Any] | TaskCall,
-        *args: Any,
-        idempotency_key: str | None = UNSET,
-        tags: Tags | None = UNSET,
-        priority: int | None = UNSET,
-        queue: str | None = UNSET,
-        delay: float | None = UNSET,
-        run_at: datetime | None = UNSET,
-        **kwargs: Any,
-    ) -> Enqueued:
-        """As `enqueue`, for plain functions: blocks until the task is accepted.
-
-        From any thread but that of the engine's event loop.
-
-        Raises:
-            TaskArgumentError, QueueFullError, IdempotencyConflict, EngineNotRunning,
-                StoreUnavailable: as `enqueue`.
-            WrongThread: on the engine's event loop.
-        """
-        given = said(
-            idempotency_key=idempotency_key,
-            tags=tags,
-            priority=priority,
-            queue=queue,
-            delay=delay,
-            run_at=run_at,
-        )
-        registered, call, options = asked(self.registry, func_or_call, args, kwargs, given)
-        return self.runtime.enqueue_sync(registered, call, options._replace(alias=False))
 
     @integration.also_called_directly
     async def get_tasks(
@@ -249,8 +175,6 @@ class TaskManager(Declarations):
         """Another name of `get_tasks`."""
         return self.get_tasks
 
-    # Life
-
     def init_app(self, app: FastAPI) -> None:
         """Start and stop with the app, and answer its errors of ours with 409, 429, 503."""
         integration.init_app(self, app)
@@ -258,24 +182,3 @@ class TaskManager(Declarations):
     def install(self, app: FastAPI) -> None:
         """`init_app`, and manage plain ``background_tasks: BackgroundTasks`` parameters."""
         integration.install(self, app)
-
-    async def startup(self) -> None:
-        """Start the engine on this event loop; a second call only counts."""
-        await self.runtime.startup()
-        self.runtime.begin()
-
-    async def shutdown(self) -> None:
-        """Drain and stop the engine; idempotent."""
-        await self.runtime.shutdown()
-
-    async def __aenter__(self) -> Self:
-        await self.startup()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.shutdown()

@@ -133,7 +133,7 @@ def test_mounted_apps_are_managed_too(tasks: TaskManager) -> None:
 def test_a_mounted_app_with_a_manager_of_its_own_keeps_it(make_manager: Make) -> None:
     outer, inner = make_manager(), make_manager()
     app, sub = FastAPI(), FastAPI()
-    seen: list[TaskManager] = []
+    seen: list[object] = []
 
     @sub.get("/")
     async def endpoint(background_tasks: ManagedBackgroundTasks) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import BackgroundTasks
 
@@ -13,13 +13,11 @@ from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.app.strays import stray
 from fastapi_taskflow.app.unit import Unit
 from fastapi_taskflow.engine.accept.options import Options, asked
+from fastapi_taskflow.operations.adding import find_duplicate
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.rules.calls import UNSET, Tags, TaskCall, said
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words import limits
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.manager import TaskManager
 
 __all__ = ["ManagedBackgroundTasks"]
 
@@ -39,12 +37,12 @@ class ManagedBackgroundTasks(BackgroundTasks):
 
     # A request's stock object becomes this class by assignment of `__class__`, so there
     # must be no slots, and `bind` stands in for `__init__`.
-    _manager: TaskManager
+    _manager: Control
     _chain: Chain
     _unit: Unit | None
 
     def __init__(
-        self, task_manager: TaskManager, background_tasks: BackgroundTasks | None = None
+        self, task_manager: Control, background_tasks: BackgroundTasks | None = None
     ) -> None:
         if not isinstance(task_manager, Control):
             raise limits.wrong("ManagedBackgroundTasks", "a TaskManager", task_manager)
@@ -60,7 +58,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
                 chain = Chain(Bond.NONE)
         self.bind(task_manager, chain)
 
-    def bind(self, task_manager: TaskManager, chain: Chain) -> None:
+    def bind(self, task_manager: Control, chain: Chain) -> None:
         """Make the tasks of this object managed."""
         self._manager = task_manager
         self._chain = chain
@@ -73,7 +71,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
         return self._chain
 
     @property
-    def task_manager(self) -> TaskManager:
+    def task_manager(self) -> Control:
         """The manager that the tasks belong to."""
         return self._manager
 
@@ -148,7 +146,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
         if unit is None:
             runtime.require_engine_for(registered, options)
         if options.idempotency_key is not None:
-            known = runtime.find_duplicate(registered, call, options.idempotency_key)
+            known = find_duplicate(runtime, registered, call, options.idempotency_key)
             if known is not None:
                 return known
         config = registered.config

@@ -61,11 +61,7 @@ class Chain:
         return True
 
     async def commit(self) -> None:
-        """The endpoint returned: store the tasks.
-
-        Raises:
-            TaskflowError: a store refused.
-        """
+        """The endpoint returned: store the tasks."""
         for unit in self._units:
             await _there(unit, unit.commit())
 
@@ -75,11 +71,7 @@ class Chain:
             unit.discard()
 
     async def answer(self) -> None:
-        """The chain begins to run.
-
-        Raises:
-            TaskflowError: outside a request, a store refused.
-        """
+        """The chain begins to run. Outside a request, this raises where a store refuses."""
         for unit in self._units:
             if unit.answer_now():
                 continue

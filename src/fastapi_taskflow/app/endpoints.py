@@ -1,35 +1,37 @@
-"""Endpoints whose `BackgroundTasks` are managed before they are called.
+"""Stands in an endpoint's place: FastAPI calls it through its ``Dependant``.
 
-FastAPI calls an endpoint through its ``Dependant``; so a function that stands there in its
-place receives the request's `BackgroundTasks` first. That costs a twentieth of a dependency,
-which has to be solved like any other.
+What stands there receives the request's `BackgroundTasks` before the endpoint, and sees what
+the endpoint returns. That costs a twentieth of a dependency, which has to be solved like any
+other.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import BackgroundTasks, routing
+from fastapi import routing
 from fastapi.dependencies.models import Dependant
 from starlette.requests import HTTPConnection
 
-__all__ = ["CONNECTION", "Bind", "keep_its_place", "wrap"]
+from fastapi_taskflow.rules.placing import is_coroutine_callable
 
-Bind = Callable[[HTTPConnection, BackgroundTasks, bool], object]
+__all__ = ["Bind", "bind_first", "connection_of", "enclose", "is_enclosed"]
 
-CONNECTION = "fastapi_taskflow_connection"
-"""The parameter by which FastAPI gives us the connection of a request."""
-_MARK = "__fastapi_taskflow_wraps__"
+Bind = Callable[..., object]
+
+# The parameter by which FastAPI gives us the connection of a request.
+_CONNECTION = "fastapi_taskflow_connection"
+_MARK = "__fastapi_taskflow_encloses__"
 
 
-def wrap(dependant: Dependant, bind: Bind) -> bool:
+def bind_first(dependant: Dependant, bind: Bind) -> bool:
     """Bind the endpoint's `BackgroundTasks` before each call; idempotent.
 
     Args:
-        bind: Called with the connection, the tasks, and whether no dependency of the
+        bind: Called with the connection, the tasks, and ``first``: no dependency of the
             request can have been entered before.
 
     Returns:
@@ -40,53 +42,71 @@ def wrap(dependant: Dependant, bind: Bind) -> bool:
         return False
     if inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint):
         return False
-    if any(known is bind for known in _binders(endpoint)):
-        return True
-    own = dependant.http_connection_param_name
-    if own is None:
-        dependant.http_connection_param_name = CONNECTION
+    if not is_enclosed(endpoint, bind):
+        connection = connection_of(dependant)
 
-    def prepare(values: dict[str, Any]) -> None:
-        connection = values[own] if own is not None else values.pop(CONNECTION)
-        bind(connection, values[name], not dependant.dependencies)
+        def prepare(values: dict[str, Any]) -> None:
+            bind(connection(values), values[name], first=not dependant.dependencies)
 
-    managed = _managed(endpoint, prepare)
-    setattr(managed, _MARK, bind)
-    dependant.call = managed
-    keep_its_place(endpoint, managed)
+        enclose(dependant, bind, before=prepare)
     return True
 
 
-def _binders(function: Any) -> Iterator[object]:
-    """What binds before a call, by this app and those that it is mounted in."""
-    while (known := getattr(function, _MARK, None)) is not None:
-        yield known
-        function = function.__wrapped__
+def connection_of(dependant: Dependant) -> Callable[[dict[str, Any]], HTTPConnection]:
+    """Has FastAPI give the connection; how to take it from the arguments of a call."""
+    own = dependant.http_connection_param_name
+    if own is not None:
+        return lambda values: values[own]
+    dependant.http_connection_param_name = _CONNECTION
+    return lambda values: values.pop(_CONNECTION)
 
 
-def _managed(
-    endpoint: Callable[..., Any], prepare: Callable[[dict[str, Any]], None]
-) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(endpoint):
+def enclose(
+    dependant: Dependant,
+    mark: object,
+    *,
+    before: Callable[[dict[str, Any]], Any],
+    after: Callable[[Any, Any], None] | None = None,
+) -> None:
+    """Call ``before`` with the arguments of each call; ``after`` with its result and the answer.
+
+    Args:
+        mark: Tells what this is, see `is_enclosed`.
+    """
+    endpoint: Any = dependant.call
+    if is_coroutine_callable(endpoint):
 
         @functools.wraps(endpoint)
-        async def call_later(**values: Any) -> Any:
-            prepare(values)
-            return await endpoint(**values)
+        async def enclosed(**values: Any) -> Any:
+            begun = before(values)
+            answer = await endpoint(**values)
+            if after is not None:
+                after(begun, answer)
+            return answer
 
-        return call_later
+    else:
 
-    @functools.wraps(endpoint)
-    def call(**values: Any) -> Any:
-        prepare(values)
-        return endpoint(**values)
+        @functools.wraps(endpoint)
+        def enclosed(**values: Any) -> Any:
+            begun = before(values)
+            answer = endpoint(**values)
+            if after is not None:
+                after(begun, answer)
+            return answer
 
-    return call
-
-
-def keep_its_place(endpoint: Callable[..., Any], managed: Callable[..., Any]) -> None:
-    """Let FastAPI's validation errors name the endpoint's own file, not this one."""
+    setattr(enclosed, _MARK, mark)
+    dependant.call = enclosed
+    # FastAPI's validation errors name the file of the endpoint that stands here.
     find = getattr(routing, "_extract_endpoint_context", None)
     known = getattr(routing, "_endpoint_context_cache", None)
     if callable(find) and isinstance(known, dict):
-        known[id(managed)] = find(endpoint)
+        known[id(enclosed)] = find(endpoint)
+
+
+def is_enclosed(function: Any, mark: object) -> bool:
+    """By this app, or one that it is mounted in."""
+    while (known := getattr(function, _MARK, None)) is not None:
+        if known is mark:
+            return True
+        function = function.__wrapped__
+    return False

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial, wraps
+from typing import Any, cast
 
 from fastapi import BackgroundTasks, FastAPI, params
 from starlette.requests import HTTPConnection
@@ -21,11 +21,9 @@ from fastapi_taskflow.app import explicit, http_errors, lifespans, routes, scope
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.app.responses import Own, guard_handlers
+from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.manager import TaskManager
 
 __all__ = ["also_called_directly", "bind", "init_app", "install", "managers"]
 
@@ -36,8 +34,8 @@ _BOUND_KEY = "fastapi_taskflow.bound"
 class _Known:
     """What was done to an app; kept in its state."""
 
-    managers: list[TaskManager] = field(default_factory=list)
-    installed: TaskManager | None = None
+    managers: list[Control] = field(default_factory=list)
+    installed: Control | None = None
     warned: bool = False
 
 
@@ -53,7 +51,7 @@ def _known(app: FastAPI) -> _Known:
     return known
 
 
-def managers(app: FastAPI) -> tuple[TaskManager, ...]:
+def managers(app: FastAPI) -> tuple[Control, ...]:
     """The managers that start and stop with the app, in the order of their `init_app`."""
     known = _found(app)
     return () if known is None else tuple(known.managers)
@@ -64,7 +62,7 @@ def _is_installed(app: FastAPI) -> bool:
     return known is not None and known.installed is not None
 
 
-def init_app(task_manager: TaskManager, app: FastAPI) -> None:
+def init_app(task_manager: Control, app: FastAPI) -> None:
     """Start and stop the manager with the app's lifespan; idempotent.
 
     Works with every style of app: plain, ``lifespan=``, routers with lifespans. The engine
@@ -87,15 +85,13 @@ def init_app(task_manager: TaskManager, app: FastAPI) -> None:
 
 def _check(app: FastAPI, known: _Known) -> None:
     """Look at the app's routes before its lifespan."""
-    explicit.check(app, _is_installed)
-    if not known.warned:
-        known.warned = explicit.warn(app, known.managers, _is_installed)
+    found = explicit.endpoints(app, _is_installed)
+    explicit.check(found)
+    known.warned = known.warned or explicit.warn(found, known.managers)
     routes.guard_all(app, Own(known.managers, bind))
 
 
-def install(
-    task_manager: TaskManager, app: FastAPI, *, has_stacks: bool = scopes.HAS_STACKS
-) -> None:
+def install(task_manager: Control, app: FastAPI, *, has_stacks: bool = scopes.HAS_STACKS) -> None:
     """`init_app`, and manage every ``BackgroundTasks`` parameter of the app; idempotent.
 
     Args:
@@ -124,9 +120,6 @@ def install(
     init_app(task_manager, app)
     known.installed = task_manager
 
-    def bind_at_call(conn: HTTPConnection, background_tasks: BackgroundTasks, first: bool) -> None:
-        bind(task_manager, conn, background_tasks, first=first)
-
     async def bind_background_tasks(
         conn: HTTPConnection, background_tasks: BackgroundTasks
     ) -> ManagedBackgroundTasks:
@@ -139,14 +132,16 @@ def install(
 
     own = Own(known.managers, bind)
     if has_stacks:
-        walker = routes.Walker(app, params.Depends(bind_background_tasks), bind_at_call, own)
+        walker = routes.Walker(
+            app, params.Depends(bind_background_tasks), partial(bind, task_manager), own
+        )
     else:
         walker = routes.Walker(app, scopes.by_yield(bind_only), None, own)
     app.add_middleware(_Watch, walk=walker.walk)
 
 
 def bind(
-    task_manager: TaskManager,
+    task_manager: Control,
     conn: HTTPConnection,
     background_tasks: BackgroundTasks,
     *,
@@ -164,7 +159,7 @@ def bind(
 
 
 def _bound(
-    task_manager: TaskManager, conn: HTTPConnection, background_tasks: BackgroundTasks
+    task_manager: Control, conn: HTTPConnection, background_tasks: BackgroundTasks
 ) -> tuple[ManagedBackgroundTasks, bool]:
     """The managed tasks, and whether they are new.
 
@@ -197,7 +192,7 @@ def also_called_directly(dependency: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(dependency)
     def get_tasks(
-        self: TaskManager, *given: BackgroundTasks, **named: Any
+        self: Control, *given: BackgroundTasks, **named: Any
     ) -> ManagedBackgroundTasks | Coroutine[Any, Any, ManagedBackgroundTasks]:
         if "conn" in named:
             return cast("Coroutine[Any, Any, Any]", dependency(self, **named))

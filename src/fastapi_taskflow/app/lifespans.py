@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 
 from fastapi_taskflow.app import signals
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.operations.control import Control
 
 __all__ = ["enclose"]
 
@@ -27,7 +25,7 @@ _NAME = "lifespan_context"
 _entering: ContextVar[frozenset[int]] = ContextVar("fastapi_taskflow_entering", default=frozenset())
 
 
-def enclose(app: FastAPI, managers: Sequence[TaskManager], check: Callable[[], None]) -> None:
+def enclose(app: FastAPI, managers: Sequence[Control], check: Callable[[], None]) -> None:
     """Have the managers live with the app.
 
     Args:
@@ -53,7 +51,7 @@ async def _living(
     entered: Any,
     key: int,
     inner: Lifespan,
-    managers: Sequence[TaskManager],
+    managers: Sequence[Control],
     check: Callable[[], None],
 ) -> AsyncIterator[Any]:
     outer = _entering.get()

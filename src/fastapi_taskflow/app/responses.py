@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import BackgroundTasks, FastAPI
 from fastapi.dependencies.models import Dependant
@@ -24,18 +24,16 @@ from starlette.types import ASGIApp
 from fastapi_taskflow.app import scopes
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.app.chain import Bond
-from fastapi_taskflow.app.endpoints import CONNECTION, keep_its_place
+from fastapi_taskflow.app.endpoints import connection_of, enclose, is_enclosed
+from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.placing import is_coroutine_callable
 from fastapi_taskflow.rules.registry import Hidden
 from fastapi_taskflow.words.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from fastapi_taskflow.manager import TaskManager
-
 __all__ = ["Own", "guard", "guard_handlers"]
 
-_MARK = "__fastapi_taskflow_guards__"
+_GUARDED = object()
 
 
 class Own:
@@ -48,7 +46,7 @@ class Own:
 
     def __init__(
         self,
-        managers: Sequence[TaskManager],
+        managers: Sequence[Control],
         bind: Callable[..., ManagedBackgroundTasks],
     ) -> None:
         self._managers = managers
@@ -62,8 +60,7 @@ class Own:
     def take(self, conn: HTTPConnection, response: Response) -> None:
         """Look at a response that has background tasks.
 
-        Raises:
-            TaskflowError: a durable task that cannot be taken; nothing of the response runs.
+        A durable one that cannot be taken raises, and nothing of the response runs.
         """
         background = response.background
         if isinstance(background, ManagedBackgroundTasks):
@@ -86,11 +83,7 @@ class Own:
         response.background = tasks
 
     async def take_apart(self, response: Response) -> None:
-        """As `take`, after the request's exits: durable tasks are enqueued here and now.
-
-        Raises:
-            TaskflowError: one that was not accepted.
-        """
+        """As `take`, after the request's exits: durable tasks are enqueued here and now."""
         owned = [(item, self._owner(item)) for item in _items(response.background)]
         left = [item for item, owner in owned if owner is None]
         if len(left) == len(owned):
@@ -100,7 +93,7 @@ class Own:
                 await owner.enqueue(TaskCall(item.func, item.args, dict(item.kwargs)))
         response.background = stock.BackgroundTasks(left)
 
-    def _owner(self, item: BackgroundTask) -> TaskManager | None:
+    def _owner(self, item: BackgroundTask) -> Control | None:
         """Whose durable task this is; None if it is not durable."""
         for each in self._managers:
             found = each.registry.find(item.func)
@@ -151,48 +144,14 @@ def _handling(handler: Callable[..., Any], own: Own) -> Callable[..., Any]:
 def guard(dependant: Dependant, own: Own) -> None:
     """Have the endpoint's own responses looked at; idempotent."""
     endpoint = dependant.call
-    if endpoint is None or _is_guarded(endpoint) or not _returns(endpoint):
+    if endpoint is None or is_enclosed(endpoint, _GUARDED) or not _returns(endpoint):
         return
-    name = dependant.http_connection_param_name
-    if name is None:
-        dependant.http_connection_param_name = CONNECTION
-    guarded = _guarded(endpoint, name, own)
-    setattr(guarded, _MARK, True)
-    dependant.call = guarded
-    keep_its_place(endpoint, guarded)
 
-
-def _guarded(endpoint: Callable[..., Any], name: str | None, own: Own) -> Callable[..., Any]:
-    if is_coroutine_callable(endpoint):
-
-        @functools.wraps(endpoint)
-        async def call_later(**values: Any) -> Any:
-            conn = values.pop(CONNECTION) if name is None else values[name]
-            answer = await endpoint(**values)
-            if isinstance(answer, Response) and answer.background is not None:
-                own.take(conn, answer)
-            return answer
-
-        return call_later
-
-    @functools.wraps(endpoint)
-    def call(**values: Any) -> Any:
-        conn = values.pop(CONNECTION) if name is None else values[name]
-        answer = endpoint(**values)
+    def look(conn: HTTPConnection, answer: object) -> None:
         if isinstance(answer, Response) and answer.background is not None:
             own.take(conn, answer)
-        return answer
 
-    return call
-
-
-def _is_guarded(function: Any) -> bool:
-    """By this app, or one that it is mounted in."""
-    while function is not None:
-        if getattr(function, _MARK, False):
-            return True
-        function = getattr(function, "__wrapped__", None)
-    return False
+    enclose(dependant, _GUARDED, before=connection_of(dependant), after=look)
 
 
 def _returns(endpoint: Callable[..., Any]) -> bool:

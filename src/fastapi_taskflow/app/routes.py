@@ -17,10 +17,10 @@ from fastapi.dependencies.utils import get_dependant, get_parameterless_sub_depe
 from fastapi.routing import APIRouter, iter_route_contexts
 from starlette.routing import Host, Mount
 
-from fastapi_taskflow.app.endpoints import Bind, wrap
+from fastapi_taskflow.app.endpoints import Bind, bind_first
 from fastapi_taskflow.app.responses import Own, guard
 
-__all__ = ["Walker", "guard_all"]
+__all__ = ["Walker", "dependants", "guard_all"]
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
@@ -64,7 +64,7 @@ class Walker:
         """Do what is missing."""
         if self._state() == self._seen:
             return
-        places = list(_find(self._app.router, self._app, included=False))
+        places = list(_find(self._app.router, self._app))
         holders = [place.holder for place in places]
         self._routers = [each for each in holders if isinstance(each, APIRouter)]
         self._mounts = [each for each in holders if not isinstance(each, APIRouter)]
@@ -95,7 +95,7 @@ class Walker:
         before = _some_take_background_tasks(dependant.dependencies, app.dependency_overrides)
         if not before and dependant.background_tasks_param_name is None:
             return
-        if before or self._bind is None or not wrap(dependant, self._bind):
+        if before or self._bind is None or not bind_first(dependant, self._bind):
             dependant.dependencies.insert(
                 0, get_parameterless_sub_dependant(depends=self._depends, path=path)
             )
@@ -104,29 +104,43 @@ class Walker:
 def guard_all(app: FastAPI, own: Own) -> None:
     """Have what the endpoints return looked at, of the routes that are there by now."""
     if own.is_needed:
-        for dependant, _, _ in _dependants(_find(app.router, app, included=False)):
+        for dependant, _ in dependants(app):
             guard(dependant, own)
 
 
-def _find(holder: APIRouter | Mount | Host, app: FastAPI, *, included: bool) -> Iterator[_Place]:
+def dependants(
+    app: FastAPI, *, but: Callable[[FastAPI], bool] = lambda _: False
+) -> Iterator[tuple[Dependant, str]]:
+    """Of each route, with its path; ``but`` those of apps that are mounted and not wanted."""
+    for dependant, path, _ in _dependants(_find(app.router, app, but=but)):
+        yield dependant, path
+
+
+def _find(
+    holder: APIRouter | Mount | Host,
+    app: FastAPI,
+    *,
+    included: bool = False,
+    but: Callable[[FastAPI], bool] = lambda _: False,
+) -> Iterator[_Place]:
     """All that holds routes in here, itself too."""
     yield _Place(holder, app, included)
     for route in holder.routes:
         router = getattr(route, "original_router", None)
-        # See `http.routers`: those two know what is in them, and nobody adds a route.
+        # See `admin.api.routers`: those two know what is in them, and nobody adds a route.
         if isinstance(router, APIRouter):
             hiding: Any = router
             guards: list[Dependant] = getattr(router, "guards", [])
             if _some_take_background_tasks(guards, app.dependency_overrides):
-                yield from _find(hiding.hidden, app, included=False)
+                yield from _find(hiding.hidden, app, but=but)
             elif not getattr(router, "is_final", False):
-                yield from _find(router, app, included=True)
+                yield from _find(router, app, included=True, but=but)
         elif isinstance(route, Mount | Host):
             inner = route.app
-            if isinstance(inner, FastAPI):
-                yield from _find(inner.router, inner, included=False)
-            else:
-                yield from _find(route, app, included=False)
+            if not isinstance(inner, FastAPI):
+                yield from _find(route, app, but=but)
+            elif not but(inner):
+                yield from _find(inner.router, inner, but=but)
 
 
 def _dependants(places: Iterable[_Place]) -> Iterator[tuple[Dependant, str, FastAPI]]:

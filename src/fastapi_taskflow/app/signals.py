@@ -3,28 +3,31 @@
 A server runs its lifespan's shutdown only after attached background tasks and open
 streams have ended; the drain clock must not wait for that. Handlers that were there stay
 and are called after ours. A second signal makes the drain's deadline now. A server whose
-handler that is may also stop without a signal, see `servers`.
+handler that is may also stop without a signal, so it is looked at.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from fastapi_taskflow.app.servers import watch
 from fastapi_taskflow.engine.lifecycle import Engine
-
-if TYPE_CHECKING:
-    from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.operations.control import Control
 
 __all__ = ["chain"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# uvicorn ends by itself after `--limit-max-requests` (gunicorn's `--max-requests`), or when
+# `should_exit` is set. It then serves nobody, and waits for background tasks without an end:
+# the lifespan's shutdown comes after them. Nothing tells an app of that but the server's own
+# attributes. Who has none of these names is never taken for stopped.
+_LOOK_SECONDS = 1.0
 
 # Engines that hear the signals. With one manager on two apps a single signal must not
 # count as two.
@@ -34,7 +37,7 @@ _listening: WeakSet[Engine] = WeakSet()
 _behind: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def chain(task_manager: TaskManager) -> Callable[[], None]:
+def chain(task_manager: Control) -> Callable[[], None]:
     """Put our handlers in front; gives a function that puts the former ones back.
 
     Only in the main thread, and only where somebody handles the signal: a default action
@@ -60,7 +63,7 @@ def chain(task_manager: TaskManager) -> Callable[[], None]:
             former[number] = before
             _behind[handle] = before
             signal.signal(number, handle)
-    forget = watch(engine, _server_of(handle))
+    forget = _watch(engine, _server_of(handle))
 
     def restore() -> None:
         _listening.discard(engine)
@@ -77,3 +80,36 @@ def _server_of(handler: Any) -> object:
     while isinstance(handler, FunctionType) and handler in _behind:
         handler = _behind[handler]
     return getattr(handler, "__self__", None)
+
+
+def _watch(engine: Engine, server: object | None) -> Callable[[], None]:
+    """Begin the engine's drain about a second after the server stopped; gives an end of it."""
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal timer
+        if engine.draining:
+            return
+        if _has_stopped(server):
+            engine.begin_drain()
+        else:
+            timer = engine.loop.call_later(_LOOK_SECONDS, look)
+
+    def end() -> None:
+        if timer is not None:
+            timer.cancel()
+
+    if server is not None:
+        look()
+    return end
+
+
+def _has_stopped(server: object) -> bool:
+    try:
+        if getattr(server, "should_exit", False) is True:
+            return True
+        listeners = list(getattr(server, "servers", ()))
+        return bool(listeners) and not any(one.is_serving() for one in listeners)
+    # It is somebody else's object, and may be of any kind.
+    except Exception:
+        return False

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
+from fastapi_taskflow.operations.adding import fingerprint
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.answers import is_unfinished
 from fastapi_taskflow.rules.calls import TaskCall
@@ -98,7 +99,7 @@ def stray(
     )
     task = LiveTask(record, registered, call.args, call.kwargs, False)
     if options.idempotency_key is not None:
-        task.fingerprint = runtime.fingerprint(registered, call)
+        task.fingerprint = fingerprint(runtime, registered, call)
         # As far as keys go, memory is its store.
         task.stored = True
     runtime.store.add(task)

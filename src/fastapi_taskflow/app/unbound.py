@@ -12,9 +12,7 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from fastapi_taskflow.app import latecomers
-from fastapi_taskflow.app.items import LaneItem
-from fastapi_taskflow.app.unit import Unit, needs_commit
+from fastapi_taskflow.app.unit import LaneItem, Unit, log_failure, needs_commit
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.crossing import loop_runs_here, wait_in_thread
@@ -107,7 +105,7 @@ class Unbound(Unit):
             # One tells enough: who never awaits must not collect them.
             if not failed or len(self._eager) > 1:
                 self._eager.remove(future)
-        latecomers.log_failure(future)
+        log_failure(future)
 
 
 def forget(units: Iterable[Unit]) -> None:

@@ -14,15 +14,16 @@ import logging
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
+from typing import Any
 
-from fastapi_taskflow.app import latecomers
-from fastapi_taskflow.app.items import LaneItem
+from starlette.background import BackgroundTask
+
 from fastapi_taskflow.engine.core.live import LiveTask
-from fastapi_taskflow.engine.crossing import wait_in_thread
+from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.engine.lifecycle import Engine
-from fastapi_taskflow.words.errors import ConfigurationError, TaskflowError
+from fastapi_taskflow.words.errors import ConfigurationError, RequestClosed, TaskflowError
 
-__all__ = ["Unit", "needs_commit"]
+__all__ = ["LaneItem", "Unit", "log_failure", "needs_commit"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +32,9 @@ class Unit:
     """One manager's tasks in one chain.
 
     `add` is called from any thread, everything else on the event loop.
-
-    Args:
-        closed: The request has ended already.
     """
 
-    __slots__ = (
-        "_answered",
-        "_closed",
-        "_eager",
-        "_fresh",
-        "_lane",
-        "_lock",
-        "_staged",
-        "engine",
-    )
+    __slots__ = ("_answered", "_closed", "_eager", "_fresh", "_lane", "_lock", "_staged", "engine")
 
     def __init__(self, engine: Engine, *, closed: bool) -> None:
         self.engine = engine
@@ -68,13 +57,8 @@ class Unit:
         Args:
             eager: Start it now.
             lane: It may run in the chain.
-            committed: Somebody will `commit` what is staged. Where nobody does, durable
-                tasks are refused, and the others are accepted by their turn in the chain.
-
-        Raises:
-            ConfigurationError: a durable task that nobody would commit.
-            RequestClosed: a durable task, on the event loop, after the request.
-            TaskflowError: from a thread after the request: the commit failed.
+            committed: Somebody will `commit`. Where nobody does, durable tasks are refused,
+                and the others are accepted by their turn in the chain.
         """
         if task.durable and not committed:
             self.engine.commits.drop([task])
@@ -108,11 +92,7 @@ class Unit:
         return True
 
     async def commit(self) -> None:
-        """Store what is staged, in one transaction.
-
-        Raises:
-            TaskflowError: the store refused or did not answer; nothing is accepted.
-        """
+        """Store what is staged, in one transaction; if that fails, nothing is accepted."""
         with self._lock:
             staged, self._staged = self._staged, []
             eager, self._eager = self._eager, []
@@ -152,11 +132,7 @@ class Unit:
         return True
 
     async def answer(self) -> None:
-        """The response is out: commit what was staged meanwhile, accept what needs no store.
-
-        Raises:
-            TaskflowError: what was staged meanwhile could not be stored.
-        """
+        """The response is out: commit what was staged meanwhile, accept what needs no store."""
         self._answered = True
         try:
             if self._staged or self._eager:
@@ -191,9 +167,7 @@ class Unit:
     async def close(self, *, failed: bool) -> None:
         """The scope ends: no chain will run what is left.
 
-        Args:
-            failed: It ended in an error. If there was no response either, what is not
-                stored is dropped, as FastAPI would drop it.
+        If it ``failed`` before any response, what is not stored is dropped, as FastAPI would.
         """
         with self._lock:
             self._closed = True
@@ -262,15 +236,49 @@ class Unit:
             return
         if on_loop and closed and task.durable:
             engine.commits.drop([task])
-            raise latecomers.refusal(task.record.func_name)
+            raise RequestClosed(_TOO_LATE.format(task.record.func_name))
         future = asyncio.run_coroutine_threadsafe(engine.commits.commit([task]), engine.loop)
         if not closed:
             with self._lock:
                 self._eager.append(future)
         elif on_loop:
-            future.add_done_callback(latecomers.log_failure)
+            future.add_done_callback(log_failure)
         else:
             wait_in_thread(future, engine)
+
+
+class LaneItem(BackgroundTask):
+    """A unit's task in the background chain, which waits for its attempts.
+
+    ``func`` is the user's function, so FastAPI's telemetry names the right thing.
+    """
+
+    def __init__(self, unit: Unit, task: LiveTask) -> None:
+        # Not super().__init__, which would inspect the function for every task.
+        self.func = task.registered.func
+        self.is_async = True
+        self._unit = unit
+        self._task = task
+
+    # The task lets go of its arguments at its end; the chain lives on.
+
+    @property
+    def args(self) -> Any:  # type: ignore[override]  # the base has an attribute
+        return self._task.args
+
+    @property
+    def kwargs(self) -> Any:  # type: ignore[override]
+        return self._task.kwargs
+
+    async def __call__(self) -> None:
+        run, engine = self._unit.run_in_lane(self._task), self._unit.engine
+        await (run if engine.is_here() else hand_over(run, engine))
+
+
+def log_failure(future: Future[None]) -> None:
+    """Of a commit that nobody waits for."""
+    if not future.cancelled() and (error := future.exception()) is not None:
+        logger.error("A task added after its request could not be stored", exc_info=error)
 
 
 def needs_commit(task: LiveTask) -> bool:
@@ -278,6 +286,10 @@ def needs_commit(task: LiveTask) -> bool:
     return task.durable or task.record.idempotency_key is not None
 
 
+_TOO_LATE = (
+    "Task {!r} is durable and was added on the event loop after its request had ended, where "
+    "nothing waits for its commit. Use: await task_manager.enqueue(...)"
+)
 _UNCOMMITTED = (
     "Task {!r} is durable, and these BackgroundTasks are not bound to a request: nothing would "
     "store the task before the response. Take them from the request instead: "

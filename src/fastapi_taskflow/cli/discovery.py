@@ -54,7 +54,7 @@ def managers_of(app: FastAPI, target: str) -> tuple[TaskManager, ...]:
     Raises:
         ConfigurationError: there is none.
     """
-    found = integration.managers(app)
+    found = [one for one in integration.managers(app) if isinstance(one, TaskManager)]
     if not found:
         raise ConfigurationError(
             f"No TaskManager belongs to {target}. Give it to the app: TaskAdmin(app, "

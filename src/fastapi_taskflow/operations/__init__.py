@@ -1,7 +1,6 @@
 """What people do with tasks and queues: look, cancel, retry, tune. Each act is audited."""
 
-from fastapi_taskflow.operations.fleet import Instance
-from fastapi_taskflow.operations.functions import Function
+from fastapi_taskflow.operations.fleet import Function, Instance
 from fastapi_taskflow.operations.health import Health
 from fastapi_taskflow.operations.metrics import FunctionMetrics, Metrics
 from fastapi_taskflow.operations.operations import Operations

@@ -1,11 +1,15 @@
-"""From what a user writes to the objects that the engine takes."""
+"""From what a user writes to the objects that the engine takes.
+
+Each function raises `ConfigurationError` for what cannot work.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -15,7 +19,7 @@ from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.engine.core.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.rules.crypto import Keyring, Secret
+from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -23,17 +27,17 @@ from fastapi_taskflow.words.models import QueueConfig
 from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
-    "check_reserved",
     "check_task_queues",
     "checked_retention",
     "choose_backend",
-    "choose_keyring",
     "choose_observer",
     "choose_queues",
     "choose_settings",
     "note_deprecated",
 ]
 
+# Defaults of settings that are not needed any more.
+_UNNEEDED = {"registry_ttl": 90, "registry_heartbeat": 30}
 # Stores that are not there yet.
 _PLANNED = frozenset({"postgresql", "postgres", "mysql", "mariadb", "redis", "rediss"})
 # A hundred years: dates before it are far inside the calendar.
@@ -45,11 +49,7 @@ def choose_backend(
     snapshot_backend: Backend | str | None,
     table_prefix: str,
 ) -> Backend | None:
-    """The backend that the settings name; None for memory.
-
-    Raises:
-        ConfigurationError: an address of no known kind.
-    """
+    """The backend that the settings name; None for memory."""
     if isinstance(snapshot_backend, Backend):
         return snapshot_backend
     if isinstance(snapshot_backend, str):
@@ -78,17 +78,15 @@ def _scheme(url: str) -> str:
     return quoted(url.partition("://")[0] + "://...")
 
 
-def _later(scheme: str) -> str:
-    return " Only SQLite is there yet." if scheme.partition("+")[0] in _PLANNED else ""
-
-
 def _backend_from_url(url: str, table_prefix: str) -> Backend:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
+        later = parts.scheme.partition("+")[0] in _PLANNED
         found = f"the address {_scheme(url)}" if "://" in url else "text that is no address"
         raise ConfigurationError(
             f"snapshot_backend takes 'sqlite:///relative.db' or 'sqlite:////absolute/path.db', got "
-            f"{found}. The path of a file goes to snapshot_db=...{_later(parts.scheme)}"
+            f"{found}. The path of a file goes to snapshot_db=..."
+            f"{' Only SQLite is there yet.' if later else ''}"
         )
     path = unquote(parts.path).removeprefix("/")
     if parts.netloc or not path:
@@ -97,16 +95,6 @@ def _backend_from_url(url: str, table_prefix: str) -> Backend:
             "('sqlite:///tasks.db'), four before an absolute one."
         )
     return SqliteBackend(path, table_prefix=table_prefix)
-
-
-def choose_keyring(secrets: Secret | Sequence[Secret] | None) -> Keyring | None:
-    """The keys that the settings give; None for no encryption.
-
-    Raises:
-        ConfigurationError: a secret that cannot work.
-        ImportError: the extra ``encryption`` is not installed.
-    """
-    return None if secrets is None else Keyring(secrets)
 
 
 def choose_observer(
@@ -141,68 +129,75 @@ def choose_observer(
 def choose_settings(
     *,
     queues: Mapping[str, QueueConfig],
-    max_sync_threads: int | None,
-    request_lane: str,
-    roles: Iterable[str] | None,
-    **others: Any,
+    redactor: Redactor,
+    sealed: bool,
+    **given: Any,
 ) -> Settings:
-    """The engine's settings.
-
-    Raises:
-        ConfigurationError: one of them cannot work.
-    """
-    for name in ("durable_default", "retry_replaces_original"):
-        public = "requeue_pending" if name == "durable_default" else name
-        others[name] = limits.switch(public, others[name])
-    for name in ("max_concurrent_tasks", "max_payload_bytes"):
-        others[name] = limits.optional(limits.whole, name, others[name], least=1)
-    threads = limits.optional(limits.whole, "max_sync_threads", max_sync_threads, least=1)
-    for name in ("drain_timeout", "heartbeat_interval", "instance_ttl", "idempotency_ttl"):
-        # A heart that beats without a pause does nothing else.
-        others[name] = limits.span(name, others[name], above=name == "heartbeat_interval")
-    interval = limits.span("snapshot_interval", others["housekeeping_interval"], above=True)
-    others["housekeeping_interval"] = interval
-    others["retention_days"] = checked_retention(others["retention_days"])
-    if others["instance_ttl"] <= 2 * others["heartbeat_interval"]:
+    """The engine's settings, from those that `TaskManager` takes under these names."""
+    checked = {name: check(name, given[name]) for name, check in _CHECKS.items()}
+    # Of features that do not exist yet; checked so that they cannot fail later.
+    for reserved in ("merged_list_ttl", "max_process_workers", "process_shutdown_timeout"):
+        del checked[reserved]
+    if checked["instance_ttl"] <= 2 * checked["heartbeat_interval"]:
         raise ConfigurationError(
-            f"instance_ttl ({others['instance_ttl']:g} s) must be more than twice the "
-            f"heartbeat_interval ({others['heartbeat_interval']:g} s), or one late heartbeat "
+            f"instance_ttl ({checked['instance_ttl']:g} s) must be more than twice the "
+            f"heartbeat_interval ({checked['heartbeat_interval']:g} s), or one late heartbeat "
             "looks like a death."
         )
-    lane = limits.one_of("request_lane", request_lane, ("attached", "detached"))
+    # As many threads as the standard library's pool would take.
+    threads = checked.pop("max_sync_threads") or min(32, (os.cpu_count() or 1) + 4)
     return Settings(
         queues=queues,
-        max_sync_threads=threads or _default_threads(),
-        detached_lane=lane == "detached",
-        roles=_chosen_roles(roles),
-        **others,
+        max_sync_threads=threads,
+        durable_default=checked.pop("requeue_pending"),
+        housekeeping_interval=checked.pop("snapshot_interval"),
+        detached_lane=checked.pop("request_lane") == "detached",
+        redactor=redactor,
+        sealed=sealed,
+        **checked,
     )
 
 
-def _chosen_roles(roles: Iterable[str] | None) -> frozenset[str]:
+def checked_retention(what: str, days: float | None) -> float | None:
+    """None, or a length of time within the calendar."""
+    return limits.optional(
+        limits.span, what, days, above=True, most=_LONGEST_RETENTION_DAYS, unit="days"
+    )
+
+
+def _roles(what: str, roles: Iterable[str] | None) -> frozenset[str]:
     if roles is None:
         return ALL_ROLES
     names = sorted(ALL_ROLES)
-    given = limits.several("roles", f"a set of {', '.join(names)}", roles)
-    return frozenset(limits.one_of("roles", role, names) for role in given)
+    given = limits.several(what, f"a set of {', '.join(names)}", roles)
+    return frozenset(limits.one_of(what, role, names) for role in given)
 
 
-def check_reserved(
-    merged_list_ttl: float, max_process_workers: int | None, process_shutdown_timeout: float
-) -> None:
-    """Check settings whose features do not exist yet, so that they cannot fail later.
-
-    Raises:
-        ConfigurationError: one that could never work.
-    """
-    limits.span("merged_list_ttl", merged_list_ttl)
-    limits.optional(limits.whole, "max_process_workers", max_process_workers, least=1)
-    limits.span("process_shutdown_timeout", process_shutdown_timeout)
+_POSITIVE_OR_NONE = partial(limits.optional, limits.whole, least=1)
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "merged_list_ttl": limits.span,
+    "max_process_workers": _POSITIVE_OR_NONE,
+    "process_shutdown_timeout": limits.span,
+    "requeue_pending": limits.switch,
+    "retry_replaces_original": limits.switch,
+    "max_concurrent_tasks": _POSITIVE_OR_NONE,
+    "max_payload_bytes": _POSITIVE_OR_NONE,
+    "max_sync_threads": _POSITIVE_OR_NONE,
+    "drain_timeout": limits.span,
+    # A heart that beats without a pause does nothing else.
+    "heartbeat_interval": partial(limits.span, above=True),
+    "instance_ttl": limits.span,
+    "idempotency_ttl": limits.span,
+    "snapshot_interval": partial(limits.span, above=True),
+    "retention_days": checked_retention,
+    "request_lane": partial(limits.one_of, choices=("attached", "detached")),
+    "roles": _roles,
+}
 
 
 def note_deprecated(**given: object) -> None:
     """Warn of settings that are accepted and no longer needed."""
-    names = [name for name, value in given.items() if value]
+    names = [name for name, value in given.items() if value and value != _UNNEEDED.get(name)]
     if names:
         warnings.warn(
             f"{', '.join(names)}: no longer needed. Instances share the backend and never call "
@@ -215,11 +210,7 @@ def note_deprecated(**given: object) -> None:
 def choose_queues(
     queues: Mapping[str, QueueConfig] | None, max_size: int | None
 ) -> dict[str, QueueConfig]:
-    """All configured queues, the default one with ``max_size``.
-
-    Raises:
-        ConfigurationError: a name or limit that cannot work.
-    """
+    """All configured queues, the default one with ``max_size``."""
     if queues is not None and not isinstance(queues, Mapping):
         raise limits.wrong("queues", "a dict {name: QueueConfig(...)}", queues)
     chosen: dict[str, QueueConfig] = {}
@@ -236,28 +227,8 @@ def choose_queues(
     return chosen
 
 
-def checked_retention(days: float | None) -> float | None:
-    """A ``retention_days``: None, or a length of time within the calendar.
-
-    Raises:
-        ConfigurationError: it is not more than 0, or longer than the calendar.
-    """
-    return limits.optional(
-        limits.span, "retention_days", days, above=True, most=_LONGEST_RETENTION_DAYS, unit="days"
-    )
-
-
-def _default_threads() -> int:
-    """As many as the standard library's pool would take."""
-    return min(32, (os.cpu_count() or 1) + 4)
-
-
 def check_task_queues(registry: TaskRegistry, settings: Settings) -> None:
-    """Look at the queues that the registered tasks name.
-
-    Raises:
-        ConfigurationError: one that is not configured.
-    """
+    """Make sure that the queues exist that the registered tasks name."""
     known = {DEFAULT_QUEUE, *settings.queues}
     for entry in map(registry.by_name, sorted(registry.names())):
         queue = None if entry is None else entry.config.queue

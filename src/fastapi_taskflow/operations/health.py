@@ -10,6 +10,7 @@ from itertools import islice
 
 from fastapi_taskflow.backends.base import Grade, Peer
 from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Health", "health"]
@@ -90,8 +91,12 @@ class Health:
         )
 
 
-async def health(engine: Engine) -> Health:
-    """Ask the store, for some seconds at most, and look at this instance."""
+async def health(desk: Desk) -> Health:
+    """Whether this instance can take and run tasks now; never `StoreUnavailable`.
+
+    The store has some seconds to answer.
+    """
+    engine = desk.engine
     peers, trouble = await _peers(engine)
     damaged = {} if peers is None else await _damaged(engine)
     own = [peer.lag for peer in peers or () if peer.info.instance_id == engine.instance_id]

@@ -7,18 +7,18 @@ task whose record was deleted since does not run a second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
 from fastapi_taskflow.backends.base import NewTask, Snapshot, Stored
 from fastapi_taskflow.backends.sqlite.older import OlderCounts, OlderFile
 from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.desk import ANONYMOUS, note
 from fastapi_taskflow.operations.olderrows import OlderRows, Unusable
 from fastapi_taskflow.operations.runtime import Runtime
-from fastapi_taskflow.words.ids import new_id
-from fastapi_taskflow.words.models import AuditEntry, TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["Imported", "NotTaken", "import_older", "preview_older"]
@@ -81,18 +81,15 @@ def preview_older(runtime: Runtime, older: OlderFile) -> Imported:
         StoreUnavailable: the file holds no older store, or cannot be read.
     """
     done = Imported(found=older.counts())
-    rows = _rows(runtime)
-    done.waiting = sum(len(batch) for batch in _batches(_waiting(older, rows, done)))
-    for one in _ended(older, rows, done):
-        done.ended += 1
-        done.held_keys += _holds(one)
-    for one in _lone_keys(older, rows, done):
+    rows = _Rows(runtime, older, done)
+    done.waiting = sum(1 for _ in rows.waiting())
+    for one in rows.ended():
         done.ended += 1
         done.held_keys += _holds(one)
     return done
 
 
-async def import_older(runtime: Runtime, older: OlderFile, *, actor: str = "anonymous") -> Imported:
+async def import_older(runtime: Runtime, older: OlderFile, *, actor: str = ANONYMOUS) -> Imported:
     """Take over ended tasks, idempotency keys, and waiting tasks with JSON arguments.
 
     Waiting tasks are durable and may start as soon as they are stored. Keys of tasks that
@@ -107,15 +104,13 @@ async def import_older(runtime: Runtime, older: OlderFile, *, actor: str = "anon
     if await _was_imported(engine, older, done.found):
         done.earlier = True
         return done
-    rows = _rows(runtime)
-    for tasks in _batches(_waiting(older, rows, done)):
+    rows = _Rows(runtime, older, done)
+    for tasks in _batches(rows.waiting()):
         new = await _insert(engine, tasks)
         done.waiting += new
         done.known += len(tasks) - new
-    for ended in _batches(_ended(older, rows, done)):
+    for ended in _batches(rows.ended()):
         await _take_ended(engine, ended, done)
-    for lone in _batches(_lone_keys(older, rows, done)):
-        await _take_ended(engine, lone, done)
     detail = {
         "source": older.path,
         "found": list(done.found),
@@ -123,8 +118,7 @@ async def import_older(runtime: Runtime, older: OlderFile, *, actor: str = "anon
         "waiting": done.waiting,
         "refused": done.refused,
     }
-    entry = AuditEntry(new_id(), _ACTION, "older-store", actor, engine.clock.now(), detail)
-    await engine.backend.append_audit([entry])
+    await note(engine, _ACTION, "older-store", actor, detail)
     return done
 
 
@@ -139,34 +133,34 @@ async def _was_imported(engine: Engine, older: OlderFile, found: OlderCounts) ->
             return False
 
 
-def _rows(runtime: Runtime) -> OlderRows:
-    return OlderRows(runtime.registry, max_bytes=runtime.settings.max_payload_bytes)
+class _Rows:
+    """What an older file has that can be used; the rest is counted as refused."""
 
+    def __init__(self, runtime: Runtime, older: OlderFile, done: Imported) -> None:
+        self._rows = OlderRows(
+            runtime.registry, max_bytes=runtime.settings.max_payload_bytes, owner=_OWNER
+        )
+        self._older = older
+        self._done = done
 
-def _waiting(older: OlderFile, rows: OlderRows, done: Imported) -> Iterator[NewTask]:
-    for row in older.waiting():
-        try:
-            yield rows.waiting(row)
-        except Unusable as reason:
-            done.refuse(row, reason)
+    def waiting(self) -> Iterator[NewTask]:
+        return self._usable(self._older.waiting(), self._rows.waiting)
 
+    def ended(self) -> Iterator[Snapshot]:
+        """Records, then keys whose record is missing."""
+        return chain(
+            self._usable(self._older.ended(), self._rows.ended),
+            self._usable(self._older.lone_keys(), self._rows.lone_key),
+        )
 
-def _ended(older: OlderFile, rows: OlderRows, done: Imported) -> Iterator[Snapshot]:
-    for row in older.ended():
-        try:
-            one = rows.ended(row, owner=_OWNER)
-        except Unusable as reason:
-            done.refuse(row, reason)
-        else:
-            yield one._replace(task=one.task._replace(idempotency_key=row["idem_key"]))
-
-
-def _lone_keys(older: OlderFile, rows: OlderRows, done: Imported) -> Iterator[Snapshot]:
-    for row in older.lone_keys():
-        try:
-            yield rows.lone_key(row, owner=_OWNER)
-        except Unusable as reason:
-            done.refuse(row, reason)
+    def _usable(
+        self, found: Iterable[dict[str, Any]], read: Callable[[Mapping[str, Any]], T]
+    ) -> Iterator[T]:
+        for row in found:
+            try:
+                yield read(row)
+            except Unusable as reason:
+                self._done.refuse(row, reason)
 
 
 async def _insert(engine: Engine, tasks: list[NewTask]) -> int:

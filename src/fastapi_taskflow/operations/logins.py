@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi_taskflow.backends import logins
 from fastapi_taskflow.backends.buckets import Bucket, bucket_name
 from fastapi_taskflow.backends.logins import LoginSession
-from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.desk import ANONYMOUS, Desk, note
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.auth.throttle import account_key
 from fastapi_taskflow.rules.auth.tokens import new_token, token_hash
 from fastapi_taskflow.rules.auth.users import AuthUser
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.errors import ConfigurationError
-from fastapi_taskflow.words.ids import new_id
-from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["Begun", "Logins", "Try"]
 
@@ -58,7 +56,7 @@ class Try(NamedTuple):
         return [_PAIR._replace(name=self.pair), _NETWORK._replace(name=network)]
 
 
-class Logins:
+class Logins(Desk):
     """Sessions of one `TaskAdmin`; they need the manager's running engine.
 
     Args:
@@ -71,12 +69,12 @@ class Logins:
     """
 
     def __init__(self, runtime: Runtime, *, realm: str, life: float) -> None:
+        super().__init__(runtime)
         if runtime.backend.sign_in is None:
             raise ConfigurationError(
                 f"Nobody can sign in with {runtime.backend.place} as store: it implements no "
                 "Backend.sign_in. Leave auth= out, or use another backend."
             )
-        self._runtime = runtime
         self._realm = realm
         self._life = life
         # When the audit heard of a network last, on the monotonic clock; oldest first.
@@ -93,8 +91,9 @@ class Logins:
         seconds = await self._sign_in.take_tokens(attempt.buckets())
         if seconds > 0 and self._is_news(attempt.network):
             logger.warning("Too many tries to sign in from %s", attempt.network)
-            detail = {"refused": "too many tries", "user": attempt.username}
-            await self._note("login", "anonymous", {**detail, "network": attempt.network})
+            who = {"user": attempt.username, "network": attempt.network}
+            detail = {"refused": "too many tries", **who}
+            await note(self.engine, "login", _TARGET, ANONYMOUS, detail)
         return seconds
 
     async def forgive(self, attempt: Try) -> None:
@@ -127,7 +126,8 @@ class Logins:
         session = await self._sign_in.open_session(
             key, user.name, user.role, life=self._life, idle=_IDLE_SECONDS
         )
-        await self._note("login", user.name, {"role": user.role, "network": network})
+        detail = {"role": user.role, "network": network}
+        await note(self.engine, "login", _TARGET, user.name, detail)
         return Begun(token, session)
 
     async def find(self, token: str) -> LoginSession | None:
@@ -151,7 +151,7 @@ class Logins:
         else:
             ended = await self._close(token)
         detail = {"everywhere": everywhere, "sessions": ended, "network": network}
-        await self._note("logout", session.user, detail)
+        await note(self.engine, "logout", _TARGET, session.user, detail)
         return True
 
     async def _close(self, token: str) -> int:
@@ -159,17 +159,8 @@ class Logins:
         # Without a token, the verb closes the sessions of everybody.
         return 0 if key is None else await self._sign_in.close_sessions(token_hash=key)
 
-    async def _note(self, action: str, actor: str, detail: dict[str, Any]) -> None:
-        engine = self._engine
-        entry = AuditEntry(new_id(), action, _TARGET, actor, engine.clock.now(), detail)
-        await engine.backend.append_audit([entry])
-
     @property
     def _sign_in(self) -> logins.Logins:
-        sign_in = self._engine.backend.sign_in
+        sign_in = self.engine.backend.sign_in
         assert sign_in is not None  # noqa: S101  (checked at construction)
         return sign_in
-
-    @property
-    def _engine(self) -> Engine:
-        return self._runtime.engine()

@@ -1,17 +1,22 @@
-"""Totals, rates and percentiles from the store's counters and rollups."""
+"""How many tasks came to which end, and how long they took: counters and rollups added up."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi_taskflow.backends.base import Grain, RollupQuery, Tally
-from fastapi_taskflow.engine.lifecycle import Engine
-from fastapi_taskflow.operations.ends import RAN, Ends
+from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery, Tally
+from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.reading import catch_up
+from fastapi_taskflow.words.durations import UNMEASURED, percentile
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
-__all__ = ["FunctionMetrics", "Metrics", "metrics", "without_tasks"]
+__all__ = ["Ends", "FunctionMetrics", "Metrics", "metrics", "without_tasks"]
+
+# Final states of tasks whose function ran to its own end; the others' lengths say little.
+_RAN = (TaskStatus.SUCCESS, TaskStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,40 +58,61 @@ class FunctionMetrics:
     p95: float | None
 
 
-async def metrics(engine: Engine, *, func_name: str | None = None) -> Metrics:
+async def metrics(desk: Desk, *, func_name: str | None = None) -> Metrics:
     """Totals of all functions or of one, at a cost that does not grow with history."""
+    engine = desk.engine
     await catch_up(engine)
-    all_functions = _Sums()
+    whole = _Sums()
     by_function: dict[str, _Sums] = {}
     for tally in await engine.backend.tally():
         if func_name in (None, tally.func_name):
-            all_functions.add(tally)
+            whole.add(tally)
             by_function.setdefault(tally.func_name, _Sums()).add(tally)
     query = RollupQuery(grain=Grain.EVER, func_name=func_name, by_function=True)
     for rollup in await engine.backend.rollups(query):
-        all_functions.ends.add(rollup)
+        whole.ends.add(rollup)
         by_function.setdefault(rollup.func_name or "", _Sums()).ends.add(rollup)
-    rows = all_functions.rows
     return Metrics(
-        total=sum(rows.values()),
-        success=rows[TaskStatus.SUCCESS],
-        failed=rows[TaskStatus.FAILED],
-        running=rows[TaskStatus.RUNNING],
-        pending=rows[TaskStatus.PENDING],
-        interrupted=rows[TaskStatus.INTERRUPTED],
-        cancelled=rows[TaskStatus.CANCELLED],
-        rejected=rows[TaskStatus.REJECTED],
-        success_rate=all_functions.success_rate,
-        avg_duration_seconds=all_functions.average,
+        total=sum(whole.rows.values()),
         functions=tuple(by_function[name].of(name) for name in sorted(by_function)),
-        p50=all_functions.ends.p50,
-        p95=all_functions.ends.p95,
+        **_by_name(whole.rows),
+        **whole.figures(),
     )
 
 
 def without_tasks(func_name: str) -> FunctionMetrics:
     """The numbers of a function that never had a task."""
     return _Sums().of(func_name)
+
+
+class Ends:
+    """A sum of rollups. Lengths are of those that succeeded or failed."""
+
+    def __init__(self) -> None:
+        self._counts: dict[TaskStatus, int] = dict.fromkeys(TERMINAL, 0)
+        self._seconds = 0.0
+        self._durations: Counter[int] = Counter()
+
+    def add(self, rollup: Rollup) -> None:
+        """Add one to the sum."""
+        self._counts[rollup.status] += rollup.ended
+        if rollup.status in _RAN:
+            self._seconds += rollup.seconds
+            self._durations.update(rollup.durations)
+
+    def counts(self) -> dict[str, Any]:
+        """How many, by the name of their state."""
+        return _by_name(self._counts)
+
+    @property
+    def average(self) -> float | None:
+        """Seconds; None if nothing was measured."""
+        measured = self._durations.total() - self._durations[UNMEASURED]
+        return self._seconds / measured if measured else None
+
+    def percentiles(self) -> dict[str, Any]:
+        """Seconds that half of them, and 95 % of them, did not exceed, see `percentile`."""
+        return {f"p{share}": percentile(self._durations, share) for share in (50, 95)}
 
 
 class _Sums:
@@ -99,20 +125,16 @@ class _Sums:
 
     def add(self, tally: Tally) -> None:
         self.rows[tally.status] += tally.ended if tally.status in TERMINAL else tally.rows
-        if tally.status in RAN:
+        if tally.status in _RAN:
             self._seconds += tally.seconds
 
-    @property
-    def success_rate(self) -> float:
-        return self.rows[TaskStatus.SUCCESS] / self._ran if self._ran else 0.0
-
-    @property
-    def average(self) -> float | None:
-        return self._seconds / self._ran if self._ran else None
-
-    @property
-    def _ran(self) -> int:
-        return sum(self.rows[status] for status in RAN)
+    def figures(self) -> dict[str, Any]:
+        ran = sum(self.rows[status] for status in _RAN)
+        return {
+            "success_rate": self.rows[TaskStatus.SUCCESS] / ran if ran else 0.0,
+            "avg_duration_seconds": self._seconds / ran if ran else None,
+            **self.ends.percentiles(),
+        }
 
     def of(self, func_name: str) -> FunctionMetrics:
         return FunctionMetrics(
@@ -122,8 +144,9 @@ class _Sums:
             ended=sum(self.rows[status] for status in TERMINAL),
             success=self.rows[TaskStatus.SUCCESS],
             failed=self.rows[TaskStatus.FAILED],
-            success_rate=self.success_rate,
-            avg_duration_seconds=self.average,
-            p50=self.ends.p50,
-            p95=self.ends.p95,
+            **self.figures(),
         )
+
+
+def _by_name(counts: dict[TaskStatus, int]) -> dict[str, Any]:
+    return {status.value: count for status, count in counts.items()}

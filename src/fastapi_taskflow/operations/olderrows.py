@@ -44,11 +44,13 @@ class OlderRows:
     Args:
         registry: Its functions, if they are known: arguments are stored as for them.
         max_bytes: Limit of a task's encoded arguments.
+        owner: Of what has ended.
     """
 
-    def __init__(self, registry: TaskRegistry, *, max_bytes: int) -> None:
+    def __init__(self, registry: TaskRegistry, *, max_bytes: int, owner: str) -> None:
         self._registry = registry
         self._max_bytes = max_bytes
+        self._owner = owner
 
     def waiting(self, row: Mapping[str, Any]) -> NewTask:
         """A durable task that may start at once.
@@ -58,7 +60,7 @@ class OlderRows:
         """
         return self._task(row, self._payload(row))
 
-    def ended(self, row: Mapping[str, Any], *, owner: str) -> Snapshot:
+    def ended(self, row: Mapping[str, Any]) -> Snapshot:
         """A task that has ended; without arguments where they cannot be read.
 
         Raises:
@@ -74,7 +76,9 @@ class OlderRows:
             payload: bytes | None = self._payload(row)
         except Unusable:
             payload = None
-        task = self._task(row, payload)._replace(persist=False, owner=owner)
+        task = self._task(row, payload)._replace(
+            persist=False, owner=self._owner, idempotency_key=row.get("idem_key")
+        )
         end = _moment(row.get("end_time")) or _moment(row.get("snapshotted_at")) or task.created_at
         start = _moment(row.get("start_time"))
         if start is None and status is TaskStatus.SUCCESS:
@@ -98,7 +102,7 @@ class OlderRows:
             logs=_lines(row.get("logs_json")),
         )
 
-    def lone_key(self, row: Mapping[str, Any], *, owner: str) -> Snapshot:
+    def lone_key(self, row: Mapping[str, Any]) -> Snapshot:
         """A record in place of the one that is missing, so that its key is held.
 
         Nobody knows for which work: whoever gives the key gets a conflict.
@@ -106,10 +110,9 @@ class OlderRows:
         Raises:
             Unusable: its id or its time are none.
         """
-        bare = {"task_id": row["task_id"], "func_name": _NOBODY, "created_at": row["created_at"]}
-        ended = self.ended({**bare, "status": "success"}, owner=owner)
-        task = ended.task._replace(payload=None, fingerprint=None)
-        return ended._replace(task=task._replace(idempotency_key=row["idem_key"]))
+        bare = {name: row[name] for name in ("task_id", "created_at", "idem_key")}
+        ended = self.ended({**bare, "func_name": _NOBODY, "status": "success"})
+        return ended._replace(task=ended.task._replace(payload=None, fingerprint=None))
 
     def _task(self, row: Mapping[str, Any], payload: bytes | None) -> NewTask:
         task_id, name = row["task_id"], row["func_name"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.errors import ConfigurationError
 
@@ -27,12 +27,15 @@ class PurgedHistory(NamedTuple):
     more: bool
 
 
-async def purge_history(engine: Engine, older_than: timedelta) -> PurgedHistory:
+async def purge_history(
+    desk: Desk, older_than: timedelta, *, actor: str = ANONYMOUS
+) -> PurgedHistory:
     """Delete records of tasks that ended longer ago, up to `Settings.purge_limit`.
 
     Raises:
         ConfigurationError: a span that is negative, or longer than the calendar.
     """
+    engine = desk.engine
     if not timedelta() <= older_than <= _LONGEST:
         raise ConfigurationError(
             f"older_than takes a span from 0 to {_LONGEST.days} days, got {older_than!r}."
@@ -40,5 +43,7 @@ async def purge_history(engine: Engine, older_than: timedelta) -> PurgedHistory:
     before = engine.clock.now() - older_than
     await catch_up(engine)
     swept = await engine.housekeeping.sweep(before, most=engine.settings.purge_limit)
-    distinct = {*swept.store, *swept.backend}
-    return PurgedHistory(len(distinct), len(swept.store), len(swept.backend), swept.more)
+    deleted = len({*swept.store, *swept.backend})
+    detail = {"older_than_seconds": older_than.total_seconds(), "deleted": deleted}
+    await desk.note("purge", "history", actor, detail)
+    return PurgedHistory(deleted, len(swept.store), len(swept.backend), swept.more)

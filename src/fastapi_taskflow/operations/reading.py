@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.backends.base import Attempt, Query, StoredTask, Tally
+from fastapi_taskflow.backends.base import Attempt, Query, StoredTask
 from fastapi_taskflow.engine.core.live import LiveTask
-from fastapi_taskflow.engine.core.queues import QueueState
-from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.operations.soundness import mend
 from fastapi_taskflow.rules.redaction import MASK
 from fastapi_taskflow.words.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
-from fastapi_taskflow.words.models import QueueConfig, TaskRecord, TaskStatus
+from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
 
 __all__ = [
     "Count",
     "Inspection",
     "arguments",
+    "audit",
     "catch_up",
     "count",
-    "find",
-    "idle_queue_stats",
+    "get",
     "inspect",
-    "local_queue_stats",
-    "queue_stats",
-    "redacted",
     "search",
 ]
 
@@ -55,25 +51,29 @@ class Inspection(NamedTuple):
     stranded: bool
 
 
-async def find(engine: Engine, task_id: str) -> TaskRecord | None:
-    """One task, complete, by its id or a short one; None if there is none."""
+async def get(desk: Desk, task_id: str) -> TaskRecord | None:
+    """One task with its logs and arguments, by its id or a short one; None if there is none."""
+    engine = desk.engine
     task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
     return _merged(engine, task_id, stored)
 
 
-async def inspect(engine: Engine, task_id: str, *, arguments: bool = True) -> Inspection | None:
-    """One task with its history, by its id or a short one; None if there is none.
+async def inspect(desk: Desk, task_id: str, *, arguments: bool = True) -> Inspection | None:
+    """One task with its history, to be shown, by its id or a short one; None if there is none.
 
     Args:
-        arguments: With its arguments, as far as they can be read.
+        arguments: With its arguments, as far as they can be read, the secrets among them masked.
     """
+    engine = desk.engine
     task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
     record = _merged(engine, task_id, stored, arguments=arguments)
     if record is None:
         return None
     live = engine.store.find(task_id)
+    if arguments and (record.args or record.kwargs):
+        record = await asyncio.to_thread(_redacted, engine, record)
     if stored is None:
         assert live is not None  # noqa: S101  (else there would be no record)
         return Inspection(record, [], live.durable, live.cancel_asked, stranded=False)
@@ -87,11 +87,8 @@ async def inspect(engine: Engine, task_id: str, *, arguments: bool = True) -> In
     )
 
 
-def redacted(engine: Engine, found: Inspection) -> Inspection:
+def _redacted(engine: Engine, record: TaskRecord) -> TaskRecord:
     """With arguments that are fit to be shown; the record of the store stays as it is."""
-    record = found.record
-    if not record.args and not record.kwargs:
-        return found
     live = engine.store.find(record.task_id)
     registered = engine.registry.by_name(record.func_name) if live is None else live.registered
     func = None if registered is None else registered.func
@@ -99,7 +96,7 @@ def redacted(engine: Engine, found: Inspection) -> Inspection:
     if func is None:
         # Only its function says which of them are secret.
         args = tuple(MASK for _ in args)
-    return found._replace(record=replace(record, args=args, kwargs=kwargs))
+    return replace(record, args=args, kwargs=kwargs)
 
 
 async def _runs_somewhere(engine: Engine, func_name: str) -> bool:
@@ -135,7 +132,7 @@ def _laid_over(engine: Engine, record: TaskRecord) -> TaskRecord:
 
 
 async def search(
-    engine: Engine,
+    desk: Desk,
     query: Query,
     *,
     limit: int,
@@ -148,6 +145,7 @@ async def search(
     What this instance has not written yet is written first, so that a POST is always seen
     by the GET after it. Pages follow one another by arrival in the store.
     """
+    engine = desk.engine
     await catch_up(engine)
     page = await engine.backend.search(query, limit=limit, cursor=cursor, most_bytes=most_bytes)
     records = [_laid_over(engine, _shown(engine, stored)) for stored in page.tasks]
@@ -158,63 +156,25 @@ async def search(
     return records, page.cursor
 
 
-async def count(engine: Engine, query: Query, *, cap: int) -> Count:
+async def count(desk: Desk, query: Query, *, cap: int = 10_000) -> Count:
     """How many stored tasks match: exact without filters, else counted up to ``cap``."""
+    backend = desk.engine.backend
     if query == Query():
-        return Count(sum(tally.rows for tally in await engine.backend.tally()), more=False)
-    found = await engine.backend.count(query, cap=cap + 1)
+        return Count(sum(tally.rows for tally in await backend.tally()), more=False)
+    found = await backend.count(query, cap=cap + 1)
     return Count(min(found, cap), found > cap)
+
+
+async def audit(
+    desk: Desk, *, limit: int, cursor: str | None = None
+) -> tuple[list[AuditEntry], str | None]:
+    """What operators did, newest first, and the cursor of the next page."""
+    return await desk.engine.backend.audit(limit=limit, cursor=cursor)
 
 
 async def catch_up(engine: Engine) -> None:
     """Write what is behind, so that the store has everything that happened here."""
     await engine.mirror.flush()
-
-
-def queue_stats(engine: Engine, tallies: list[Tally]) -> list[dict[str, Any]]:
-    """Limits and numbers of every queue over all instances, by name."""
-    stats = {state.name: _limits(state) for state in engine.queues}
-    for tally in tallies:
-        numbers = stats.get(tally.queue)
-        if numbers is None:
-            continue
-        match tally.status:
-            case TaskStatus.PENDING | TaskStatus.RUNNING | TaskStatus.REJECTED:
-                numbers[tally.status.value] += tally.rows
-            case _:
-                numbers["finished"] += tally.rows
-    return [stats[name] for name in sorted(stats)]
-
-
-def local_queue_stats(engine: Engine) -> list[dict[str, Any]]:
-    """Limits of every queue, and its numbers on this instance since its start, by name."""
-    stats = {state.name: _limits(state) for state in engine.queues}
-    for state in engine.queues:
-        stats[state.name]["finished"] = state.finished
-        stats[state.name]["rejected"] = state.rejected
-    for task in engine.store.held():
-        if task.held:
-            stats[task.record.queue][task.record.status.value] += 1
-    return [stats[name] for name in sorted(stats)]
-
-
-def idle_queue_stats(configs: Mapping[str, QueueConfig]) -> list[dict[str, Any]]:
-    """As `local_queue_stats`, where nothing runs."""
-    known = {DEFAULT_QUEUE: QueueConfig(), **configs}
-    return [_limits(QueueState(name, known[name])) for name in sorted(known)]
-
-
-def _limits(state: QueueState) -> dict[str, Any]:
-    return {
-        "name": state.name,
-        "concurrency": state.concurrency,
-        "max_size": state.max_size,
-        "paused": state.paused,
-        "pending": 0,
-        "running": 0,
-        "finished": 0,
-        "rejected": 0,
-    }
 
 
 def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict[str, Any]]:

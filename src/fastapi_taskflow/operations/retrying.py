@@ -7,15 +7,16 @@ wait for the store at the same time share its transactions.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Query, StoredTask
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.adding import prepare_alone
+from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.rules.calls import TaskCall
@@ -78,23 +79,34 @@ class BulkRetry:
             self.refusals.append(Refusal(task_id, reason))
 
 
-async def retry(runtime: Runtime, task_id: str) -> str:
-    """Run one task once more, as a new task; its id. See `Operations.retry`."""
-    engine = runtime.engine()
+async def retry(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> str:
+    """Run a task that ended without success once more, as a new task; its id.
+
+    Raises:
+        TaskNotFound, TaskStateError: no such task, or it did not end without success.
+        TaskArgumentError, PayloadUnreadable: its arguments are not stored, or cannot be
+            read back.
+        AlreadyRetried: it was retried before.
+        UnknownTaskFunction: its function is not registered in this process.
+    """
+    engine = desk.engine
+    task_id = await whole(engine, task_id)
     await reading.catch_up(engine)
     (stored,) = await engine.backend.get([task_id])
     if stored is None:
         raise TaskNotFound(f"Task {task_id} not found")
-    return await _again(runtime, stored)
+    new = await _again(desk.runtime, stored)
+    await desk.note("retry", task_id, actor, {"new_task_id": new})
+    return new
 
 
-async def retry_many(runtime: Runtime, task_ids: Sequence[str]) -> BulkRetry:
+async def retry_many(desk: Desk, task_ids: Sequence[str], *, actor: str = ANONYMOUS) -> BulkRetry:
     """Run tasks once more, in order; an id that is given twice counts once.
 
     Raises:
         StoreUnavailable: the store stopped to answer before anything was retried.
     """
-    engine = runtime.engine()
+    engine = desk.engine
     await reading.catch_up(engine)
     done = BulkRetry()
     chosen: dict[str, None] = {}
@@ -112,16 +124,18 @@ async def retry_many(runtime: Runtime, task_ids: Sequence[str]) -> BulkRetry:
                 done.skip(task_id, "Task not found")
             else:
                 found.append(stored)
-        await _retry_batch(runtime, found, done)
+        await _retry_batch(desk.runtime, found, done)
+    await _note(desk, "bulk-retry", actor, done, {})
     return done
 
 
 async def retry_failed(
-    runtime: Runtime,
+    desk: Desk,
     *,
     since: datetime | None = None,
     func_name: str | None = None,
     cursor: str | None = None,
+    actor: str = ANONYMOUS,
 ) -> BulkRetry:
     """Run FAILED and INTERRUPTED tasks once more, newest first, up to `BULK_LIMIT` of them.
 
@@ -133,7 +147,7 @@ async def retry_failed(
         StoreUnavailable: the store stopped to answer before anything was retried.
         ValueError: the cursor is not one of this store's.
     """
-    engine = runtime.engine()
+    engine = desk.engine
     await reading.catch_up(engine)
     done = BulkRetry(cursor=cursor)
     query = Query(statuses=_UNINTENDED, func_name=func_name, since=since)
@@ -143,12 +157,23 @@ async def retry_failed(
         page = await engine.backend.search(query, limit=limit, cursor=done.cursor)
         # With their arguments, which no list has.
         whole_tasks = await engine.backend.get([task.record.task_id for task in page.tasks])
-        await _retry_batch(runtime, [task for task in whole_tasks if task is not None], done)
+        found = [task for task in whole_tasks if task is not None]
+        await _retry_batch(desk.runtime, found, done)
         looked_at += len(page.tasks)
         done.cursor = page.cursor
         if page.cursor is None:
             break
+    chosen = {"since": None if since is None else since.isoformat(), "func_name": func_name}
+    await _note(desk, "retry-failed", actor, done, chosen)
     return done
+
+
+async def _note(
+    desk: Desk, target: str, actor: str, done: BulkRetry, detail: dict[str, Any]
+) -> None:
+    if done.retried:
+        counts = {"dispatched": len(done.retried), "skipped": done.skipped}
+        await desk.note("bulk_retry", target, actor, {**counts, **detail})
 
 
 async def _retry_batch(runtime: Runtime, batch: Sequence[StoredTask], done: BulkRetry) -> None:
@@ -212,12 +237,10 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
     )
     if full and record.queue in full:
         raise TaskStateError(full[record.queue])
-    task = runtime.prepare(registered, call, options)
+    task = prepare_alone(runtime, registered, call, options)
     if task.payload is None:
         # Not durable: kept all the same, so that the retry can be shown and retried too.
         task.payload = stored.payload
-    task.context = contextvars.copy_context()
-    task.launch_on_commit = True
     await engine.commits.commit([task])
     if options.replace_original:
         engine.store.forget(record.task_id)

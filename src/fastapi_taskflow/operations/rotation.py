@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from fastapi_taskflow.backends.sealed import Rotated, rotate
 from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.desk import ANONYMOUS, note
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.errors import ConfigurationError
-from fastapi_taskflow.words.ids import new_id
-from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["Rotated", "rotate_keys"]
 
@@ -20,7 +19,7 @@ async def rotate_keys(
     cursor: str | None = None,
     progress: Callable[[Rotated], None] = lambda _: None,
     seal_clear: Callable[[], bool] = lambda: True,
-    actor: str = "anonymous",
+    actor: str = ANONYMOUS,
 ) -> Rotated:
     """Seal everything in the store under the newest key; the engine runs.
 
@@ -46,6 +45,5 @@ async def rotate_keys(
         engine.backend, runtime.keyring, cursor=cursor, progress=progress, seal_clear=seal_clear
     )
     detail = {"replaced": rotated.replaced, "unopened": rotated.unopened}
-    entry = AuditEntry(new_id(), "rotate_keys", "", actor, engine.clock.now(), detail)
-    await engine.backend.append_audit([entry])
+    await note(engine, "rotate_keys", "", actor, detail)
     return rotated

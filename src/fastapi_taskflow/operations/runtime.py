@@ -1,12 +1,11 @@
-"""One manager's engine over the lifespans of its process, and how tasks reach it."""
+"""One manager's engine over the lifespans of its process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,24 +13,19 @@ from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.engine.accept.options import Options
-from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.settings import Settings
 from fastapi_taskflow.engine.core.taskstore import TaskStore
-from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.loggers.chain import LoggerChain
 from fastapi_taskflow.operations.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.operations.placing import checks_of, executors_for
-from fastapi_taskflow.operations.turns import Turns
-from fastapi_taskflow.rules import codec
-from fastapi_taskflow.rules.calls import Enqueued, TaskCall
 from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.rules.durability import Durability
 from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
-from fastapi_taskflow.words.errors import EngineNotRunning, IdempotencyConflict, WrongThread
+from fastapi_taskflow.words.errors import EngineNotRunning
 
 __all__ = ["Runtime"]
 
@@ -72,7 +66,8 @@ class Runtime:
         self._engine: Engine | None = None
         # Lifespans that have started and not ended: the last one stops the engine.
         self._users = 0
-        self._turns = Turns()
+        # One start or stop after the other; each event loop has a lock of its own.
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self.durability = Durability(
             self.registry, persistent=backend is not None, by_default=settings.durable_default
         )
@@ -83,7 +78,7 @@ class Runtime:
 
     def retain(self, days: float | None) -> None:
         """Delete older records, from the next start on, where the manager does not say."""
-        days = checked_retention(days)
+        days = checked_retention("retention_days", days)
         if self.settings.retention_days is None:
             self.settings = replace(self.settings, retention_days=days)
 
@@ -131,7 +126,7 @@ class Runtime:
         """
         if (engine := self.running_engine()) is not None and not _is_ours(engine):
             return
-        async with self._turns.turn():
+        async with self._turn():
             if self._own_engine() is not None:
                 self._users += 1
                 return
@@ -176,7 +171,7 @@ class Runtime:
         """Stop the engine when the last of its users has ended; idempotent."""
         if self._own_engine() is None:
             return
-        async with self._turns.turn():
+        async with self._turn():
             engine = self._own_engine()
             if engine is None:  # stopped while this waited
                 return
@@ -186,6 +181,12 @@ class Runtime:
                     await engine.stop()
                 finally:
                     self._engine = None
+
+    def _turn(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = loop, asyncio.Lock()
+        return self._turns[1]
 
     def _own_engine(self) -> Engine | None:
         """The engine, if it lives on this event loop."""
@@ -207,14 +208,6 @@ class Runtime:
             raise EngineNotRunning(f"No engine of this TaskManager runs in this process. {_START}")
         return engine
 
-    # Tasks
-
-    def prepare(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
-        """See `Intake.prepare`."""
-        return self.engine().intake.prepare(
-            registered, call.args, call.kwargs, options, durable=self.durability.of(registered)
-        )
-
     def require_engine_for(self, registered: Registered, options: Options) -> None:
         """No engine runs: refuse what stock FastAPI cannot do, warn once about the others.
 
@@ -233,68 +226,6 @@ class Runtime:
             _START,
         )
 
-    def find_duplicate(self, registered: Registered, call: TaskCall, key: str) -> str | None:
-        """The id of a committed equal task that holds the key, as far as is known here.
-
-        The commit decides; this only saves it the work.
-
-        Raises:
-            IdempotencyConflict: other work holds the key.
-        """
-        known = self.store.holder(key, self.settings.idempotency_ttl)
-        if known is None or not known.stored or known.fingerprint is None:
-            return None
-        if self.fingerprint(registered, call) != known.fingerprint:
-            raise IdempotencyConflict(key, known.record.task_id)
-        return known.record.task_id
-
-    def fingerprint(self, registered: Registered, call: TaskCall) -> bytes:
-        """Equal for equal calls; for all of a function where arguments cannot be stored."""
-        most, sealed = self.settings.max_payload_bytes, self.settings.sealed
-        encode, payload = self.registry.encode, b""
-        with suppress(ValueError):  # TaskArgumentError
-            payload = encode(registered, call.args, call.kwargs, max_bytes=most, sealed=sealed)
-        return codec.fingerprint(registered.name, payload)
-
-    async def enqueue(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
-        """Accept a task on any event loop."""
-        engine = self.engine()
-        task = self._prepare_alone(registered, call, options)
-        if asyncio.get_running_loop() is engine.loop:
-            return await _accept(engine, task)
-        return await hand_over(_accept(engine, task), engine)
-
-    def enqueue_sync(self, registered: Registered, call: TaskCall, options: Options) -> Enqueued:
-        """Accept a task in any thread but the engine's own.
-
-        Raises:
-            WrongThread: it is the engine's.
-        """
-        engine = self.engine()
-        if engine.is_here():
-            raise WrongThread(
-                "enqueue_sync() would block the event loop that it waits for. Use: "
-                "await task_manager.enqueue(...)"
-            )
-        task = self._prepare_alone(registered, call, options)
-        future = asyncio.run_coroutine_threadsafe(_accept(engine, task), engine.loop)
-        return wait_in_thread(future, engine)
-
-    def _prepare_alone(self, registered: Registered, call: TaskCall, options: Options) -> LiveTask:
-        task = self.prepare(registered, call, options)
-        task.context = contextvars.copy_context()
-        task.launch_on_commit = True
-        return task
-
 
 def _is_ours(engine: Engine) -> bool:
     return engine.loop is asyncio.get_running_loop()
-
-
-async def _accept(engine: Engine, task: LiveTask) -> Enqueued:
-    record = task.record
-    if task.durable or record.idempotency_key is not None:
-        await engine.commits.commit([task])
-    else:
-        engine.commits.launch(task)
-    return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery
-from fastapi_taskflow.engine.lifecycle import Engine
-from fastapi_taskflow.operations.ends import Ends
+from fastapi_taskflow.operations.desk import Desk
+from fastapi_taskflow.operations.metrics import Ends
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.clock import from_micros, to_micros
 from fastapi_taskflow.words.errors import ConfigurationError
-from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["MOST_BUCKETS", "FunctionEnds", "Series", "SeriesBucket", "Step", "lately", "series"]
 
@@ -83,7 +82,7 @@ class FunctionEnds:
 
 
 async def series(
-    engine: Engine,
+    desk: Desk,
     step: Step,
     *,
     since: datetime | None = None,
@@ -102,6 +101,7 @@ async def series(
         ConfigurationError: ``since`` is not before ``until``, or these are more than
             `MOST_BUCKETS`.
     """
+    engine = desk.engine
     await catch_up(engine)
     begin, end = _edges(step, since, until, engine.clock.now())
     query = RollupQuery(
@@ -120,7 +120,15 @@ async def series(
         bucket=step.label,
         since=_moment(begin),
         until=_moment(end),
-        buckets=tuple(_bucket(_moment(second), found) for second, found in ends.items()),
+        buckets=tuple(
+            SeriesBucket(
+                start=_moment(second),
+                avg_duration_seconds=found.average,
+                **found.counts(),
+                **found.percentiles(),
+            )
+            for second, found in ends.items()
+        ),
     )
 
 
@@ -149,8 +157,9 @@ def _edges(
     return min(begin, end), end
 
 
-async def lately(engine: Engine) -> tuple[FunctionEnds, ...]:
+async def lately(desk: Desk) -> tuple[FunctionEnds, ...]:
     """What ended in the last hour, by function in order of their names."""
+    engine = desk.engine
     await catch_up(engine)
     since = engine.clock.now() - _LATELY
     query = RollupQuery(grain=Grain.MINUTE, since=since, by_function=True)
@@ -161,28 +170,14 @@ async def lately(engine: Engine) -> tuple[FunctionEnds, ...]:
 
 
 def _function(name: str, ends: Ends) -> FunctionEnds:
-    success, failed = ends.counts[TaskStatus.SUCCESS], ends.counts[TaskStatus.FAILED]
+    counts = ends.counts()
+    success, failed = counts.pop("success"), counts.pop("failed")
     return FunctionEnds(
         func_name=name,
         success=success,
         failed=failed,
-        other=sum(ends.counts.values()) - success - failed,
-        p50=ends.p50,
-        p95=ends.p95,
-    )
-
-
-def _bucket(start: datetime, ends: Ends) -> SeriesBucket:
-    return SeriesBucket(
-        start=start,
-        success=ends.counts[TaskStatus.SUCCESS],
-        failed=ends.counts[TaskStatus.FAILED],
-        interrupted=ends.counts[TaskStatus.INTERRUPTED],
-        cancelled=ends.counts[TaskStatus.CANCELLED],
-        rejected=ends.counts[TaskStatus.REJECTED],
-        avg_duration_seconds=ends.average,
-        p50=ends.p50,
-        p95=ends.p95,
+        other=sum(counts.values()),
+        **ends.percentiles(),
     )
 
 

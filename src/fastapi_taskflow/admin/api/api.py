@@ -15,7 +15,6 @@ from fastapi_taskflow.admin.api.health import HealthApi
 from fastapi_taskflow.admin.api.listing import listed
 from fastapi_taskflow.admin.api.metrics import MetricsApi
 from fastapi_taskflow.admin.api.problems import with_cursor
-from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import (
     AuditInfo,
     PurgeInfo,
@@ -65,7 +64,7 @@ class TaskApi:
 
     def router(self) -> APIRouter:
         """All routes; literal paths stand before the one with a task's id."""
-        router = APIRouter(route_class=AdminRoute)
+        router = APIRouter()
         add = partial(add_route, router)
         counted = {200: {"headers": _COUNTED}}
         add("GET", "", self.list_tasks, more_answers=counted, answer=list[TaskInfo])
@@ -74,7 +73,7 @@ class TaskApi:
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
         for routes in (BulkApi, FleetApi, HealthApi, MetricsApi):
-            router.include_router(routes(self._operations).router())
+            routes(self._operations).add_to(add)
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.documenting import Add
 from fastapi_taskflow.admin.api.filters import FailedFilters
 from fastapi_taskflow.admin.api.problems import with_cursor
 from fastapi_taskflow.admin.api.routing import AdminRoute
@@ -80,13 +79,9 @@ class BulkApi:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def router(self) -> APIRouter:
-        """All of them."""
-        router = APIRouter(route_class=_BulkRoute)
-        add = partial(add_route, router)
-        add("POST", "/bulk-retry", self.retry_many, answers=(400, 413))
+    def add_to(self, add: Add) -> None:
+        add("POST", "/bulk-retry", self.retry_many, answers=(400, 413), kind=_BulkRoute)
         add("POST", "/retry-failed", self.retry_failed, answers=(400,))
-        return router
 
     async def retry_many(self, request: Request, chosen: TaskIds) -> BulkRetryInfo:
         """Run tasks that ended without success once more, each as a new task.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter
 from fastapi.datastructures import Default
+from fastapi.responses import HTMLResponse
 
+from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import ProblemInfo
 
-__all__ = ["RETRY_AFTER", "add_route"]
+__all__ = ["RETRY_AFTER", "Add", "add_page", "add_route"]
+
+Add: TypeAlias = Callable[..., None]
+"""`add_route` of one router."""
 
 _WORDS = {
     400: "The task's state does not allow it, or a value cannot be read",
@@ -44,8 +49,9 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     success: int = 200,
     answer: Any = None,
     sparse: bool = False,
+    kind: type[AdminRoute] = AdminRoute,
 ) -> None:
-    """Add one route.
+    """Add one route to a router.
 
     Args:
         answers: Statuses of its refusals, beside those that every route has: 401, 403, 429
@@ -72,6 +78,14 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         openapi_extra=body,
         response_model=Default(None) if answer is None else answer,
         response_model_exclude_unset=sparse,
+        route_class_override=kind,
+    )
+
+
+def add_page(router: APIRouter, method: str, path: str, endpoint: Callable[..., Any]) -> None:
+    """Add a route of the pages, which no document shows."""
+    router.add_api_route(
+        path, endpoint, methods=[method], response_class=HTMLResponse, include_in_schema=False
     )
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from typing import Self
 
-from fastapi import APIRouter
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import add_route
-from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.documenting import Add
 from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, encodable
 from fastapi_taskflow.operations import Function, Instance, Operations
 from fastapi_taskflow.rules.registry import Registered
@@ -66,20 +63,8 @@ class FunctionSettings(Model):
     @classmethod
     def of(cls, registered: Registered) -> Self:
         config = registered.config
-        return cls(
-            executor=registered.executor,
-            queue=config.queue,
-            priority=config.priority,
-            eager=config.eager,
-            persist=config.persist,
-            requeue_on_interrupt=config.requeue_on_interrupt,
-            retries=config.retries,
-            delay=config.delay,
-            backoff=config.backoff,
-            max_delay=config.max_delay,
-            jitter=config.jitter,
-            timeout=config.timeout,
-        )
+        shown = {name: getattr(config, name) for name in cls.model_fields}
+        return cls(**{**shown, "executor": registered.executor})
 
 
 class FunctionDetail(FunctionInfo):
@@ -114,13 +99,9 @@ class FleetApi:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def router(self) -> APIRouter:
-        """All of them; no path here is one segment with a parameter."""
-        router = APIRouter(route_class=AdminRoute)
-        add = partial(add_route, router)
+    def add_to(self, add: Add) -> None:
         add("GET", "/functions", self.list_functions)
         add("GET", "/instances", self.list_instances)
-        return router
 
     async def list_functions(self) -> list[FunctionDetail]:
         """Every function that this process, another instance or the store knows, by name."""

@@ -6,14 +6,12 @@ They are guarded like all others. A probe that comes over the network needs
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal, Self
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, add_route
-from fastapi_taskflow.admin.api.routing import AdminRoute
+from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, Add
 from fastapi_taskflow.admin.api.schemas import Model, encodable
 from fastapi_taskflow.backends.base import Grade
 from fastapi_taskflow.operations import Health, Operations
@@ -74,40 +72,30 @@ class HealthInfo(Model):
             reasons=[*health.reasons, *health.complaints],
             grade=_LETTERS[health.grade],
             grade_means=health.grade.value,
-            instance=health.instance,
-            draining=health.draining,
             store="ok" if health.store_answers else "unavailable",
-            lag=health.lag,
-            unsettled=health.unsettled,
-            late=health.late,
-            events_dropped=health.events_dropped,
-            states_dropped=health.states_dropped,
             unreadable={encodable(n): encodable(why) for n, why in health.unreadable.items()},
-            states_cut=health.states_cut,
             damaged=list(health.damaged),
+            **{name: getattr(health, name) for name in _ALIKE},
         )
 
     @classmethod
     def without_engine(cls, reason: str) -> Self:
-        return cls(
-            status="unavailable",
-            reasons=[reason],
-            grade=None,
-            grade_means=None,
-            instance=None,
-            draining=False,
-            store="unavailable",
-            lag=None,
-            unsettled=None,
-            late=None,
-            events_dropped=None,
-            states_dropped=None,
-            unreadable=None,
-            states_cut=None,
-            damaged=[],
-        )
+        known = {"status": "unavailable", "store": "unavailable", "reasons": [reason]}
+        unknown = dict.fromkeys(cls.model_fields)
+        return cls.model_validate({**unknown, **known, "draining": False, "damaged": []})
 
 
+# Fields that are the same in `Health`.
+_ALIKE = (
+    "instance",
+    "draining",
+    "lag",
+    "unsettled",
+    "late",
+    "events_dropped",
+    "states_dropped",
+    "states_cut",
+)
 _LETTERS: dict[Grade, Literal["A", "B", "C"]] = {Grade.A: "A", Grade.B: "B", Grade.C: "C"}
 
 
@@ -117,10 +105,7 @@ class HealthApi:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def router(self) -> APIRouter:
-        """All of them."""
-        router = APIRouter(route_class=AdminRoute)
-        add = partial(add_route, router)
+    def add_to(self, add: Add) -> None:
         unready = {
             "model": HealthInfo,
             "description": "Send no tasks here now",
@@ -128,7 +113,6 @@ class HealthApi:
         }
         add("GET", "/health", self.get_health, more_answers={503: unready})
         add("GET", "/health/live", self.get_life)
-        return router
 
     async def get_health(self, response: Response) -> HealthInfo:
         """Readiness: 503 while this instance stops, or cannot reach its store.

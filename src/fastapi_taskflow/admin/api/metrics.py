@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.documenting import Add
 from fastapi_taskflow.admin.api.filters import MetricsFilters
 from fastapi_taskflow.admin.api.problems import bad_query
-from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, Percentile
 from fastapi_taskflow.operations import Operations, Series, Step
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -82,11 +80,8 @@ class MetricsApi:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def router(self) -> APIRouter:
-        """It alone."""
-        router = APIRouter(route_class=AdminRoute)
-        partial(add_route, router)("GET", "/metrics", self.get_metrics)
-        return router
+    def add_to(self, add: Add) -> None:
+        add("GET", "/metrics", self.get_metrics)
 
     async def get_metrics(self, wanted: Annotated[MetricsFilters, Query()]) -> MetricsInfo:
         """Totals, rates and percentiles; with `bucket` also how ends spread over time."""

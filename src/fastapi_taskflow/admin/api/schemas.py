@@ -226,14 +226,7 @@ class AuditInfo(Model):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Self:
-        return cls(
-            entry_id=entry.entry_id,
-            action=entry.action,
-            task_id=entry.task_id,
-            actor=entry.actor,
-            timestamp=entry.timestamp.isoformat(),
-            detail=entry.detail,
-        )
+        return cls.model_validate(entry.to_dict())
 
 
 class PurgeInfo(Model):

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.documenting import add_page, add_route
 from fastapi_taskflow.admin.api.problems import Problem, problem
 from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import Model, Moment
@@ -94,13 +94,7 @@ class LoginApi:
     def router(self) -> APIRouter:
         """All of them."""
         router = APIRouter(prefix="/auth", route_class=AdminRoute)
-        router.add_api_route(
-            "/login",
-            self.show_login,
-            methods=["GET"],
-            response_class=HTMLResponse,
-            include_in_schema=False,
-        )
+        add_page(router, "GET", "/login", self.show_login)
         add = partial(add_route, router)
         add(
             "POST",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fastapi_taskflow.admin.api.api import QueueName, TaskId
+from fastapi_taskflow.admin.api.documenting import add_page
 from fastapi_taskflow.admin.api.filters import PageFilters
 from fastapi_taskflow.admin.api.problems import Problem, with_cursor
 from fastapi_taskflow.admin.api.routing import AdminRoute
@@ -46,16 +47,7 @@ class Pages:
     def router(self) -> APIRouter:
         """All routes. Files are served by one of them: a mount would be left unguarded."""
         router = APIRouter(prefix="/dashboard", route_class=_page_route(self._site))
-
-        def add(method: str, path: str, endpoint: Callable[..., Any]) -> None:
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=[method],
-                response_class=HTMLResponse,
-                include_in_schema=False,
-            )
-
+        add = partial(add_page, router)
         add("GET", "", self.show_overview)
         add("GET", "/assets/{name}", self.show_asset)
         add("GET", "/tasks/{task_id}", self.show_task)

@@ -1,0 +1,55 @@
+"""Cancelling one task, wherever it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import CancelResult
+from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
+from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.words.errors import TaskNotFound, TaskStateError
+from fastapi_taskflow.words.models import TaskRecord
+from fastapi_taskflow.words.states import TERMINAL
+
+__all__ = ["Cancelled", "cancel"]
+
+
+class Cancelled(NamedTuple):
+    """``asked`` is True if the task still runs and was only asked to stop."""
+
+    record: TaskRecord
+    asked: bool
+
+
+async def cancel(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> Cancelled:
+    """Cancel a task, or ask the instance that runs it to.
+
+    Raises:
+        TaskNotFound: no such task.
+        TaskStateError: it has ended.
+    """
+    engine = desk.engine
+    await reading.catch_up(engine)
+    task_id = await whole(engine, task_id)
+    live = engine.store.find(task_id)
+    if live is not None and live.held and not live.durable:
+        engine.interventions.ask_cancel(live)
+    else:
+        (answer,) = await engine.backend.cancel([task_id])
+        if answer.result is CancelResult.MISSING:
+            raise TaskNotFound(f"Task {task_id} not found")
+        if answer.result is CancelResult.REFUSED and answer.status is not None:
+            raise TaskStateError(
+                f"Task {task_id} is {answer.status.value}; only pending and running tasks "
+                "can be cancelled."
+            )
+        if live is not None and answer.result is CancelResult.CANCELLED:
+            engine.interventions.cancelled_in_store(live)
+        elif live is not None and live.held:
+            engine.interventions.ask_cancel(live)
+    await desk.note("cancel", task_id, actor, {})
+    record = await reading.get(desk, task_id)
+    if record is None:
+        raise TaskNotFound(f"Task {task_id} not found")
+    return Cancelled(record, record.status not in TERMINAL)

@@ -1,0 +1,43 @@
+"""Where people look and act: one manager's engine, and the audit of what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations.runtime import Runtime
+from fastapi_taskflow.words.ids import new_id
+from fastapi_taskflow.words.models import AuditEntry
+
+__all__ = ["ANONYMOUS", "Desk", "note"]
+
+ANONYMOUS = "anonymous"
+
+
+class Desk:
+    """What an operation needs: a manager's running engine, and a place to note it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine.
+
+        Raises:
+            EngineNotRunning: there is none.
+        """
+        return self.runtime.engine()
+
+    async def note(self, action: str, target: str, actor: str, detail: dict[str, Any]) -> None:
+        """Tell the audit, without secrets that people typed."""
+        engine = self.engine
+        await note(engine, action, target, actor, engine.settings.redactor.details(detail))
+
+
+async def note(
+    engine: Engine, action: str, target: str, actor: str, detail: dict[str, Any]
+) -> None:
+    """Tell the audit."""
+    entry = AuditEntry(new_id(), action, target, actor, engine.clock.now(), detail)
+    await engine.backend.append_audit([entry])
