@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.backends.rules.admission import Draft
 from fastapi_taskflow.backends.rules.facts import Original
-from fastapi_taskflow.backends.rules.plan import Cell, Plan, Taken
+from fastapi_taskflow.backends.rules.plan import Cell, Plan, Taken, later
 from fastapi_taskflow.backends.rules.rows import row_of
 from fastapi_taskflow.words.models import TaskStatus
 
@@ -23,8 +23,8 @@ def due_of(task: NewTask, now: datetime, lead: timedelta) -> datetime:
             far off as its caller saw it.
     """
     if task.due_at is None:
-        return now + timedelta(seconds=task.delay)
-    return task.due_at + lead if lead else task.due_at
+        return later(now, task.delay)
+    return later(task.due_at, lead.total_seconds()) if lead else task.due_at
 
 
 def write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import (
@@ -15,7 +15,7 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.rules.plan import Lines, Plan
+from fastapi_taskflow.backends.rules.plan import Lines, Plan, later
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import (
     Change,
@@ -111,7 +111,7 @@ def _apply(plan: Plan, row: Row, outcome: Outcome, change: Change) -> None:
     if change.over:
         plan.end(row, change.target, **values)
     else:
-        due_at = plan.now + timedelta(seconds=outcome.delay)
+        due_at = later(plan.now, outcome.delay)
         plan.change(row, status=change.target, owner=None, claim_id=None, due_at=due_at, **values)
 
 

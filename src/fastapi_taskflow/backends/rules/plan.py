@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Attempt
@@ -13,7 +13,18 @@ from fastapi_taskflow.words.durations import bin_of
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
-__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
+__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken", "later"]
+
+# A day inside the calendar's end, so that it can be written in any time zone.
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """So many seconds after; the calendar's end where that is beyond it."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return _LAST if seconds > 0 else moment
 
 
 class Cell(NamedTuple):

@@ -61,6 +61,8 @@ class Row:
     interruptions: int = 0
     error: str | None = None
     stacktrace: str | None = None
+    # No column: what of the others could not be read.
+    damage: str | None = None
 
     @property
     def free(self) -> bool:
@@ -98,9 +100,7 @@ def row_of(task: NewTask, due_at: datetime | None) -> Row:
     )
 
 
-def shown(
-    row: Row, lines: Iterable[str] = (), *, alias: str | None = None, damage: str | None = None
-) -> StoredTask:
+def shown(row: Row, lines: Iterable[str] = (), *, alias: str | None = None) -> StoredTask:
     """What readers see of a row, under the id of an alias if they asked for that."""
     record = TaskRecord(
         task_id=alias or row.task_id,
@@ -136,5 +136,5 @@ def shown(
         row.fence,
         row.owner,
         row.cancel_asked,
-        damage=damage,
+        damage=row.damage,
     )
