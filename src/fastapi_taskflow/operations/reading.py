@@ -12,8 +12,8 @@ from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.shortids import whole
-from fastapi_taskflow.operations.soundness import mend
 from fastapi_taskflow.rules.redaction import MASK
+from fastapi_taskflow.rules.soundness import mend
 from fastapi_taskflow.words.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
 from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
 
@@ -189,6 +189,8 @@ def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict
             f"The arguments of task {stored.record.task_id} are encrypted, and no key in "
             "encrypt_args_key opens them."
         )
+    if stored.arguments is not None:
+        return stored.arguments
     if stored.payload is not None:
         return engine.registry.decode(stored.record.func_name, stored.payload)
     raise TaskArgumentError(
@@ -217,6 +219,9 @@ def _shown(engine: Engine, stored: StoredTask) -> TaskRecord:
 
 def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
     record = _shown(engine, stored)
+    if stored.arguments is not None:
+        args, kwargs = stored.arguments
+        record.args, record.kwargs = args, dict(kwargs)
     plain = record.encrypted_payload is None
     if plain and stored.payload is not None and not record.args and not record.kwargs:
         with suppress(PayloadUnreadable):  # shown without arguments; running it will say why

@@ -67,6 +67,7 @@ from fastapi_taskflow.backends.base.reads import (
     Tally,
     weight,
 )
+from fastapi_taskflow.backends.base.residence import Residence, Resident
 from fastapi_taskflow.backends.base.rotation import (
     Content,
     ContentField,
@@ -102,6 +103,8 @@ __all__ = [
     "Purged",
     "Query",
     "QueueIsFull",
+    "Residence",
+    "Resident",
     "RetryRefused",
     "Rewrite",
     "Rollup",

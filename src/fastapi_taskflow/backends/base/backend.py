@@ -10,6 +10,7 @@ from typing import Any, Self
 from fastapi_taskflow.backends.base.fleet import Fleet
 from fastapi_taskflow.backends.base.operators import Operators
 from fastapi_taskflow.backends.base.reads import Reads
+from fastapi_taskflow.backends.base.residence import Residence
 from fastapi_taskflow.backends.base.rotation import Rotation
 from fastapi_taskflow.backends.base.tasks import Tasks
 from fastapi_taskflow.backends.logins import Logins
@@ -59,6 +60,11 @@ class Backend(Tasks, Reads, Fleet, Operators):
     @property
     def rotation(self) -> Rotation | None:
         """How sealed contents are sealed anew. None: encryption keys cannot be changed."""
+        return None
+
+    @property
+    def residence(self) -> Residence | None:
+        """For tasks that are not durable, instead of `mirror`. None: there is only that."""
         return None
 
     @abstractmethod

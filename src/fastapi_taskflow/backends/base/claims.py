@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base.admission import NewTask
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
@@ -42,6 +42,8 @@ class StoredTask(NamedTuple):
     ``record.instance`` is who started it last. ``unopened`` is set above the drivers: the
     payload is encrypted and no key here opens it, so ``payload`` is None. ``damage`` says
     what of the row cannot be read: the rest is shown, and nobody runs it as it is.
+    ``arguments`` are there instead of a payload where the task lives in the store's own
+    process, see `Residence`.
     """
 
     record: TaskRecord
@@ -55,6 +57,7 @@ class StoredTask(NamedTuple):
     cancel_asked: bool
     unopened: bool = False
     damage: str | None = None
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
 
 class ClaimRequest(NamedTuple):

@@ -26,6 +26,7 @@ from fastapi_taskflow.backends.base import (
     Page,
     Purged,
     Query,
+    Residence,
     Rollup,
     RollupQuery,
     Settled,
@@ -41,6 +42,7 @@ from fastapi_taskflow.backends.memory.endings import cancel, finish, start
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
+from fastapi_taskflow.backends.memory.residence import Residents
 from fastapi_taskflow.backends.memory.search import count, search, shown
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.looking import parse_cursor
@@ -89,6 +91,10 @@ class MemoryBackend(Backend):
     @property
     def rotation(self) -> MemoryRotation:
         return self._rotation
+
+    @property
+    def residence(self) -> Residence:
+        return Residents(self._table, self._lock, self._clock)
 
     async def open(self, on_change: Callable[[], None]) -> None:
         with self._lock:
@@ -240,6 +246,7 @@ class MemoryBackend(Backend):
             rows = list(islice(table.held.get(dead, {}).values(), limit))
             for row in rows:
                 row.fence += 1
+                row.part()
                 table.assign(row, by)
             if len(rows) < limit:
                 self._fleet.drop(dead)

@@ -10,7 +10,7 @@ from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.mirroring import BORN, accepts, waits
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["mirror"]
+__all__ = ["live_on", "mirror"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
@@ -55,13 +55,14 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
     if logs:
         row.add_logs(logs, anew=logs_anew)
     if status is _PENDING or status is _RUNNING:
-        _live_on(table, row, status, instance)
+        live_on(table, row, status, instance)
     else:
         table.end(row, status, now)
     return _TAKEN_AND_ASKED if row.cancel_asked else _TAKEN
 
 
-def _live_on(table: Table, row: Row, status: TaskStatus, instance: str) -> None:
+def live_on(table: Table, row: Row, status: TaskStatus, instance: str) -> None:
+    """The task waits or runs, in the hands of this instance."""
     table.become(row, status)
     table.assign(row, instance)
     counts = waits(status, started=row.start_time is not None)

@@ -7,16 +7,19 @@ they do to it reaches the store.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi_taskflow.backends.base import Attempt, Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.memory.keys import Hold
 from fastapi_taskflow.backends.memory.tallies import Family
+from fastapi_taskflow.rules.soundness import mend
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["Row", "in_utc", "later", "record_of"]
 
 # The calendar's last day.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+_UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PENDING = TaskStatus.PENDING
 # Of records that nobody outside sees, so nobody fills them.
@@ -27,13 +30,15 @@ _NO_LINES: list[str] = []
 class Row:
     """The state of one task. Only `Table` changes status, owner and due time.
 
-    ``status`` is what the table's indexes say. ``ticket`` numbers the row's places in the
-    agenda: an entry with an older one is void. ``waiting`` is True iff the row counts towards
-    its queue's ``max_size``.
+    ``status`` is what the table's indexes say. ``record`` is the store's own, or if ``shared``
+    that of a live task, see `Residence`: then nothing in it is trusted. ``ticket`` numbers the
+    row's places in the agenda: an entry with an older one is void. ``waiting`` is True iff the
+    row counts towards its queue's ``max_size``.
     """
 
     __slots__ = (
         "aliases",
+        "arguments",
         "attempts",
         "born_claimed",
         "cancel_asked",
@@ -50,6 +55,7 @@ class Row:
         "record",
         "requeue",
         "seq",
+        "shared",
         "status",
         "task_id",
         "ticket",
@@ -71,7 +77,8 @@ class Row:
         self.requeue = requeue
         self.status = _PENDING
         self.fence = self.failures = self.interruptions = self.ticket = 0
-        self.born_claimed = self.cancel_asked = self.waiting = False
+        self.born_claimed = self.cancel_asked = self.shared = self.waiting = False
+        self.arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.owner: str | None = None
         self.claim_id: str | None = None
         self.attempts: list[Attempt] | None = None
@@ -86,10 +93,15 @@ class Row:
     def start_time(self) -> datetime | None:
         return self.record.start_time
 
+    @property
+    def ended_at(self) -> datetime | None:
+        moment = self.record.end_time
+        return moment if moment is None or not self.shared or _is_moment(moment) else _UNKNOWN
+
     def stored(self, *, alias: str | None = None, whole: bool = True) -> StoredTask:
         """The row as callers see it; under the id ``alias``, and without logs unless ``whole``."""
         return StoredTask(
-            self._copied(alias, whole),
+            self.read(alias, whole=whole),
             self.payload,
             self.persist,
             self.requeue,
@@ -98,6 +110,7 @@ class Row:
             self.fence,
             self.owner,
             self.cancel_asked,
+            arguments=self.arguments,
         )
 
     def claimed(self) -> Claimed:
@@ -115,7 +128,30 @@ class Row:
         else:
             self.attempts.append(attempt)
 
-    def _copied(self, alias: str | None, whole: bool) -> TaskRecord:
+    def part(self) -> None:
+        """Share the record no longer."""
+        if self.shared:
+            self.record, self.shared = self.read(), False
+
+    def read(self, alias: str | None = None, *, whole: bool = True) -> TaskRecord:
+        """A record of whoever asks, without arguments."""
+        record = self._read(alias)
+        if self.shared:
+            mend(record, self._known(record.task_id))
+        record.tags = dict(record.tags)
+        record.logs = list(record.logs) if whole else []
+        if not whole:
+            record.stacktrace = None
+        return record
+
+    def _known(self, task_id: str) -> TaskRecord:
+        """What is known of a task whatever the app has made of its record."""
+        created_at = self.record.created_at
+        if not _is_moment(created_at):
+            created_at = _UNKNOWN
+        return TaskRecord(task_id, self.family.func_name, self.status, created_at=created_at)
+
+    def _read(self, alias: str | None) -> TaskRecord:
         record = self.record
         return TaskRecord(
             alias or self.task_id,
@@ -128,10 +164,10 @@ class Row:
             record.end_time,
             record.retries_used,
             record.error,
-            list(record.logs) if whole else [],
-            record.stacktrace if whole else None,
+            record.logs,
+            record.stacktrace,
             record.idempotency_key,
-            dict(record.tags),
+            record.tags,
             None,
             record.source,
             record.priority,
@@ -170,6 +206,10 @@ def record_of(task: NewTask) -> TaskRecord:
         task.queue,
         task.retry_of,
     )
+
+
+def _is_moment(value: object) -> bool:
+    return type(value) is datetime and value.tzinfo is UTC
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -105,7 +105,7 @@ class Table:
         ends = (
             (ended_at, row.seq, row)
             for row in self._ended.values()
-            if (ended_at := row.record.end_time) is not None and ended_at < before
+            if (ended_at := row.ended_at) is not None and ended_at < before
         )
         return [row for *_, row in heapq.nsmallest(limit, ends)]
 
@@ -148,10 +148,10 @@ class Table:
             self.agenda.discard(row)
         if row.waiting:
             self.stop_waiting(row)
-        if now is not self.tallies.now:
-            self.tallies.turn(now)
+        self.tallies.turn(now)
         row.family.leave(row.status)
-        row.family.end(status, row.record.elapsed)
+        elapsed = row.record.elapsed
+        row.family.end(status, elapsed if type(elapsed) is float else None)
         row.status = row.record.status = status
         hold = row.hold
         if hold is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow.backends.base import Rollup, RollupQuery, Tally
 from fastapi_taskflow.backends.memory.rollups import STATE_BITS, STATES, Cells, Rollups
@@ -15,6 +15,7 @@ __all__ = ["Family", "Tallies"]
 _INDEX = {status: place for place, status in enumerate(STATES)}
 _NONE = (0,) * len(STATES)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
 
 
 class Family:
@@ -74,8 +75,8 @@ class Tallies:
         self._rollups = Rollups()
         # Invariant: what is recent in any family ended in the minute that began then.
         self._minute = 0
-        # When tasks end now. Whoever ends one compares it first: a new object is a new time.
-        self.now = _EPOCH
+        # When it is over.
+        self._turn_at = _EPOCH
 
     def family(self, queue: str, func_name: str) -> Family:
         found = self._families.get((queue, func_name))
@@ -84,14 +85,14 @@ class Tallies:
         return found
 
     def turn(self, now: datetime) -> None:
-        """What ends from now on ends at this instant."""
-        self.now = now
+        """What ends from now on ends at this instant or later."""
+        if now < self._turn_at:
+            return
+        self._settle()
         second = int(now.timestamp())
-        minute = second - second % 60
-        if minute != self._minute:
-            self._settle()
-            self._minute = minute
-            self._rollups.drop(minute)
+        self._minute = second - second % 60
+        self._turn_at = now.replace(second=0, microsecond=0) + _MINUTE
+        self._rollups.drop(self._minute)
 
     def read(self) -> list[Tally]:
         """Every counter that is not zero."""

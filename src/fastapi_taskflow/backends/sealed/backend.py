@@ -23,6 +23,7 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Page,
     Query,
+    Residence,
     Settled,
     Snapshot,
     StoredTask,
@@ -48,6 +49,11 @@ class SealedBackend(Forwarding):
         self._keyring = keyring
         self._sealer = None if keyring is None else Sealer(keyring)
         self._opener = Opener(keyring)
+
+    @property
+    def residence(self) -> Residence | None:
+        # What lives there is as plain as it is in the engine.
+        return self.inner.residence if self._keyring is None else None
 
     # Tasks going in
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Snapshot
+from fastapi_taskflow.backends.base import LogChunk, MirrorAnswer, Residence, Snapshot
 from fastapi_taskflow.engine.changes.feed import Feed
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import in_parts
@@ -46,6 +46,7 @@ class Mirror:
         self._core = core
         self._feed = feed
         self._ask_cancel = ask_cancel
+        self._residence = core.backend.residence
         self._changed: dict[str, LiveTask] = {}
         self._talking: dict[str, LiveTask] = {}
         # Ids of tasks whose state is on its way to the store.
@@ -117,6 +118,8 @@ class Mirror:
 
     async def _write_states(self) -> None:
         batch = [self._changed.pop(key) for key in list(islice(self._changed, _BATCH))]
+        if self._residence is not None:
+            batch = list(self._noted(self._residence, batch))
         if not batch:
             return
         self._underway = frozenset(task.record.task_id for task in batch)
@@ -141,6 +144,15 @@ class Mirror:
             self._underway = frozenset()
         if outage is not None:
             raise outage
+
+    def _noted(self, residence: Residence, batch: Sequence[LiveTask]) -> Iterator[LiveTask]:
+        """Those that have to be mirrored all the same."""
+        taken = residence.note(self._core.instance_id, batch)
+        for task, is_noted in zip(batch, taken, strict=True):
+            if is_noted:
+                task.was_stored()
+            else:
+                yield task
 
     def _described(self, batch: Iterable[LiveTask]) -> Iterator[tuple[LiveTask, Snapshot]]:
         for task in batch:
@@ -185,9 +197,9 @@ class Mirror:
             self._changed.setdefault(task.record.task_id, task)
 
     def _learn(self, task: LiveTask, answer: MirrorAnswer) -> None:
-        task.stored = True
-        # A stored row keeps what it has; nobody asks for it here again.
-        task.payload = None
+        task.was_stored()
+        # What could not be encoded is not tried again.
+        task.packed = True
         if not answer.accepted:
             self.refused += 1
         elif answer.cancel_asked and not task.cancel_asked:

@@ -53,7 +53,6 @@ class LiveTask:
         "context",
         "counted",
         "delay",
-        "done",
         "durable",
         "failures",
         "fence",
@@ -64,6 +63,7 @@ class LiveTask:
         "kwargs",
         "lane",
         "launch_on_commit",
+        "packed",
         "payload",
         "ready_at",
         "record",
@@ -93,6 +93,8 @@ class LiveTask:
         self.durable = durable
         self.context: contextvars.Context | None = None
         self.payload: bytes | None = None
+        # The store has the payload, or there will be none.
+        self.packed = False
         self.fingerprint: bytes | None = None
         self.requeue = registered.config.requeue_on_interrupt
         self.replace_original = False
@@ -121,8 +123,6 @@ class LiveTask:
         self.timer: asyncio.TimerHandle | None = None
         # The log, from its first line here.
         self.journal: Journal | None = None
-        # Resolved when the task is terminal here.
-        self.done: asyncio.Future[TaskRecord] | None = None
 
     @property
     def is_small(self) -> bool:
@@ -130,6 +130,17 @@ class LiveTask:
         if self._small is None:
             self._small = is_small(self.args, self.kwargs)
         return self._small
+
+    @property
+    def kept(self) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """The arguments, if they may stay for as long as the record; see `release`."""
+        return None if self.released or not self.is_small else (self.args, self.kwargs)
+
+    def was_stored(self) -> None:
+        """The store has all that is here, and nobody asks for the payload here again."""
+        self.stored = True
+        if self.payload is not None:
+            self.payload, self.packed = None, True
 
     def give(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Set the arguments of the next attempt."""

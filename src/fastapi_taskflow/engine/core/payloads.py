@@ -88,5 +88,5 @@ def keep(core: Core, task: LiveTask) -> None:
 
 
 def _keep(core: Core, task: LiveTask) -> None:
-    if task.payload is None and not task.stored and not task.released:
+    if task.payload is None and not task.packed and not task.released:
         task.payload = encode(core, task.registered, task.args, task.kwargs, durable=False)

@@ -54,6 +54,8 @@ def mend(record: TaskRecord, stored: TaskRecord) -> None:
     faults = [name for name, kinds in _FIELDS.items() if type(getattr(record, name)) not in kinds]
     tags = record.tags
     plain = type(tags) is dict and all(type(x) is str for pair in tags.items() for x in pair)
+    if type(record.logs) is not list or not all(type(line) is str for line in record.logs):
+        record.logs = []
     if not faults and plain:
         return
     told = [f"{name} is {quoted(getattr(record, name))}" for name in faults]
