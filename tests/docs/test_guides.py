@@ -1,5 +1,6 @@
 """What the guides' examples do: the checking that the pages leave out."""
 
+import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -145,3 +146,16 @@ def test_stock_endpoints_are_managed(guide):
 
         (task,) = client.get("/tasks").json()
     assert (task["func_name"], task["status"]) == ("send_email", "success")
+
+
+def test_an_executor_of_ones_own_runs_a_task(guide, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    guide("guides/executors")
+    page = importlib.import_module("pictures")
+    with TestClient(page.app) as client:
+        task_id = client.post("/pictures/ada.jpg").json()
+        drain(page.task_manager, timeout=60)
+        task = client.get(f"/tasks/{task_id}").json()
+
+    assert (task["status"], task["executor"]) == ("success", "child")
+    assert [line[20:] for line in task["logs"]] == ["ada.jpg in a process of its own"]

@@ -160,3 +160,24 @@ async def test_a_wait_for_retry_can_be_cancelled(manager: Make) -> None:
         assert (await tasks.cancel(task_id)).status is TaskStatus.CANCELLED
 
     assert calls == [1]
+
+
+@pytest.mark.parametrize("persist", [False, True])
+async def test_a_cancel_between_the_start_and_the_first_line_ends_the_task(
+    manager: Make, persist: bool
+) -> None:
+    tasks = manager()
+
+    @tasks.task(persist=persist)
+    async def work() -> None:
+        await asyncio.Event().wait()
+
+    async with tasks:
+        task_id = (await tasks.enqueue(work)).task_id
+        record = tasks.store.get(task_id)
+        assert record is not None
+        while record.status is TaskStatus.PENDING:  # noqa: ASYNC110  (looking is all there is)
+            await asyncio.sleep(0)
+        await tasks.cancel(task_id)
+
+        assert await ended(tasks, task_id) is TaskStatus.CANCELLED

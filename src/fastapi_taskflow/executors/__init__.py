@@ -3,7 +3,7 @@
 from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Run, Told
 from fastapi_taskflow.executors.local import perform
 from fastapi_taskflow.rules.context import TaskExecutionContext
-from fastapi_taskflow.rules.ends import Lost, Raised, Returned, Stopped
+from fastapi_taskflow.rules.ends import Lost, Raised, Returned, Stopped, failure
 from fastapi_taskflow.words.errors import TaskArgumentError
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "TaskArgumentError",
     "TaskExecutionContext",
     "Told",
+    "failure",
     "perform",
 ]

@@ -5,7 +5,7 @@ Which attempt it is, when it has to stop and what follows from its end is the en
 
 A manager knows an executor by the name that it is given there, ``executors={"gpu": ...}``;
 it has none of its own, so that one class can serve several pools. The contract is
-`fastapi_taskflow.testing.executors.ExecutorConformance`.
+`fastapi_taskflow.testing.conformance.ExecutorConformance`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Log = Callable[[str, str, dict[str, Any]], None]
 
 
 class Call(NamedTuple):
-    """One run of a task's function, as data.
+    """One run of a task's function, as data. Pickled, it leaves its context behind.
 
     Attributes:
-        func_name: The task's name; of a registered function also where to find it.
+        func_name: The task's name, under which a registered function is known everywhere.
         context: The context variables of whoever added the task; the run's own copy.
         timeout: Seconds after which the engine stops the run; None: it does not.
         attempt: Attempts that failed before this one.
@@ -54,6 +54,13 @@ class Call(NamedTuple):
     fence: int = 0
     timeout: float | None = None
     at_once: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._replace(context=None)._asdict(),)  # type: ignore[arg-type]
+
+
+def _unpickled(fields: dict[str, Any]) -> Call:
+    return Call(**{**fields, "context": Context()})
 
 
 class Run(Protocol):

@@ -32,12 +32,13 @@ class LocalRun:
         executor: Says whether the engine drains; None: that is not known here.
     """
 
-    __slots__ = ("_context", "_ended", "_executor", "_log", "call", "reason", "runner")
+    __slots__ = ("_begun", "_context", "_ended", "_executor", "_log", "call", "reason", "runner")
 
     def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Executor | None) -> None:
         self.call = call
         self.reason: Reason | None = None
         self.runner: asyncio.Task[None] | None = None
+        self._begun = False
         self._ended = ended
         self._log = log
         self._executor = executor
@@ -46,7 +47,13 @@ class LocalRun:
     def stop(self, reason: Reason) -> bool:
         """Cancel what runs on the event loop; see `Run.stop`."""
         self.reason = reason
-        return self.runner is not None and (self.runner.cancel() or True)
+        if self.runner is None:
+            return False
+        self.runner.cancel()
+        if not self._begun:
+            # Cancelled before its first turn, an asyncio task never enters its coroutine.
+            self.end(Stopped())
+        return True
 
     @property
     def task_context(self) -> TaskContext:
@@ -83,6 +90,7 @@ class LocalRun:
 
     async def drive(self, begun: Awaitable[Any] | None = None) -> None:
         """Run a coroutine function to its end, or what a plain one has ``begun``."""
+        self._begun = True
         activate(self)
         call = self.call
         told: Told

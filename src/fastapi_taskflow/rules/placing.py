@@ -91,8 +91,9 @@ def place(func: Callable[..., Any], executor: str, check: Check) -> None:
     # An executor may be the user's own, and so is what it raises.
     except Exception as exc:
         kind = "coroutine" if is_coroutine_callable(func) else "plain"
+        name = quoted(func).removeprefix("function ")
         raise ConfigurationError(
-            f"executor={executor!r} on the {kind} function {quoted(func)}: {exc}"
+            f"executor={executor!r} on the {kind} function {name}: {exc}"
         ) from exc
 
 

@@ -1,4 +1,4 @@
-"""The contract of a backend driver, as tests.
+"""The contracts of backends and of executors, as tests.
 
 Subclass `BackendConformance` in a test module of your own and say how to make your
 backend; pytest with anyio does the rest::
@@ -10,6 +10,14 @@ backend; pytest with anyio does the rest::
 For readable failures call ``pytest.register_assert_rewrite("fastapi_taskflow.testing")``
 in ``conftest.py`` first. `fastapi_taskflow.testing.statemachine` has the other half, and
 `fastapi_taskflow.testing.loginmachine` that of sign-in.
+
+An executor is proven in the same way; its class says what it can do::
+
+    class TestMyExecutor(ExecutorConformance):
+        stops = True  # a run can be ended, whatever its function does
+
+        def make_executor(self):
+            return MyExecutor(slots=4)
 """
 
 try:
@@ -18,7 +26,7 @@ try:
     import pytest  # noqa: F401
 except ModuleNotFoundError as exc:
     raise ImportError(
-        f"The proofs of a backend need {exc.name}: pip install 'fastapi-taskflow[conformance]'."
+        f"The proofs of a driver need {exc.name}: pip install 'fastapi-taskflow[conformance]'."
     ) from exc
 
 from fastapi_taskflow.testing.conformance import (
@@ -27,6 +35,7 @@ from fastapi_taskflow.testing.conformance import (
     claims,
     clocks,
     contents,
+    ends,
     filtering,
     fleet,
     history,
@@ -44,10 +53,11 @@ from fastapi_taskflow.testing.conformance import (
     retrying,
     rollups,
     sessions,
+    stops,
     throttling,
 )
 
-__all__ = ["BackendConformance"]
+__all__ = ["BackendConformance", "ExecutorConformance"]
 
 
 class BackendConformance(
@@ -95,3 +105,12 @@ class BackendConformance(
     throttling.GrowingWaits,
 ):
     """Every rule of the storage port. Override `make_backend`, and `open_second` if needed."""
+
+
+class ExecutorConformance(
+    ends.Ends,
+    ends.Surroundings,
+    ends.Reopening,
+    stops.Stops,
+):
+    """Every rule of the executor port. Override `make_executor`, and say what it can do."""

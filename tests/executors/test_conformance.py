@@ -1,0 +1,31 @@
+"""The contract of executors, proven on those that are built in and on the guide's."""
+
+from fastapi_taskflow.executors import Executor
+from fastapi_taskflow.executors.loop import LoopExecutor
+from fastapi_taskflow.executors.thread import ThreadExecutor
+from fastapi_taskflow.testing.conformance import ExecutorConformance
+from tests.support.ownexecutor import child_process
+
+
+class TestLoop(ExecutorConformance):
+    coroutines = True
+    stops = True
+
+    def make_executor(self) -> Executor:
+        return LoopExecutor()
+
+
+class TestThread(ExecutorConformance):
+    def make_executor(self) -> Executor:
+        return ThreadExecutor(slots=4)
+
+
+class TestChildProcess(ExecutorConformance):
+    stops = True
+    apart = True
+    carries_context = False
+    # Each starts a process of its own.
+    crowd = 3
+
+    def make_executor(self) -> Executor:
+        return child_process(slots=4)
