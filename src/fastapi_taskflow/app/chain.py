@@ -100,4 +100,4 @@ class Chain:
 
 def _there(unit: Unit, step: Coroutine[Any, Any, None]) -> Awaitable[None]:
     """Run a step on the loop of the unit's engine: this one, or that of another test client."""
-    return step if unit.engine.is_here() else hand_over(step, unit.engine)
+    return step if unit.engine.core.is_here() else hand_over(step, unit.engine)

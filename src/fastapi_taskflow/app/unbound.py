@@ -41,7 +41,7 @@ class Unbound(Unit):
 
     def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
         engine = self.engine
-        blocks = needs_commit(task) and not engine.is_here()
+        blocks = needs_commit(task) and not engine.core.is_here()
         # Where an event loop runs, the object may be awaited.
         waits = lane and not eager and not self._queues
         if waits and not (blocks and not loop_runs_here()):
@@ -52,12 +52,12 @@ class Unbound(Unit):
             wait_in_thread(
                 asyncio.run_coroutine_threadsafe(engine.commits.commit([task]), engine.loop), engine
             )
-        elif engine.is_here():
+        elif engine.core.is_here():
             if not self._together:
                 engine.loop.call_soon(self._accept_together)
             self._together.append(task)
         else:
-            engine.call_soon(engine.commits.launch, task)
+            engine.core.call_soon(engine.commits.launch, task)
         return None
 
     def commit_now(self) -> bool:
@@ -79,10 +79,10 @@ class Unbound(Unit):
                 len(staged),
                 staged[0].record.func_name,
             )
-            self.engine.call_soon(self.engine.commits.drop, staged)
+            self.engine.core.call_soon(self.engine.commits.drop, staged)
 
     def _accept_together(self) -> None:
-        if not self._together or not self.engine.is_here():
+        if not self._together or not self.engine.core.is_here():
             return
         tasks, self._together = self._together, []
         durable = [task for task in tasks if needs_commit(task)]

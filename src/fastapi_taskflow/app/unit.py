@@ -79,7 +79,7 @@ class Unit:
 
     def commit_now(self) -> bool:
         """`commit`, if nothing of it needs the store; else nothing is done, and False."""
-        if not self.engine.is_here():
+        if not self.engine.core.is_here():
             return False
         with self._lock:
             if self._eager:
@@ -125,7 +125,7 @@ class Unit:
 
     def answer_now(self) -> bool:
         """`answer`, if nothing was staged meanwhile; else False."""
-        if self._staged or self._eager or not self.engine.is_here():
+        if self._staged or self._eager or not self.engine.core.is_here():
             return False
         self._answered = True
         self._accept()
@@ -181,8 +181,8 @@ class Unit:
 
     def skip_lane(self) -> None:
         """The chain waits for nothing more: its tasks run from their queues."""
-        if not self.engine.is_here():
-            self.engine.call_soon(self.skip_lane)
+        if not self.engine.core.is_here():
+            self.engine.core.call_soon(self.skip_lane)
         elif self._lane:
             lane, self._lane = self._lane, {}
             self._hand_over(lane.values())
@@ -227,7 +227,7 @@ class Unit:
     def _start_at_once(self, task: LiveTask, *, closed: bool) -> None:
         """Start an eager task, or one that was added after the request."""
         engine = self.engine
-        on_loop = engine.is_here()
+        on_loop = engine.core.is_here()
         if not needs_commit(task):
             if on_loop:
                 engine.commits.launch(task)
@@ -272,7 +272,7 @@ class LaneItem(BackgroundTask):
 
     async def __call__(self) -> None:
         run, engine = self._unit.run_in_lane(self._task), self._unit.engine
-        await (run if engine.is_here() else hand_over(run, engine))
+        await (run if engine.core.is_here() else hand_over(run, engine))
 
 
 def log_failure(future: Future[None]) -> None:

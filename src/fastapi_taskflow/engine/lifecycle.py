@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
 
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import be_heard
-from fastapi_taskflow.engine.core.supervisor import Failing, to_the_end
+from fastapi_taskflow.engine.core.supervisor import to_the_end
 from fastapi_taskflow.engine.services import Services
 from fastapi_taskflow.engine.upkeep import collector
 from fastapi_taskflow.engine.upkeep.remembering import remember
@@ -233,34 +231,12 @@ class Engine(Services):
             self.commits.drop(left)
 
     @property
-    def alive(self) -> bool:
-        """It can run: its event loop is open, and this is its process, not a forked copy."""
-        return self.core.alive
-
-    def is_here(self) -> bool:
-        """This is the thread of the engine's event loop."""
-        return self.core.is_here()
-
-    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call something on the engine's loop, from any thread, if the loop is still there."""
-        self.core.call_soon(callback, *args)
-
-    @property
     def draining(self) -> bool:
         return self.core.draining
 
     @property
     def instance_id(self) -> str:
         return self.core.instance_id
-
-    @property
-    def failing(self) -> Mapping[str, Failing]:
-        """Services that do not get on now, by name."""
-        return self.core.supervisor.failing
-
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run a coroutine of an operation in the background."""
-        self.core.supervisor.spawn(coroutine, name)
 
 
 def _told(tasks: list[LiveTask]) -> str:

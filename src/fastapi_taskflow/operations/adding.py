@@ -39,7 +39,7 @@ def enqueue_sync(
         WrongThread: it is the engine's.
     """
     engine = runtime.engine()
-    if engine.is_here():
+    if engine.core.is_here():
         raise WrongThread(
             "enqueue_sync() would block the event loop that it waits for. Use: "
             "await task_manager.enqueue(...)"

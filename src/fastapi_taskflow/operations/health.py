@@ -114,7 +114,7 @@ async def health(desk: Desk) -> Health:
         states_dropped=engine.mirror.dropped,
         unreadable=engine.unreadable.functions(),
         states_cut=engine.mirror.misfits,
-        failing={name: one.reason for name, one in engine.failing.items()},
+        failing={name: one.reason for name, one in engine.core.supervisor.failing.items()},
         stuck=dict(islice(engine.settling.stuck.items(), _NAMED)),
         damaged=damaged,
     )

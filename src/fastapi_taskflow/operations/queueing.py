@@ -107,7 +107,7 @@ def update_queue_soon(desk: Desk, queue: str, changes: Mapping[str, int | None])
 
     def store() -> None:
         engine.dispatcher.pump()
-        engine.spawn(update_queue(desk, queue, checked), "update queue")
+        engine.core.supervisor.spawn(update_queue(desk, queue, checked), "update queue")
 
     engine.loop.call_soon_threadsafe(store)
 

@@ -159,7 +159,7 @@ class Runtime:
             engine.begin()
             waiting, self.at_begin = self.at_begin, []
             for step in waiting:
-                engine.spawn(step(), "task from before the start")
+                engine.core.supervisor.spawn(step(), "task from before the start")
 
     async def drain(self) -> None:
         """End what runs if this is the last of its users; tasks are still accepted."""
@@ -196,7 +196,7 @@ class Runtime:
     def running_engine(self) -> Engine | None:
         """The engine, if one runs in this process on an open event loop."""
         engine = self._engine
-        return engine if engine is not None and engine.alive else None
+        return engine if engine is not None and engine.core.alive else None
 
     def engine(self) -> Engine:
         """The running engine.
