@@ -201,8 +201,15 @@ class Place:
             return (await task_manager.enqueue(function, *args, **options)).task_id
 
     def record(self, task_id: str) -> TaskRecord:
-        with SqliteBackend(str(self.folder / "tasks.db")).look() as look:
-            (stored,) = look.get([task_id])
+        return asyncio.run(self._record(task_id))
+
+    async def _record(self, task_id: str) -> TaskRecord:
+        onlooker = SqliteBackend(str(self.folder / "tasks.db")).onlooker()
+        await onlooker.open(lambda: None)
+        try:
+            (stored,) = await onlooker.get([task_id])
+        finally:
+            await onlooker.close()
         assert stored is not None
         return stored.record
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fastapi_taskflow.cli.storefile import wal_reset_fixed
+from fastapi_taskflow.backends.sqlite.placecheck import wal_reset_fixed
 from tests.cli.conftest import COMMAND, wait_until
 from tests.support.tools import need
 

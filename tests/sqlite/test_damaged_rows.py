@@ -324,9 +324,15 @@ async def test_the_command_line_shows_spoilt_tasks_and_the_doctor_names_them(pat
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(command, [*arguments, "--store", f"sqlite:///{path}"])
 
-    human, listed = run("tasks", "list"), run("tasks", "list", "--json")
-    shown = [run("tasks", "show", task_id) for task_id in ids]
-    doctor = await asyncio.to_thread(run, "doctor", "--json")
+    human, listed, doctor, *shown = [
+        await asyncio.to_thread(run, *arguments)
+        for arguments in (
+            ("tasks", "list"),
+            ("tasks", "list", "--json"),
+            ("doctor", "--json"),
+            *(("tasks", "show", task_id) for task_id in ids),
+        )
+    ]
 
     assert (human.exit_code, listed.exit_code) == (0, 0), (human.output, listed.output)
     assert len(json.loads(listed.stdout)["tasks"]) == len(ids)

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.backends.sqlite.older import OlderFile
-from fastapi_taskflow.cli.discovery import load_app, managers_of
-from fastapi_taskflow.cli.output import plain, plural, show, table, write_json
-from fastapi_taskflow.cli.sources import (
-    KeyFileOption,
-    TargetOption,
-    check_source,
-    given_keys,
-    of_app,
-)
-from fastapi_taskflow.cli.stores import (
-    JsonOption,
-    OptionalStoreOption,
-    PrefixOption,
-    actor,
-    backend_of,
-)
-from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.cli.output import Answer, give, plain, table
+from fastapi_taskflow.cli.sources import KeyFileOption, TargetOption, chosen_runtime
+from fastapi_taskflow.cli.stores import JsonOption, OptionalStoreOption, PrefixOption, actor
 from fastapi_taskflow.operations.importing import Imported, import_older, preview_older
+from fastapi_taskflow.operations.inspecting import inspecting
+from fastapi_taskflow.operations.runtime import Runtime
+from fastapi_taskflow.words.counting import plural
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["import_store"]
@@ -63,51 +52,28 @@ def import_store(  # noqa: PLR0913  (options)
     Where the app encrypts, name it with --app, or give its keys in TASKFLOW_KEYS or with
     --key-file. Exit code 1 if a task was not taken over.
     """
-    check_source(context, target, key_file)
+    runtime = chosen_runtime(context, store, table_prefix, key_file, target)
     # What it would tell is told here.
     logging.getLogger("fastapi_taskflow.backends.sqlite.older").setLevel(logging.ERROR)
-    if target is None:
-        manager = TaskManager(
-            snapshot_backend=backend_of(store or "", table_prefix),
-            roles=(),
-            encrypt_args_key=given_keys(key_file) or None,
-        )
-        running: AbstractAsyncContextManager[TaskManager] = manager
-    else:
-        manager = _manager_of(target)
-        running = of_app(target)
-    with OlderFile(older or _file_of(manager)) as file:
+    with OlderFile(older or _file_of(runtime)) as file:
         file.counts()
-        if dry_run:
-            done = preview_older(manager.runtime, file)
-        else:
-            done = asyncio.run(_import(running, file))
-    if json:
-        write_json(_as_json(done))
-    else:
-        _report(done, file.path, dry_run=dry_run)
-    if done.refused:
-        raise typer.Exit(1)
+        done = preview_older(runtime, file) if dry_run else asyncio.run(_import(runtime, file))
+    shown = _shown(done, file.path, dry_run=dry_run)
+    give(Answer(document=_document(done), shown=shown, failed=done.refused > 0), as_json=json)
 
 
-def _manager_of(target: str) -> TaskManager:
-    name, app = load_app(target)
-    return managers_of(app, name)[0]
-
-
-def _file_of(manager: TaskManager) -> str:
-    backend = manager.runtime.backend
-    if not isinstance(backend, SqliteBackend):
+def _file_of(runtime: Runtime) -> str:
+    if not isinstance(runtime.backend, SqliteBackend):
         raise ConfigurationError("The app's store is no file. Name the older one with --from.")
-    return backend.look().path
+    return runtime.backend.place
 
 
-async def _import(running: AbstractAsyncContextManager[TaskManager], file: OlderFile) -> Imported:
-    async with running as task_manager:
-        return await import_older(task_manager.runtime, file, actor=actor())
+async def _import(runtime: Runtime, file: OlderFile) -> Imported:
+    async with inspecting(runtime) as inspector:
+        return await import_older(inspector.runtime, file, actor=actor())
 
 
-def _as_json(done: Imported) -> dict[str, Any]:
+def _document(done: Imported) -> dict[str, Any]:
     names = ("ended", "waiting", "held_keys", "known", "refused", "earlier")
     return {
         "found": done.found._asdict(),
@@ -116,22 +82,22 @@ def _as_json(done: Imported) -> dict[str, Any]:
     }
 
 
-def _report(done: Imported, path: str, *, dry_run: bool) -> None:
-    show(plain(f"{path} holds {done.found}"))
+def _shown(done: Imported, path: str, *, dry_run: bool) -> list[RenderableType]:
+    shown: list[RenderableType] = [plain(f"{path} holds {done.found}")]
     if done.earlier:
-        show(plain("All of it was taken over before: nothing to do", "green"))
-        return
+        return [*shown, plain("All of it was taken over before: nothing to do", "green")]
     taken = (
         f"{plural(done.ended, 'record')} of ended tasks, {plural(done.waiting, 'waiting task')}, "
         f"{plural(done.held_keys, 'idempotency key')}"
     )
-    show(plain(f"{'Would take' if dry_run else 'Taken'} over: {taken}", "green"))
+    shown.append(plain(f"{'Would take' if dry_run else 'Taken'} over: {taken}", "green"))
     if done.known:
-        show(plain(f"There already: {plural(done.known, 'task')}"))
+        shown.append(plain(f"There already: {plural(done.known, 'task')}"))
     if done.found.schedules:
         left = plural(done.found.schedules, "one-off schedule")
-        show(plain(f"Not taken over: {left}; schedule them anew", "yellow"))
+        shown.append(plain(f"Not taken over: {left}; schedule them anew", "yellow"))
     if done.refused:
-        show(plain(f"Not taken over: {plural(done.refused, 'task')}", "red"))
+        shown.append(plain(f"Not taken over: {plural(done.refused, 'task')}", "red"))
         rows = [[plain(cell) for cell in one] for one in done.refusals]
-        show(table(["ID", "FUNCTION", "REASON"], rows))
+        shown.append(table(["ID", "FUNCTION", "REASON"], rows))
+    return shown

@@ -10,10 +10,12 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
 from typing import Any
 
+import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,11 +25,12 @@ from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.texts import clean
 
 __all__ = [
+    "Answer",
     "age",
     "block",
     "facts",
+    "give",
     "plain",
-    "plural",
     "show",
     "status",
     "table",
@@ -77,9 +80,30 @@ def show(*renderables: RenderableType) -> None:
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def plural(count: int, noun: str) -> str:
-    """The number with its noun: ``1 task``, ``2 tasks``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a command has found or done: ``document`` for programs, ``shown`` for people.
+
+    ``failed``: something was refused, or is not well; the exit code is 1.
+    """
+
+    document: Any
+    shown: Sequence[RenderableType]
+    failed: bool = False
+
+
+def give(answer: Answer, *, as_json: bool) -> None:
+    """Write an answer to standard output.
+
+    Raises:
+        Exit: it has failed.
+    """
+    if as_json:
+        write_json(answer.document)
+    else:
+        show(*answer.shown)
+    if answer.failed:
+        raise typer.Exit(1)
 
 
 def write_json(value: Any) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-import time
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.cli.bars import Advance, bar
-from fastapi_taskflow.cli.output import plain, plural, show, write_json
+from fastapi_taskflow.backends.base import Backend, Query
+from fastapi_taskflow.cli.bars import bar
+from fastapi_taskflow.cli.output import Answer, give, plain
 from fastapi_taskflow.cli.stores import (
     JsonOption,
     PrefixOption,
@@ -22,19 +21,12 @@ from fastapi_taskflow.cli.stores import (
     backend_of,
     opened,
 )
-from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations import Count
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
-from fastapi_taskflow.words.ids import new_id
-from fastapi_taskflow.words.models import AuditEntry
+from fastapi_taskflow.words.counting import plural
 from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["purge"]
-
-# As housekeeping: a batch takes milliseconds, which is what others wait for the write lock,
-# and the rest after it gives them half of the store's time.
-_BATCH = 200
-_REST_SECONDS = 0.01
-_LONGEST_REST_SECONDS = 1.0
 
 _SPAN = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -67,18 +59,32 @@ def purge(
             param_hint="--yes",
         )
     before = SYSTEM_CLOCK.now() - span
-    with backend_of(store, table_prefix).look() as look:
-        # What ended before then was made before then, by the clocks of those who made it.
-        query = Query(statuses=frozenset(TERMINAL), until=before)
-        most = look.count(query, cap=_COUNT_LIMIT + 1)
+    backend = backend_of(store, table_prefix)
+    most = asyncio.run(_counted(backend, before))
     if not yes and not _agreed(before, most):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(1)
-    deleted = asyncio.run(_purge(store, table_prefix, span, before, most))
-    if json:
-        write_json({"deleted": deleted, "before": before.isoformat()})
-    else:
-        show(plain(f"Deleted {plural(deleted, 'task')} that ended before {_told(before)}"))
+    deleted = asyncio.run(_purge(backend, span, before, most))
+    told = plain(f"Deleted {plural(deleted, 'task')} that ended before {_told(before)}")
+    document = {"deleted": deleted, "before": before.isoformat()}
+    give(Answer(document=document, shown=[told]), as_json=json)
+
+
+async def _counted(backend: Backend, before: datetime) -> Count:
+    async with opened(backend) as inspector:
+        # What ended before then was made before then, by the clocks of those who made it.
+        query = Query(statuses=frozenset(TERMINAL), until=before)
+        return await inspector.count(query, cap=_COUNT_LIMIT)
+
+
+async def _purge(backend: Backend, span: timedelta, before: datetime, most: Count) -> int:
+    async with opened(backend, for_acts=True) as inspector:
+        with bar("Deleting", None if most.more else most.number) as advance:
+
+            def progress(deleted: int) -> None:
+                advance(f"{plural(deleted, 'task')} deleted", deleted)
+
+            return await inspector.purge_all(span, before, progress=progress, actor=actor())
 
 
 def _span(text: str) -> timedelta:
@@ -93,8 +99,8 @@ def _span(text: str) -> timedelta:
     return span
 
 
-def _agreed(before: datetime, most: int) -> bool:
-    number = f"more than {_COUNT_LIMIT}" if most > _COUNT_LIMIT else f"about {most}"
+def _agreed(before: datetime, most: Count) -> bool:
+    number = f"{'more than' if most.more else 'about'} {most.number}"
     return typer.confirm(
         f"Delete all tasks that ended before {_told(before)} ({number})?", err=True
     )
@@ -102,29 +108,3 @@ def _agreed(before: datetime, most: int) -> bool:
 
 def _told(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="seconds")
-
-
-async def _purge(store: str, prefix: str, span: timedelta, before: datetime, most: int) -> int:
-    total = most if most <= _COUNT_LIMIT else None
-    async with opened(store, prefix) as task_manager:
-        with bar("Deleting", total) as advance:
-            return await _sweep(task_manager.runtime.engine(), span, before, advance)
-
-
-async def _sweep(engine: Engine, span: timedelta, before: datetime, advance: Advance) -> int:
-    deleted = 0
-    try:
-        while True:
-            begun = time.monotonic()
-            batch = await engine.backend.purge(before, limit=_BATCH)
-            deleted += len(batch.task_ids)
-            advance(f"{plural(deleted, 'task')} deleted", deleted)
-            if not batch.left_some(_BATCH):
-                return deleted
-            took = time.monotonic() - begun
-            await asyncio.sleep(min(max(took, _REST_SECONDS), _LONGEST_REST_SECONDS))
-    finally:
-        # Also after Ctrl+C: what is gone is in the audit.
-        detail = {"older_than_seconds": span.total_seconds(), "deleted": deleted}
-        entry = AuditEntry(new_id(), "purge", "history", actor(), engine.clock.now(), detail)
-        await engine.backend.append_audit([entry])

@@ -6,23 +6,25 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from fastapi_taskflow.cli.bars import bar
-from fastapi_taskflow.cli.output import plain, plural, show, write_json
-from fastapi_taskflow.cli.sources import (
-    KeyFileOption,
-    TargetOption,
-    check_source,
-    given_keys,
-    of_app,
+from fastapi_taskflow.cli.output import Answer, give, plain
+from fastapi_taskflow.cli.sources import KeyFileOption, TargetOption, chosen_runtime
+from fastapi_taskflow.cli.stores import (
+    JsonOption,
+    OptionalStoreOption,
+    PrefixOption,
+    actor,
+    opened,
 )
-from fastapi_taskflow.cli.stores import JsonOption, OptionalStoreOption, PrefixOption, actor, opened
-from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.operations.rotation import Rotated, rotate_keys
+from fastapi_taskflow.operations.runtime import Runtime
+from fastapi_taskflow.words.counting import plural
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["rotate"]
@@ -66,35 +68,25 @@ def rotate(  # noqa: PLR0913  (options)
     key too. It may be cut off at any point and begun again. Exit code 1 if something could
     not be opened.
     """
-    check_source(context, target, key_file)
-    if target is None:
-        keys = given_keys(key_file)
-        if not keys:
-            raise typer.BadParameter(_NO_KEY, param_hint="TASKFLOW_KEYS")
-        manager = opened(store or "", table_prefix, keys)
-    else:
-        manager = of_app(target)
-    rotated = asyncio.run(_rotate(manager, cursor, seal_clear))
-    if json:
-        names = ("replaced", "overtaken", "unopened", "clear")
-        write_json({name: getattr(rotated, name) for name in names})
-    else:
-        _report(rotated)
-    if rotated.unopened:
-        raise typer.Exit(1)
+    runtime = chosen_runtime(context, store, table_prefix, key_file, target)
+    if target is None and runtime.keyring is None:
+        raise typer.BadParameter(_NO_KEY, param_hint="TASKFLOW_KEYS")
+    rotated = asyncio.run(_rotate(runtime, cursor, seal_clear))
+    names = ("replaced", "overtaken", "unopened", "clear")
+    document = {name: getattr(rotated, name) for name in names}
+    answer = Answer(document=document, shown=_shown(rotated), failed=rotated.unopened > 0)
+    give(answer, as_json=json)
 
 
-async def _rotate(
-    manager: AbstractAsyncContextManager[TaskManager], cursor: str | None, seal_clear: bool | None
-) -> Rotated:
+async def _rotate(runtime: Runtime, cursor: str | None, seal_clear: bool | None) -> Rotated:
     def may_seal() -> bool:
         return _asked() if seal_clear is None else seal_clear
 
-    async with manager as task_manager:
+    async with opened(runtime, for_acts=True) as inspector:
         with _progress() as progress:
             try:
                 return await rotate_keys(
-                    task_manager.runtime,
+                    inspector.runtime,
                     cursor=cursor,
                     progress=progress,
                     seal_clear=may_seal,
@@ -149,14 +141,16 @@ def _place(rotated: Rotated) -> str:
     return f"--cursor {rotated.cursor}"
 
 
-def _report(rotated: Rotated) -> None:
-    show(plain(f"{plural(rotated.replaced, 'value')} sealed under the newest key", "green"))
+def _shown(rotated: Rotated) -> list[Text]:
+    shown = [plain(f"{plural(rotated.replaced, 'value')} sealed under the newest key", "green")]
     if rotated.overtaken:
         changed = plural(rotated.overtaken, "value")
-        show(plain(f"{changed} changed meanwhile: run it again to be sure", "yellow"))
+        shown.append(plain(f"{changed} changed meanwhile: run it again to be sure", "yellow"))
     if rotated.clear:
         clear = plural(rotated.clear, "value")
-        show(plain(f"{clear} never encrypted, and left so: --seal-clear seals them", "yellow"))
+        told = f"{clear} never encrypted, and left so: --seal-clear seals them"
+        shown.append(plain(told, "yellow"))
     if rotated.unopened:
         closed = plural(rotated.unopened, "value")
-        show(plain(f"{closed} could not be opened: the key is missing here", "red"))
+        shown.append(plain(f"{closed} could not be opened: the key is missing here", "red"))
+    return shown

@@ -6,20 +6,19 @@ Keys never come in the arguments of a command, which every user of the machine c
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
+from fastapi_taskflow.cli.stores import backend_of
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["KeyFileOption", "TargetOption", "check_source", "given_keys", "of_app"]
+__all__ = ["KeyFileOption", "TargetOption", "chosen_runtime", "runtime_of"]
 
 _KEYS = "TASKFLOW_KEYS"
 
@@ -33,16 +32,42 @@ KeyFileOption = Annotated[
 ]
 
 
-def check_source(context: typer.Context, target: str | None, key_file: Path | None) -> None:
-    """Refuse two sources, and none.
+def runtime_of(target: str | None, mend: str) -> Runtime:
+    """An app's only runtime with a store.
+
+    Args:
+        mend: What to do where an app has several.
 
     Raises:
-        BadParameter: an app is given and a store or keys beside it, or neither app nor store.
+        ConfigurationError: no app, or none with one lasting store.
+    """
+    name, app = load_app(target)
+    found = managers_of(app, name)
+    if len(found) > 1:
+        raise ConfigurationError(f"{name} has {len(found)} TaskManagers with a store. {mend}")
+    return found[0].runtime
+
+
+def chosen_runtime(
+    context: typer.Context,
+    store: str | None,
+    prefix: str,
+    key_file: Path | None,
+    target: str | None,
+) -> Runtime:
+    """The runtime of an app, or of a store with the keys that are given for it, if any.
+
+    Raises:
+        BadParameter: an app is given and a store or keys beside it, or neither app nor store;
+            a key that cannot be one. Says nothing of its text.
+        ConfigurationError: see `runtime_of`.
     """
     if target is None:
-        if not context.params.get("store"):
+        if not store:
             raise typer.BadParameter("Give it, or TASKFLOW_STORE, or --app.", param_hint="--store")
-        return
+        keys = _given_keys(key_file) or None
+        backend = backend_of(store, prefix)
+        return TaskManager(snapshot_backend=backend, roles=(), encrypt_args_key=keys).runtime
     # In the environment they may be there for the app itself.
     source = context.get_parameter_source("store")
     if key_file is not None or (source is not None and source.name == "COMMANDLINE"):
@@ -50,14 +75,13 @@ def check_source(context: typer.Context, target: str | None, key_file: Path | No
             "The app has a store and keys of its own: leave out --store and --key-file.",
             param_hint="--app",
         )
+    return runtime_of(
+        target, f"Name one store with --store, and its keys with {_KEYS} or --key-file."
+    )
 
 
-def given_keys(path: Path | None) -> list[str]:
-    """The keys of a file, or else of the environment, known to be usable; there may be none.
-
-    Raises:
-        BadParameter: one that cannot be a key. Says nothing of its text.
-    """
+def _given_keys(path: Path | None) -> list[str]:
+    """The keys of a file, or else of the environment, known to be usable; there may be none."""
     if path is not None:
         hint = "--key-file"
         try:
@@ -79,21 +103,3 @@ def given_keys(path: Path | None) -> list[str]:
     except ImportError as exc:
         raise ConfigurationError(str(exc)) from exc
     return keys
-
-
-@asynccontextmanager
-async def of_app(target: str) -> AsyncIterator[TaskManager]:
-    """An app's only manager with a store, as an instance that takes part in nothing."""
-    name, app = load_app(target)
-    found = managers_of(app, name)
-    if len(found) > 1:
-        raise ConfigurationError(
-            f"{name} has {len(found)} TaskManagers with a store. Name one store with --store, "
-            f"and its keys with {_KEYS} or --key-file."
-        )
-    (task_manager,) = found
-    runtime = task_manager.runtime
-    # This process ends at once: it takes part in nothing.
-    runtime.settings = replace(runtime.settings, roles=frozenset())
-    async with task_manager:
-        yield task_manager

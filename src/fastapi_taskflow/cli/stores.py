@@ -1,31 +1,42 @@
-"""The store that a command is about, found without the app."""
+"""The store that a command is about, found without the app, and who acts on it."""
 
 from __future__ import annotations
 
+import asyncio
 import getpass
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Annotated
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from inspect import Parameter
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from fastapi_taskflow.backends.sqlite import SqliteBackend
+from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.cli.output import Answer, give
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.operations import Operations
+from fastapi_taskflow.operations.addresses import not_yet
 from fastapi_taskflow.operations.assembly import choose_backend
+from fastapi_taskflow.operations.inspecting import Inspector, inspecting
+from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.errors import ConfigurationError
-from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = [
     "JsonOption",
     "OptionalStoreOption",
     "PrefixOption",
     "StoreOption",
-    "acting",
     "actor",
+    "acts",
     "backend_of",
+    "looks",
     "opened",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _STORE = typer.Option(
     "--store",
@@ -46,9 +57,11 @@ PrefixOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_PREFIX = "taskflow_"
+_DAMAGE = logging.getLogger("fastapi_taskflow.engine.core.damage")
 
 
-def backend_of(store: str, prefix: str) -> SqliteBackend:
+def backend_of(store: str, prefix: str) -> Backend:
     """The store's backend, not opened.
 
     Raises:
@@ -63,42 +76,86 @@ def backend_of(store: str, prefix: str) -> SqliteBackend:
         # An address may hold a password: it is not repeated.
         raise typer.BadParameter(
             "Expected the path of a file, or an address such as sqlite:///tasks.db (relative) or "
-            "sqlite:////srv/tasks.db (absolute), and a plain table prefix.",
+            f"sqlite:////srv/tasks.db (absolute), and a plain table prefix.{not_yet(store)}",
             param_hint="--store",
         ) from exc
-    if not isinstance(backend, SqliteBackend):
-        raise typer.BadParameter("Only SQLite stores can be looked at.", param_hint="--store")
+    assert backend is not None  # noqa: S101  (one of the two was given)
     return backend
 
 
 @asynccontextmanager
-async def opened(
-    store: str, prefix: str, keys: Sequence[str] | None = None
-) -> AsyncIterator[TaskManager]:
-    """A manager of a store that exists, as an instance that takes part in nothing.
-
-    Args:
-        keys: As ``encrypt_args_key``.
+async def opened(found: Backend | Runtime, *, for_acts: bool = False) -> AsyncIterator[Inspector]:
+    """Operations on a store that exists.
 
     Raises:
         StoreUnavailable, ConfigurationError: it is not there, or cannot be used.
     """
-    backend = backend_of(store, prefix)
-    with backend.look() as look:
-        # Of queues that are set up in the app's code, those are known that have a past.
-        names = {tally.queue for tally in look.tally()} | set(look.signals().queues)
-    queues = {name: QueueConfig() for name in names}
-    async with TaskManager(
-        snapshot_backend=backend, queues=queues, roles=(), encrypt_args_key=keys
-    ) as task_manager:
-        yield task_manager
+    if not isinstance(found, Runtime):
+        found = TaskManager(snapshot_backend=found, roles=()).runtime
+    with _untold():
+        async with inspecting(found, looks=True) as inspector:
+            if not for_acts:
+                await inspector.learn_queues()
+                yield inspector
+        if for_acts:
+            async with inspecting(found) as inspector:
+                await inspector.learn_queues()
+                yield inspector
 
 
-@asynccontextmanager
-async def acting(store: str, prefix: str) -> AsyncIterator[Operations]:
-    """Operations on a store that exists; raises as `opened`."""
-    async with opened(store, prefix) as task_manager:
-        yield task_manager.operations
+@contextmanager
+def _untold() -> Iterator[None]:
+    """What is damaged is the doctor's to say, and no line of a log beside what was asked for."""
+    former = _DAMAGE.level
+    _DAMAGE.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        _DAMAGE.setLevel(former)
+
+
+def looks(
+    function: Callable[Concatenate[Inspector, P], Awaitable[Answer]],
+) -> Callable[..., None]:
+    """A command that reads a store: its first argument is the store, its answer is shown."""
+    return _on_store(function, for_acts=False)
+
+
+def acts(
+    function: Callable[Concatenate[Inspector, P], Awaitable[Answer]],
+) -> Callable[..., None]:
+    """As `looks`, for a command that changes something."""
+    return _on_store(function, for_acts=True)
+
+
+def _on_store(
+    function: Callable[Concatenate[Inspector, P], Awaitable[Answer]], *, for_acts: bool
+) -> Callable[..., None]:
+    call: Callable[..., Awaitable[Answer]] = function
+
+    def run(*, store: str, json: bool, table_prefix: str, **given: Any) -> None:
+        async def answered() -> Answer:
+            backend = backend_of(store, table_prefix)
+            async with opened(backend, for_acts=for_acts) as inspector:
+                return await call(inspector, **given)
+
+        give(asyncio.run(answered()), as_json=json)
+
+    command: Any = wraps(function)(run)
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    options = [each for each in own if each.kind is Parameter.KEYWORD_ONLY]
+    parameters = [
+        *own[: len(own) - len(options)],
+        Parameter("store", Parameter.POSITIONAL_OR_KEYWORD, annotation=StoreOption),
+        *options,
+        Parameter("json", Parameter.KEYWORD_ONLY, annotation=JsonOption, default=False),
+        Parameter("table_prefix", Parameter.KEYWORD_ONLY, annotation=PrefixOption, default=_PREFIX),
+    ]
+    # Typer reads which options there are.
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    made: Callable[..., None] = command
+    return made
 
 
 def actor() -> str:

@@ -12,13 +12,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from fastapi_taskflow.backends.base import Backend, no_backend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.engine.core.settings import ALL_ROLES, DEFAULT_QUEUE, Settings
 from fastapi_taskflow.loggers import FileLogger, LoggerChain
 from fastapi_taskflow.loggers.base import TaskObserver
+from fastapi_taskflow.operations.addresses import backend_at, without_password
 from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.rules.registry import TaskRegistry
 from fastapi_taskflow.words import limits
@@ -38,8 +38,6 @@ __all__ = [
 
 # Defaults of settings that are not needed any more.
 _UNNEEDED = {"registry_ttl": 90, "registry_heartbeat": 30}
-# Stores that are not there yet.
-_PLANNED = frozenset({"postgresql", "postgres", "mysql", "mariadb", "redis", "rediss"})
 # A hundred years: dates before it are far inside the calendar.
 _LONGEST_RETENTION_DAYS = 36_525
 
@@ -53,7 +51,7 @@ def choose_backend(
     if isinstance(snapshot_backend, Backend):
         return snapshot_backend
     if isinstance(snapshot_backend, str):
-        return _backend_from_url(snapshot_backend, table_prefix)
+        return backend_at(snapshot_backend, table_prefix)
     if isinstance(snapshot_backend, type):
         raise ConfigurationError(
             f"snapshot_backend takes a Backend, got {quoted(snapshot_backend)}: call it."
@@ -67,34 +65,10 @@ def choose_backend(
         return None
     if isinstance(snapshot_db, str) and "://" in snapshot_db:
         raise ConfigurationError(
-            f"snapshot_db takes the path of a file, got the address {_scheme(snapshot_db)}. An "
-            "address goes to snapshot_backend=..."
+            "snapshot_db takes the path of a file, got the address "
+            f"{without_password(snapshot_db)}. An address goes to snapshot_backend=..."
         )
     return SqliteBackend(snapshot_db, table_prefix=table_prefix)
-
-
-def _scheme(url: str) -> str:
-    """All of an address that may be shown: it may hold a password."""
-    return quoted(url.partition("://")[0] + "://...")
-
-
-def _backend_from_url(url: str, table_prefix: str) -> Backend:
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite":
-        later = parts.scheme.partition("+")[0] in _PLANNED
-        found = f"the address {_scheme(url)}" if "://" in url else "text that is no address"
-        raise ConfigurationError(
-            f"snapshot_backend takes 'sqlite:///relative.db' or 'sqlite:////absolute/path.db', got "
-            f"{found}. The path of a file goes to snapshot_db=..."
-            f"{' Only SQLite is there yet.' if later else ''}"
-        )
-    path = unquote(parts.path).removeprefix("/")
-    if parts.netloc or not path:
-        raise ConfigurationError(
-            f"The address {_scheme(url)} names no file. Three slashes stand before a relative path "
-            "('sqlite:///tasks.db'), four before an absolute one."
-        )
-    return SqliteBackend(path, table_prefix=table_prefix)
 
 
 def choose_observer(

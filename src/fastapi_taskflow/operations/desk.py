@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi_taskflow.backends.base import InstanceInfo
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.ids import new_id
@@ -28,6 +29,11 @@ class Desk:
             EngineNotRunning: there is none.
         """
         return self.runtime.engine()
+
+    async def living(self) -> list[InstanceInfo]:
+        """What the instances say of themselves that nothing proves dead."""
+        signals = await self.engine.backend.signals(self.engine.instance_id)
+        return [peer.info for peer in signals.peers if not peer.gone]
 
     async def note(self, action: str, target: str, actor: str, detail: dict[str, Any]) -> None:
         """Tell the audit, without secrets that people typed."""

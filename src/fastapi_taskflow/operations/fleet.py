@@ -58,14 +58,13 @@ async def functions(desk: Desk) -> list[Function]:
     """Every function that this process, another instance or the store knows, by name."""
     engine = desk.engine
     numbers = {one.func_name: one for one in (await metrics(desk)).functions}
-    signals = await engine.backend.signals(engine.instance_id)
     known = set(engine.registry.names()) | numbers.keys()
     able: dict[str, list[str]] = {}
-    for peer in signals.peers:
-        known |= peer.info.functions
-        if "execute" in peer.info.roles:
-            for name in peer.info.functions:
-                able.setdefault(name, []).append(peer.info.instance_id)
+    for info in await desk.living():
+        known |= info.functions
+        if "execute" in info.roles:
+            for name in info.functions:
+                able.setdefault(name, []).append(info.instance_id)
     unreadable = engine.unreadable.functions()
     found = []
     for name in sorted(known):

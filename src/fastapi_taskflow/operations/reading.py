@@ -83,7 +83,7 @@ async def inspect(desk: Desk, task_id: str, *, arguments: bool = True) -> Inspec
         await engine.backend.attempts(task_id),
         stored.persist,
         stored.cancel_asked or (live is not None and live.cancel_asked),
-        stranded=waits and not await _runs_somewhere(engine, record.func_name),
+        stranded=waits and not await _runs_somewhere(desk, record.func_name),
     )
 
 
@@ -99,11 +99,9 @@ def _redacted(engine: Engine, record: TaskRecord) -> TaskRecord:
     return replace(record, args=args, kwargs=kwargs)
 
 
-async def _runs_somewhere(engine: Engine, func_name: str) -> bool:
-    signals = await engine.backend.signals(engine.instance_id)
-    return any(
-        "execute" in peer.info.roles and func_name in peer.info.functions for peer in signals.peers
-    )
+async def _runs_somewhere(desk: Desk, func_name: str) -> bool:
+    living = await desk.living()
+    return any("execute" in info.roles and func_name in info.functions for info in living)
 
 
 def _merged(

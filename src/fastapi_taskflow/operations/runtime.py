@@ -57,7 +57,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.registry = TaskRegistry(checks_of(executors))
-        self._executors = executors
+        self.executors = executors
         self.store = TaskStore(settings.keep_finished)
         self.persistent = backend is not None
         self.backend: Backend = backend or MemoryBackend()
@@ -133,24 +133,26 @@ class Runtime:
             await self._start()
 
     async def _start(self) -> None:
+        self._engine, self._users = self._made(), 1
+        try:
+            await self._engine.start()
+        except BaseException:
+            self._engine = None
+            raise
+
+    def _made(self) -> Engine:
         self.durability.check()
         check_task_queues(self.registry, self.settings)
-        engine = Engine(
+        return Engine(
             # Without a keyring it still tells what others have sealed from plain arguments.
             SealedBackend(self.backend, self.keyring),
             self.registry,
             self.store,
             self.settings,
             clock=SYSTEM_CLOCK,
-            executors=executors_for(self.settings, self._executors),
+            executors=executors_for(self.settings, self.executors),
             observer=self._observer,
         )
-        self._engine, self._users = engine, 1
-        try:
-            await engine.start()
-        except BaseException:
-            self._engine = None
-            raise
 
     def begin(self) -> None:
         """Run tasks, from now on; idempotent."""

@@ -55,6 +55,7 @@ from fastapi_taskflow.backends.base.claims import (
     Snapshot,
     StoredTask,
 )
+from fastapi_taskflow.backends.base.findings import Finding, Level
 from fastapi_taskflow.backends.base.fleet import InstanceInfo, Peer, Signals
 from fastapi_taskflow.backends.base.operators import Purged
 from fastapi_taskflow.backends.base.reads import (
@@ -88,12 +89,14 @@ __all__ = [
     "Content",
     "ContentField",
     "Contents",
+    "Finding",
     "Grade",
     "Grain",
     "Inserted",
     "InstanceInfo",
     "KeyConflict",
     "Lease",
+    "Level",
     "LogChunk",
     "MirrorAnswer",
     "NewTask",

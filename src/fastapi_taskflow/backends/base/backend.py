@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Self
 
+from fastapi_taskflow.backends.base.findings import Finding
 from fastapi_taskflow.backends.base.fleet import Fleet
 from fastapi_taskflow.backends.base.operators import Operators
 from fastapi_taskflow.backends.base.reads import Reads
@@ -83,6 +84,24 @@ class Backend(Tasks, Reads, Fleet, Operators):
     @abstractmethod
     async def close(self) -> None:
         """Finish what was handed in and disconnect. Idempotent."""
+
+    # From outside, where a driver has a way to
+
+    def onlooker(self) -> Backend:
+        """The same store for reads alone: `open` makes, migrates and locks nothing there.
+
+        A verb that writes raises `StoreUnavailable`, as does opening a store that is not
+        there. Where a driver has no such way it is this object.
+        """
+        return self
+
+    def examine(self) -> Iterator[Finding]:
+        """What can be told of the store itself, beside its tasks: nothing, for most drivers.
+
+        Needs no `open`, writes nothing and blocks. A store that cannot be opened ends it:
+        whoever opens it is told why.
+        """
+        return iter(())
 
 
 SnapshotBackend = Backend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     Claimed,
     ClaimRequest,
+    Finding,
     Grade,
     InstanceInfo,
     Lease,
@@ -36,11 +37,13 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
+from fastapi_taskflow.backends.sqlite.checkup import examine
+from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.contents import SqliteRotation
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
-from fastapi_taskflow.backends.sqlite.looks import Look
+from fastapi_taskflow.backends.sqlite.onlookers import Onlooking
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import rollups
 from fastapi_taskflow.backends.sqlite.rows import span
@@ -103,9 +106,11 @@ class SqliteBackend(Backend):
         wanted = Query(statuses=statuses, func_name=func_name)
         return quick_look(self._handle.database, wanted, limit)
 
-    def look(self) -> Look:
-        """For ``with``: the reading verbs from outside, which need no `open` and write nothing."""
-        return Look(self._handle.database)
+    def onlooker(self) -> SqliteBackend:
+        return _Onlooker(self._handle.database)
+
+    def examine(self) -> Iterator[Finding]:
+        return examine(self._handle.database)
 
     # Life
 
@@ -251,3 +256,9 @@ class SqliteBackend(Backend):
     ) -> tuple[list[AuditEntry], str | None]:
         before = reading.parsed_cursor(cursor)
         return await self._handle.store.browser.read(fleet.audit_page, limit, before)
+
+
+class _Onlooker(SqliteBackend):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.path, table_prefix=database.texts.prefix)
+        self._handle.kind = Onlooking

@@ -58,6 +58,7 @@ class Handle:
         self.database = Database(
             path=path, synchronous=synchronous, texts=Texts(checked_prefix(table_prefix))
         )
+        self.kind: type[Store] = Store
         self._open_store: Store | None = None
 
     async def open(self, on_change: Callable[[], None]) -> None:
@@ -70,7 +71,7 @@ class Handle:
             )
         if store is not None:
             store.abandon()
-        self._open_store = await Store.open(self.database, self.clock, on_change)
+        self._open_store = await self.kind.open(self.database, self.clock, on_change)
 
     async def close(self) -> None:
         store, self._open_store = self._open_store, None

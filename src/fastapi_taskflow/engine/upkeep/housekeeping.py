@@ -60,12 +60,19 @@ class Housekeeping:
         if self._core.executes or self._core.maintains:
             self._core.supervisor.loop("housekeeping", self._round)
 
-    async def sweep(self, before: datetime | None, *, most: int) -> Swept:
+    async def sweep(
+        self,
+        before: datetime | None,
+        *,
+        most: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Swept:
         """Delete what ended before an instant, in batches with rests between them.
 
         Args:
             before: None: no records, only what `Backend.purge` tidies in any case.
             most: About so many records at most; the last batch may go beyond it.
+            progress: Told after each batch how many records are gone.
 
         Raises:
             StoreUnavailable: the store does not answer; earlier batches stay deleted.
@@ -77,6 +84,7 @@ class Housekeeping:
             begun = time.monotonic()
             batch = await core.backend.purge(before, limit=_BATCH)
             gone += batch.task_ids
+            progress(len(gone))
             keys += batch.keys
             if not batch.left_some(_BATCH):
                 own = () if before is None else core.store.purge(before)

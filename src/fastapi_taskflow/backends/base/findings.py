@@ -1,15 +1,15 @@
-"""What the doctor finds: how bad, what it means, and what mends it."""
+"""What an examination of a store finds: how bad, what it means, and what mends it."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["Finding", "Level"]
 
 
 class Level(str, Enum):  # noqa: UP042  (written to JSON as its value)
-    """How much a finding matters. Only a problem makes the exit code 1."""
+    """How much a finding matters. Only a problem keeps the store from being well."""
 
     OK = "ok"
     NOTE = "note"
@@ -24,7 +24,3 @@ class Finding(NamedTuple):
     level: Level
     detail: str
     mend: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """As it stands in the list of findings."""
-        return {**self._asdict(), "level": self.level.value}

@@ -1,4 +1,4 @@
-"""The doctor's look at a SQLite store as a file: version, place, rights, room, content."""
+"""A store as a file, without a look into it: SQLite's version, place, rights, room, locks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastapi_taskflow.backends.base import Finding, Level
 from fastapi_taskflow.backends.sqlite.filesystems import check_place
 from fastapi_taskflow.backends.sqlite.lockfiles import comes_free, store_directory
-from fastapi_taskflow.backends.sqlite.looks import Look
-from fastapi_taskflow.backends.sqlite.older import command_for
-from fastapi_taskflow.backends.sqlite.schema import VERSION
-from fastapi_taskflow.cli.findings import Finding, Level
-from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable
+from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["examine_content", "examine_file", "wal_reset_fixed"]
+__all__ = ["examine_place", "wal_reset_fixed"]
 
 _MIB = 2**20
 # Below the first new tasks are refused (SEMANTICS, Store outage).
@@ -37,58 +34,13 @@ def wal_reset_fixed(version: tuple[int, int, int]) -> bool:
     )
 
 
-def examine_file(path: str) -> Iterator[Finding]:
-    """What can be told without reading the database; ``path`` is absolute."""
+def examine_place(path: str) -> Iterator[Finding]:
+    """All findings; ``path`` is absolute, and there is a file."""
     yield _sqlite_version(sqlite3.sqlite_version_info)
     yield _place(path)
     yield from _rights(Path(path))
     yield _room(Path(path))
     yield from _lock(path)
-
-
-def examine_content(look: Look) -> Iterator[Finding]:
-    """Reads the whole file, which takes a second or so for each gigabyte."""
-    try:
-        damage = look.quick_check()
-    except StoreUnavailable as exc:
-        damage = [str(exc)]
-    if not damage:
-        yield Finding("integrity", Level.OK, "Nothing in the file is damaged")
-        return
-    yield Finding(
-        "integrity",
-        Level.PROBLEM,
-        f"The file is damaged: {damage[0]}"
-        + (f" (and {len(damage) - 1} more)" * (len(damage) > 1)),
-        "Stop all processes, keep a copy, and restore a backup; or save what can be read with "
-        "`sqlite3 FILE .recover | sqlite3 NEW`.",
-    )
-
-
-def schema_finding(look: Look) -> Finding:
-    """For a store that could be opened, which it only can at this version."""
-    missing = look.missing()
-    if missing:
-        return Finding(
-            "schema",
-            Level.PROBLEM,
-            f"Schema version {VERSION}, but somebody has removed {', '.join(missing)}",
-            "Restore a backup, or move what is left into a new store: an index can be made "
-            "again by hand (`.schema` of a new store shows how), a table's content is lost.",
-        )
-    return Finding("schema", Level.OK, f"Schema version {VERSION}")
-
-
-def older_finding(look: Look) -> Iterator[Finding]:
-    """What the older package left here, if it was not taken over."""
-    found = look.older()
-    if found is not None:
-        yield Finding(
-            "older",
-            Level.WARNING,
-            f"The file holds a store of the older fastapi-taskflow ({found}), which is not used",
-            f"Stop the app, and take it over with `{command_for(look.path)}`.",
-        )
 
 
 def _sqlite_version(version: tuple[int, int, int]) -> Finding:
