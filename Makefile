@@ -24,8 +24,8 @@ demo: $(VENV)/.demo ## run a small shop on 127.0.0.1 with traffic of its own
 test: check $(VENV)/.dev ## everything that must hold: check, then all tests
 	$(BIN)/python -m pytest -n $(JOBS)
 
-test-fast: $(VENV)/.dev ## the tests without those marked slow or crash
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not crash"
+test-fast: $(VENV)/.dev ## each feature once: no slow or crash tests, few examples
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not crash" --hypothesis-profile=fast
 
 test-floor: .venv-floor/.test ## all tests on the oldest supported versions
 	.venv-floor/bin/python -m pytest -n $(JOBS)

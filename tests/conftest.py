@@ -13,6 +13,8 @@ pytest.register_assert_rewrite("fastapi_taskflow.testing")
 settings.register_profile("default", deadline=None)
 # In CI the same examples run every time: a red run means that the change is at fault.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# For `make test-fast`: --hypothesis-profile=fast.
+settings.register_profile("fast", deadline=None, max_examples=20)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

@@ -124,7 +124,7 @@ class Desk:
 _LIVE = {TaskStatus.PENDING, TaskStatus.RUNNING}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", pytest.param("sqlite", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """A store of each kind."""
     return (

@@ -38,7 +38,7 @@ WANTED = st.one_of(
 @example("/tasks@evil.example", PLACE)
 @example("/tasks.evil.example", PLACE)
 @example("/tasks\t//evil.example", PLACE)
-@settings(max_examples=2_000)
+@settings(max_examples=20 * settings().max_examples)
 def test_no_text_leads_out(wanted, place):
     chosen = safe_next(place, wanted)
 

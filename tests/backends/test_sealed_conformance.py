@@ -46,11 +46,13 @@ class TestSealedMemory(Sealed):
         return first
 
 
+@pytest.mark.slow
 class TestSealedSqlite(Sealed):
     def make_backend(self, clock: Clock, place: Path) -> Backend:
         return SealedBackend(SqliteBackend(str(place / "tasks.db"), clock=clock), KEYRING)
 
 
+@pytest.mark.slow
 class TestUnsealedMemory(BackendConformance):
     """Without a keyring nothing changes."""
 

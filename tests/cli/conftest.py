@@ -60,6 +60,25 @@ def plain() -> None:
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts the command, which takes a second each time.
+
+    Not the first case of a test that is marked as quick: there is one for each command.
+    """
+    met: set[str] = set()
+    for item in items:
+        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
+            test = item.nodeid.partition("[")[0]
+            if _starts(item) and (test in met or item.get_closest_marker("quick") is None):
+                item.add_marker(pytest.mark.slow)
+            met.add(test)
+
+
+def _starts(test: pytest.Function) -> bool:
+    return "place" in test.fixturenames or hasattr(test.module, "COMMAND")
+
+
 def environment() -> dict[str, str]:
     """Without what would colour or widen the output, or choose a store."""
     unwanted = ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS", "TASKFLOW_STORE")

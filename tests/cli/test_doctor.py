@@ -16,6 +16,7 @@ def findings(ended, check):
     return [each for each in ended.json["findings"] if each["check"] == check]
 
 
+@pytest.mark.quick
 def test_a_well_store_has_no_problems(place):
     place.worker()
     task_id = place.enqueue("add", 1, 2)
@@ -105,6 +106,7 @@ def test_a_file_that_others_may_read_is_a_warning(place):
     assert "chmod 600" in found["mend"]
 
 
+@pytest.mark.quick
 def test_a_damaged_file_is_a_problem(place):
     place.enqueue("add", 1, 2)
     path = place.folder / "tasks.db"

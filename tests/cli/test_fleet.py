@@ -2,7 +2,10 @@
 
 import signal
 
+import pytest
 
+
+@pytest.mark.quick
 def test_functions_show_what_became_of_their_tasks_and_who_runs_them(place):
     place.enqueue("gone", 1)
     place.wait_for_state(_of_a_worker(place), "success")
@@ -22,6 +25,7 @@ def _of_a_worker(place):
     return task_id
 
 
+@pytest.mark.quick
 def test_instances_show_who_lives_and_who_died(place):
     dead, alive = place.worker(), place.worker("--queues", "default")
     dead.send(signal.SIGKILL)

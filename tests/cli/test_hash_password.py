@@ -67,6 +67,7 @@ def _read_until(terminal: int, shown: str, *, prompts: int) -> str:
     return shown
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\nignored\n"])
 def test_a_line_of_standard_input_is_hashed(end):
     done = piped(TYPED.encode() + end)

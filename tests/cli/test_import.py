@@ -13,6 +13,7 @@ def older(place):
     return OlderStore(place.folder / "tasks.db")
 
 
+@pytest.mark.quick
 def test_it_takes_all_over_once_and_says_so(place, older):
     older.key("k", older.ended("add", 1, 2))
     waiting = older.waiting("add", 3, 4)

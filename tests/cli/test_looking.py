@@ -30,6 +30,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("look", LOOKS, ids=" ".join)
 def test_a_look_at_a_stopped_store_changes_nothing(place, look):
     place.enqueue("add", 1, 2)

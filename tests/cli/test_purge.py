@@ -85,6 +85,7 @@ def on_a_terminal(place, answer):
     return written.decode(), process.wait(60)
 
 
+@pytest.mark.quick
 def test_everything_older_goes_in_as_many_batches_as_it_takes(place):
     ended(place, 450, days=31)
     young = ended(place, 1, days=29)

@@ -17,6 +17,7 @@ def test_queues_are_listed_with_their_numbers(place, stored):
     assert ended.json[1]["set"] == []
 
 
+@pytest.mark.quick
 def test_a_paused_queue_holds_its_tasks_until_it_is_resumed(place, stored):
     paused = place.run("queues", "pause", "mail")
     other = place.enqueue("add", 1, 2)
@@ -30,6 +31,7 @@ def test_a_paused_queue_holds_its_tasks_until_it_is_resumed(place, stored):
     place.wait_for_state(stored, "failed")
 
 
+@pytest.mark.quick
 def test_limits_are_stored_and_taken_away(place, stored):
     place.run("queues", "set", "mail", "--concurrency", "3", "--max-size", "9")
     ended = place.run("queues", "set", "mail", "--max-size", "none", "--json")

@@ -46,6 +46,7 @@ def answer(replaced, unopened=0, clear=0):
     return {"replaced": replaced, "overtaken": 0, "unopened": unopened, "clear": clear}
 
 
+@pytest.mark.quick
 def test_afterwards_the_new_key_alone_opens_everything(place, keys):
     fill(place, OLD, 3)
     keys(NEW, OLD)

@@ -17,6 +17,7 @@ def failed(place):
     return failed
 
 
+@pytest.mark.quick
 def test_tasks_are_listed_newest_first_and_filtered(place, failed):
     listed = place.run("tasks", "list", "--json")
     filtered = place.run("tasks", "list", "--status", "failed", "--tag", "to:ada", "--json")
@@ -48,6 +49,7 @@ def test_people_get_one_plain_line_for_each_task(place, failed):
     assert "\x1b" not in ended.out
 
 
+@pytest.mark.quick
 def test_a_task_is_shown_with_attempts_log_and_arguments(place, failed):
     shown = place.run("tasks", "show", failed, "--args")
     detail = place.run("tasks", "show", failed, "--args", "--json").json
@@ -62,6 +64,7 @@ def test_a_task_is_shown_with_attempts_log_and_arguments(place, failed):
     assert kept["args"] is None
 
 
+@pytest.mark.quick
 def test_a_waiting_task_is_cancelled_and_an_ended_one_refused(place, failed):
     waiting = place.enqueue("add", 3, 4)
 
@@ -98,6 +101,7 @@ def test_a_retry_waits_for_a_process_that_runs_tasks(place, failed):
     assert "already retried" in again.out
 
 
+@pytest.mark.quick
 def test_all_that_failed_are_retried_once(place, failed):
     place.enqueue("add", 1, 2)
 

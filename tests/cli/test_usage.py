@@ -17,6 +17,7 @@ LOOKS = [
 ACTS = [("tasks", "cancel", "some-id"), ("queues", "pause", "default")]
 
 
+@pytest.mark.quick
 def test_it_says_its_version(place):
     assert place.run("--version").out == f"fastapi-taskflow {__version__}\n"
 
@@ -80,6 +81,7 @@ def test_looking_changes_nothing_and_needs_no_app(place, command):
     assert (place.folder / "tasks.db").read_bytes() == before
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -45,12 +45,13 @@ _seeds = st.integers(0, 0xFFFF)
 def profile() -> settings:
     """Settings for a test case: some ten seconds for a driver with a disk.
 
+    A hypothesis profile that asks for fewer than 70 examples gets them.
     ``TASKFLOW_MODEL_EXAMPLES`` in the environment asks for more examples (300 take
     minutes), which then have 100 steps each.
     """
     wanted = os.environ.get("TASKFLOW_MODEL_EXAMPLES")
     return settings(
-        max_examples=int(wanted or 70),
+        max_examples=int(wanted or min(70, settings().max_examples)),
         stateful_step_count=100 if wanted else 40,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
