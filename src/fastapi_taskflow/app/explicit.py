@@ -43,11 +43,7 @@ def endpoints(app: FastAPI, is_installed: Callable[[FastAPI], bool]) -> list[End
 
 
 def check(found: Iterable[Endpoint]) -> None:
-    """Look at the endpoints before the start.
-
-    Raises:
-        ConfigurationError: some would get unmanaged tasks; it names them.
-    """
+    """Look at the endpoints before the start."""
     lost = _unmanaged(found, ManagedBackgroundTasks)
     if lost:
         raise ConfigurationError(

@@ -52,11 +52,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def translate(error: TaskflowError, scope: Scope) -> None:
-    """For an app without a handler for the error (a mounted one, say).
-
-    Raises:
-        HTTPException: the answer to it, which every FastAPI app gives.
-    """
+    """Raise its HTTP answer, in an app without a handler for the error (a mounted one, say)."""
     handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
     handled = any(kind in handlers for kind in type(error).__mro__)
     if isinstance(error, HANDLED) and not handled and scope["type"] == "http":

@@ -9,7 +9,6 @@ time, so a small ASGI layer looks before each request whether there are new ones
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any, cast
 
@@ -30,13 +29,14 @@ __all__ = ["also_called_directly", "bind", "init_app", "install", "managers"]
 _BOUND_KEY = "fastapi_taskflow.bound"
 
 
-@dataclass
 class _Known:
     """What was done to an app; kept in its state."""
 
-    managers: list[Control] = field(default_factory=list)
-    installed: Control | None = None
-    warned: bool = False
+    def __init__(self) -> None:
+        self.managers: list[Control] = []
+        self.installed: Control | None = None
+        self.warned = False
+        self.own = Own(self.managers, bind)
 
 
 def _found(app: FastAPI) -> _Known | None:
@@ -80,7 +80,7 @@ def init_app(task_manager: Control, app: FastAPI) -> None:
     http_errors.add_handlers(app)
     if len(known.managers) == 1:
         lifespans.enclose(app, known.managers, lambda: _check(app, known))
-        guard_handlers(app, Own(known.managers, bind))
+        guard_handlers(app, known.own)
 
 
 def _check(app: FastAPI, known: _Known) -> None:
@@ -88,7 +88,7 @@ def _check(app: FastAPI, known: _Known) -> None:
     found = explicit.endpoints(app, _is_installed)
     explicit.check(found)
     known.warned = known.warned or explicit.warn(found, known.managers)
-    routes.guard_all(app, Own(known.managers, bind))
+    routes.guard_all(app, known.own)
 
 
 def install(task_manager: Control, app: FastAPI, *, has_stacks: bool = scopes.HAS_STACKS) -> None:
@@ -130,7 +130,7 @@ def install(task_manager: Control, app: FastAPI, *, has_stacks: bool = scopes.HA
     ) -> ManagedBackgroundTasks:
         return _bound(task_manager, conn, background_tasks)[0]
 
-    own = Own(known.managers, bind)
+    own = known.own
     if has_stacks:
         walker = routes.Walker(
             app, params.Depends(bind_background_tasks), partial(bind, task_manager), own

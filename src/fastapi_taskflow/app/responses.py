@@ -37,12 +37,7 @@ _GUARDED = object()
 
 
 class Own:
-    """Makes the tasks of an endpoint's own response managed, where one of them is durable.
-
-    Args:
-        managers: Those of the app.
-        bind: Gives a request's managed tasks of one manager.
-    """
+    """Makes the tasks of an endpoint's own response managed, where one of them is durable."""
 
     def __init__(
         self,

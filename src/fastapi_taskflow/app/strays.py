@@ -8,6 +8,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from fastapi_taskflow.engine.accept.options import Options
+from fastapi_taskflow.engine.accept.records import new_record
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations.adding import fingerprint
@@ -18,8 +19,7 @@ from fastapi_taskflow.rules.ends import failure
 from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
-from fastapi_taskflow.words.ids import new_id
-from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["StrayItem", "stray"]
 
@@ -82,21 +82,12 @@ def stray(
         waits: Nobody may ever await it: the next start of an engine runs it, too.
     """
     settings = runtime.settings
-    config = registered.config
     mask = settings.redactor.mask_of(registered.func, call.args, call.kwargs)
-    record = TaskRecord(
-        new_id(),
-        registered.name,
-        TaskStatus.PENDING,
-        () if settings.sealed else call.args,
-        {} if settings.sealed else call.kwargs,
-        SYSTEM_CLOCK.now(),
-        idempotency_key=options.idempotency_key,
-        tags=settings.redactor.labels(dict(options.tags or {}), mask),
-        priority=config.priority if options.priority is None else options.priority,
-        executor=registered.executor,
-        queue=options.queue or config.queue or DEFAULT_QUEUE,
-    )
+    tags = settings.redactor.labels(dict(options.tags or {}), mask)
+    queue = options.queue or registered.config.queue or DEFAULT_QUEUE
+    record = new_record(registered, options, SYSTEM_CLOCK.now(), queue, tags, durable=False)
+    if not settings.sealed:
+        record.args, record.kwargs = call.args, call.kwargs
     task = LiveTask(record, registered, call.args, call.kwargs, False)
     if options.idempotency_key is not None:
         task.fingerprint = fingerprint(runtime, registered, call)

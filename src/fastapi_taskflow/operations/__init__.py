@@ -2,27 +2,23 @@
 
 from fastapi_taskflow.operations.fleet import Function, Instance
 from fastapi_taskflow.operations.health import Health
-from fastapi_taskflow.operations.metrics import FunctionMetrics, Metrics
+from fastapi_taskflow.operations.metrics import Metrics
 from fastapi_taskflow.operations.operations import Operations
-from fastapi_taskflow.operations.purging import PurgedHistory
 from fastapi_taskflow.operations.reading import Count, Inspection
 from fastapi_taskflow.operations.retrying import BULK_LIMIT, BulkRetry
-from fastapi_taskflow.operations.series import MOST_BUCKETS, FunctionEnds, Series, Step
+from fastapi_taskflow.operations.series import FunctionEnds, Series, Step
 
 __all__ = [
     "BULK_LIMIT",
-    "MOST_BUCKETS",
     "BulkRetry",
     "Count",
     "Function",
     "FunctionEnds",
-    "FunctionMetrics",
     "Health",
     "Inspection",
     "Instance",
     "Metrics",
     "Operations",
-    "PurgedHistory",
     "Series",
     "Step",
 ]

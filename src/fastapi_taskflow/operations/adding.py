@@ -33,11 +33,7 @@ async def enqueue(
 def enqueue_sync(
     runtime: Runtime, registered: Registered, call: TaskCall, options: Options
 ) -> Enqueued:
-    """Accept a task in any thread but the engine's own.
-
-    Raises:
-        WrongThread: it is the engine's.
-    """
+    """Accept a task in any thread but the engine's own."""
     engine = runtime.engine()
     if engine.core.is_here():
         raise WrongThread(
@@ -77,9 +73,6 @@ def find_duplicate(
     """The id of a committed equal task that holds the key, as far as is known here.
 
     The commit decides; this only saves it the work.
-
-    Raises:
-        IdempotencyConflict: other work holds the key.
     """
     known = runtime.store.holder(key, runtime.settings.idempotency_ttl)
     if known is None or not known.stored or known.fingerprint is None:

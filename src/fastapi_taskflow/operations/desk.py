@@ -23,11 +23,7 @@ class Desk:
 
     @property
     def engine(self) -> Engine:
-        """The running engine.
-
-        Raises:
-            EngineNotRunning: there is none.
-        """
+        """The running one; see `Runtime.engine`."""
         return self.runtime.engine()
 
     async def living(self) -> list[InstanceInfo]:

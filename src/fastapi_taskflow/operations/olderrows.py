@@ -39,7 +39,7 @@ class Unusable(Exception):
 
 
 class OlderRows:
-    """Reads rows for one manager.
+    """Reads rows for one manager; its methods raise `Unusable`.
 
     Args:
         registry: Its functions, if they are known: arguments are stored as for them.
@@ -53,19 +53,11 @@ class OlderRows:
         self._owner = owner
 
     def waiting(self, row: Mapping[str, Any]) -> NewTask:
-        """A durable task that may start at once.
-
-        Raises:
-            Unusable: its arguments are pickled, or not what was passed.
-        """
+        """A durable task that may start at once, if its arguments are what was passed."""
         return self._task(row, self._payload(row))
 
     def ended(self, row: Mapping[str, Any]) -> Snapshot:
-        """A task that has ended; without arguments where they cannot be read.
-
-        Raises:
-            Unusable: its state or its times are none.
-        """
+        """A task that has ended; without arguments where they cannot be read."""
         try:
             status = TaskStatus(row["status"])
         except ValueError as exc:
@@ -106,9 +98,6 @@ class OlderRows:
         """A record in place of the one that is missing, so that its key is held.
 
         Nobody knows for which work: whoever gives the key gets a conflict.
-
-        Raises:
-            Unusable: its id or its time are none.
         """
         bare = {name: row[name] for name in ("task_id", "created_at", "idem_key")}
         ended = self.ended({**bare, "func_name": _NOBODY, "status": "success"})

@@ -176,12 +176,7 @@ async def catch_up(engine: Engine) -> None:
 
 
 def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a stored task, to run it with.
-
-    Raises:
-        SealUnopened, PayloadUnreadable: they cannot be read back.
-        TaskArgumentError: they were not stored.
-    """
+    """The arguments of a stored task, to run it with."""
     if stored.unopened:
         raise SealUnopened(
             f"The arguments of task {stored.record.task_id} are encrypted, and no key in "

@@ -89,11 +89,7 @@ class Runtime:
 
     @contextmanager
     def storing_in(self, backend: Backend) -> Iterator[None]:
-        """Use another backend meanwhile, from the next start on; it counts as the own one does.
-
-        Raises:
-            RuntimeError: at the beginning or the end, an engine runs.
-        """
+        """Use another backend meanwhile, from the next start on; it counts as the own one does."""
         former = self.backend, self.store
         self._refuse_while_running()
         self.backend, self.store = backend, TaskStore(self.settings.keep_finished)
@@ -201,11 +197,7 @@ class Runtime:
         return engine if engine is not None and engine.core.alive else None
 
     def engine(self) -> Engine:
-        """The running engine.
-
-        Raises:
-            EngineNotRunning: there is none.
-        """
+        """The running engine."""
         if (engine := self.running_engine()) is None:
             raise EngineNotRunning(f"No engine of this TaskManager runs in this process. {_START}")
         return engine

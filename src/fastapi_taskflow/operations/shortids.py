@@ -37,11 +37,7 @@ async def whole(engine: Engine, task_id: object) -> str:
 
 
 def only_one(task_id: str, found: Iterable[str]) -> str:
-    """The only id among those found; the short one if there is none.
-
-    Raises:
-        TaskNotFound: there are several.
-    """
+    """The only id among those found; the short one if there is none."""
     ids = sorted(set(found))
     if len(ids) > 1:
         raise TaskStateError(

@@ -7,13 +7,13 @@ from typing import Annotated, Self
 from fastapi import Query, Request
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import Add
+from fastapi_taskflow.admin.api.documenting import Add, Routes
 from fastapi_taskflow.admin.api.filters import FailedFilters
 from fastapi_taskflow.admin.api.problems import with_cursor
 from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import Model, encodable
 from fastapi_taskflow.admin.auth.visitors import actor
-from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry, Operations
+from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry
 
 __all__ = ["BulkApi", "BulkRetryInfo", "TaskIds"]
 
@@ -73,11 +73,8 @@ class _BulkRoute(AdminRoute):
     body_limit_bytes = 131_072
 
 
-class BulkApi:
+class BulkApi(Routes):
     """The routes that retry many tasks."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
 
     def add_to(self, add: Add) -> None:
         add("POST", "/bulk-retry", self.retry_many, answers=(400, 413), kind=_BulkRoute)

@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse
 
 from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import ProblemInfo
+from fastapi_taskflow.operations import Operations
 
-__all__ = ["RETRY_AFTER", "Add", "add_page", "add_route"]
+__all__ = ["RETRY_AFTER", "Add", "Routes", "add_page", "add_route"]
 
 Add: TypeAlias = Callable[..., None]
 """`add_route` of one router."""
@@ -34,6 +35,13 @@ _INVALID = 422
 # FastAPI puts this schema into every document that has a route with a query.
 _FAULTS = {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}
 _PAGE = {"text/html": {"schema": {"type": "string"}}}
+
+
+class Routes:
+    """Routes that ask the operations of one manager."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
 
 
 def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)

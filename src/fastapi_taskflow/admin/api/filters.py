@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from fastapi_taskflow.admin.api.problems import bad_query
+from fastapi_taskflow.admin.api.schemas import Model
 from fastapi_taskflow.admin.auth.refusals import BadValue
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
@@ -64,11 +65,7 @@ Tag = Annotated[
 
 
 def parse_moment(text: Any) -> datetime:
-    """An instant: ISO 8601 (UTC where it has no offset), or a span back from now.
-
-    Raises:
-        PydanticCustomError: it is neither, or lies outside the years 1 to 9999.
-    """
+    """An instant: ISO 8601 (UTC where it has no offset), or a span back from now."""
     if isinstance(text, datetime):
         return text
     try:
@@ -103,9 +100,7 @@ Moment = Annotated[
 ]
 
 
-class _Page(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Page(Model):
     limit: int = Field(100, ge=1, le=1000)
     cursor: Text | None = Field(None, description="From the Link header of an earlier page")
 
@@ -114,29 +109,21 @@ class AuditFilters(_Page):
     """A page of the audit."""
 
 
-class HistorySpan(BaseModel):
+class HistorySpan(Model):
     """How long ago a task must have ended."""
-
-    model_config = ConfigDict(extra="forbid")
 
     value: int = Field(ge=1, le=36_500)
     unit: Text = Field(json_schema_extra={"enum": list(_SPANS)})
 
     def span(self) -> timedelta:
-        """The same as a span.
-
-        Raises:
-            BadValue: there is no such unit.
-        """
+        """The same as a span."""
         if self.unit not in _SPANS:
             raise BadValue(f"unit takes one of {', '.join(_SPANS)}, got {self.unit!r}.")
         return self.value * _SPANS[self.unit]
 
 
-class MetricsFilters(BaseModel):
+class MetricsFilters(Model):
     """Which tasks are counted, and whether by time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     bucket: Literal["minute", "5min", "hour", "day"] | None = Field(
         None, description="Also show how many ended in each span of this length, in UTC"
@@ -150,10 +137,8 @@ class MetricsFilters(BaseModel):
     func_name: Text | None = Field(None, description="Of this function only")
 
 
-class FailedFilters(BaseModel):
+class FailedFilters(Model):
     """Which tasks that failed or were interrupted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: Annotated[Text, WithJsonSchema({"anyOf": [*_MOMENTS, {"const": "all"}]})] = Field(
         "6h",
@@ -164,11 +149,7 @@ class FailedFilters(BaseModel):
     cursor: Text | None = Field(None, description="From an earlier answer, with equal filters")
 
     def moment(self) -> datetime | None:
-        """Of ``since``; None: however old.
-
-        Raises:
-            BadValue: it is no point in time.
-        """
+        """Of ``since``; None: however old."""
         try:
             return None if self.since == "all" else parse_moment(self.since)
         except PydanticCustomError as exc:
@@ -229,11 +210,7 @@ class PageFilters(TaskFilters):
 
 
 async def single_values(request: Request) -> None:
-    """Dependency: refuse a parameter that is given twice, instead of using one at random.
-
-    Raises:
-        RequestValidationError: a parameter other than ``status`` has several values.
-    """
+    """Dependency: refuse a parameter that is given twice, instead of using one at random."""
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name in seen and name not in _MANY_VALUES:

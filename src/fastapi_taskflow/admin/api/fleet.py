@@ -7,9 +7,9 @@ from typing import Self
 
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import Add
+from fastapi_taskflow.admin.api.documenting import Add, Routes
 from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, encodable
-from fastapi_taskflow.operations import Function, Instance, Operations
+from fastapi_taskflow.operations import Function, Instance
 from fastapi_taskflow.rules.registry import Registered
 
 __all__ = ["FleetApi", "FunctionDetail", "InstanceDetail"]
@@ -93,11 +93,8 @@ class FunctionDetail(FunctionInfo):
         )
 
 
-class FleetApi:
+class FleetApi(Routes):
     """The routes about instances and what they can do."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
 
     def add_to(self, add: Add) -> None:
         add("GET", "/functions", self.list_functions)

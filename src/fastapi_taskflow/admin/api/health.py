@@ -11,10 +11,10 @@ from typing import Literal, Self
 from fastapi import Response
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, Add
+from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, Add, Routes
 from fastapi_taskflow.admin.api.schemas import Model, encodable
 from fastapi_taskflow.backends.base import Grade
-from fastapi_taskflow.operations import Health, Operations
+from fastapi_taskflow.operations import Health
 from fastapi_taskflow.words.errors import EngineNotRunning
 
 __all__ = ["HealthApi", "HealthInfo", "LiveInfo"]
@@ -99,11 +99,8 @@ _ALIKE = (
 _LETTERS: dict[Grade, Literal["A", "B", "C"]] = {Grade.A: "A", Grade.B: "B", Grade.C: "C"}
 
 
-class HealthApi:
+class HealthApi(Routes):
     """The routes for probes."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
 
     def add_to(self, add: Add) -> None:
         unready = {

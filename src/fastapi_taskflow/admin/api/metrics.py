@@ -8,11 +8,11 @@ from typing import Annotated, Self
 from fastapi import Query
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import Add
+from fastapi_taskflow.admin.api.documenting import Add, Routes
 from fastapi_taskflow.admin.api.filters import MetricsFilters
 from fastapi_taskflow.admin.api.problems import bad_query
 from fastapi_taskflow.admin.api.schemas import FunctionInfo, Model, Moment, Percentile
-from fastapi_taskflow.operations import Operations, Series, Step
+from fastapi_taskflow.operations import Series, Step
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["MetricsApi", "MetricsInfo"]
@@ -74,11 +74,8 @@ class MetricsInfo(Model):
     series: SeriesInfo | None = Field(description="Null without `bucket`")
 
 
-class MetricsApi:
+class MetricsApi(Routes):
     """The route about numbers."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
 
     def add_to(self, add: Add) -> None:
         add("GET", "/metrics", self.get_metrics)

@@ -36,11 +36,7 @@ _OTHER_SITE = (
 
 
 class Access:
-    """Dependency in front of every route of one `TaskAdmin`.
-
-    Args:
-        local_only: Serve direct local clients, nobody else.
-    """
+    """Dependency in front of every route of one `TaskAdmin`."""
 
     def __init__(self, *, local_only: bool) -> None:
         self.local_only = local_only

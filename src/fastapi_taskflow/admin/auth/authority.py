@@ -29,12 +29,7 @@ _UNGUARDED = "This route names no permission, so nobody has it."
 
 
 class Rules:
-    """What people of each role may do on one `TaskAdmin`.
-
-    Args:
-        read_only: Everybody is a viewer.
-        viewers_read_contents: Viewers see arguments and log lines.
-    """
+    """What people of each role may do on one `TaskAdmin`; see its settings of these names."""
 
     def __init__(self, *, read_only: bool, viewers_read_contents: bool) -> None:
         self._read_only = read_only
@@ -62,11 +57,7 @@ class Rules:
 
 
 def needed_by(request: Request) -> Permission:
-    """What the route of a request needs.
-
-    Raises:
-        Refused: it is none of ours, so nobody said.
-    """
+    """What the route of a request needs."""
     route = request.scope.get("route")
     if not isinstance(route, AdminRoute):
         raise Refused(_UNGUARDED)
@@ -74,11 +65,7 @@ def needed_by(request: Request) -> Permission:
 
 
 def check_routes(router: APIRouter) -> None:
-    """Make sure that no route comes without a permission.
-
-    Raises:
-        ConfigurationError: there is one of a class that needs none.
-    """
+    """Make sure that no route comes without a permission."""
     for route in router.routes:
         # Not `iter_route_contexts`, which would make all that their first request needs.
         included = getattr(route, "original_router", None)
@@ -105,20 +92,13 @@ def by_sign_in(rules: Rules, signing: Signing) -> Authority:
 def by_role(rules: Rules, role: Role | DependsParameter) -> Authority:
     """Dependency: the app says who people are; without a dependency all have one role."""
 
-    async def authority(request: Request, given: Any) -> None:
+    async def asked(request: Request, given: Any = role) -> None:
         rules.admit(request, rules.visitor(*_named(given)))
 
-    if isinstance(role, DependsParameter):
-
-        async def asked(request: Request, given: Any = role) -> None:
-            await authority(request, given)
-
-        return asked
-
     async def fixed(request: Request) -> None:
-        await authority(request, role)
+        await asked(request)
 
-    return fixed
+    return asked if isinstance(role, DependsParameter) else fixed
 
 
 def _named(given: Any) -> tuple[str | None, Role]:

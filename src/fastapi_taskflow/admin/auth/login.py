@@ -81,11 +81,7 @@ _SEE_OTHER: dict[str, Any] = {
 
 
 class LoginApi:
-    """The routes of one `TaskAdmin`.
-
-    Args:
-        site: Where they stand.
-    """
+    """The routes of one `TaskAdmin`."""
 
     def __init__(self, signing: Signing, site: Site) -> None:
         self._signing = signing
@@ -180,11 +176,7 @@ def _told(begun: Begun) -> dict[str, str]:
 
 
 def _read(body: bytes, *, as_json: bool) -> SignInForm:
-    """Name and password from a body.
-
-    Raises:
-        RequestValidationError: they are not there, or more than they are.
-    """
+    """Name and password from a body."""
     try:
         if as_json:
             return SignInForm.model_validate_json(body)

@@ -52,11 +52,7 @@ NEEDS: Mapping[tuple[str, str], Permission] = MappingProxyType(
 
 
 def needed(path: str, methods: Iterable[str]) -> Permission:
-    """What a route needs.
-
-    Raises:
-        ConfigurationError: nobody said so, or its methods need different things.
-    """
+    """What a route needs."""
     wanted = {NEEDS.get((method, path)) for method in methods}
     permission = wanted.pop() if len(wanted) == 1 else None
     if permission is None:

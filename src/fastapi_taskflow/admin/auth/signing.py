@@ -36,12 +36,7 @@ class Signing:
         self._remembered = Remembered()
 
     async def user_of(self, request: Request) -> tuple[AuthUser, bool]:
-        """Who sent a request, and whether in a session.
-
-        Raises:
-            NotSignedIn: nobody that may go on.
-            Throttled: too many tries from there.
-        """
+        """Who sent a request, and whether in a session."""
         # First: a browser may send along what it learned by heart for other pages of the host.
         user = await self._user_in_session(request)
         if user is not None:
@@ -51,12 +46,7 @@ class Signing:
         raise NotSignedIn(_SIGN_IN)
 
     async def sign_in(self, request: Request, username: str, password: str) -> Begun:
-        """Begin a session, in place of the one that this browser had.
-
-        Raises:
-            NotSignedIn: name or password is wrong.
-            Throttled: too many tries; the password was not looked at.
-        """
+        """Begin a session, in place of the one that this browser had."""
         user = await self._checked(request, username, password)
         return await self._logins.begin(
             user, network=network(request), replaced=self.cookies.read(request)

@@ -18,16 +18,13 @@ _ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody who was let in.
+    """Somebody who was let in."""
 
-    Args:
-        name: None where only a role is known.
-        in_session: They signed in on the page, and can sign out.
-    """
-
+    # None where only a role is known.
     name: str | None
     role: Role
     granted: frozenset[Permission]
+    # They signed in on the page, and can sign out.
     in_session: bool = False
 
     def may(self, permission: Permission) -> bool:

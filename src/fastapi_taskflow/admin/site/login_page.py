@@ -18,11 +18,9 @@ _UNENCRYPTED = (
 def login_page(
     place: Place, *, problem: str = "", username: str = "", then: str = "", encrypted: bool = True
 ) -> str:
-    """The whole page.
+    """The whole page, to be filled in again after a ``problem``.
 
     Args:
-        problem: Why the last try did not let anybody in.
-        username: As it was typed.
         then: Path of the page to open afterwards.
         encrypted: The browser will take the cookie, as far as the server can tell.
     """

@@ -29,10 +29,9 @@ Child: TypeAlias = "Html | str | int | Iterable[Child] | None"
 
 
 def element(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Html:
-    """One element.
+    """One element; its ``name`` never comes from data.
 
     Args:
-        name: Of the element; never from data.
         children: Markup, or text to be escaped; None is nothing.
         attributes: ``class_`` is ``class``, ``data_label`` is ``data-label``. True is an
             attribute without a value; None and False leave it out.

@@ -30,12 +30,7 @@ _ASSETS = {"status.css": "text/css", "icon.svg": "image/svg+xml"}
 
 
 class Pages:
-    """The pages of one `TaskAdmin`.
-
-    Args:
-        site: Where the routes stand.
-        show_arguments: A task's page shows its arguments.
-    """
+    """The pages of one `TaskAdmin`; that of a single task may show its arguments."""
 
     def __init__(self, operations: Operations, site: Site, *, show_arguments: bool) -> None:
         self._operations = operations
