@@ -36,7 +36,7 @@ def test_an_instance_that_is_well_is_ready(desk, store):
 
 def test_one_that_drains_is_alive_and_not_ready(desk):
     async def drain() -> None:
-        desk.manager.runtime.engine().shutdown.begin()
+        desk.manager.runtime.engine().begin_drain()
 
     desk.call(drain)
     ready, alive = desk.client.get("/tasks/health"), desk.client.get("/tasks/health/live")

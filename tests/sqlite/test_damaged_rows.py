@@ -173,7 +173,7 @@ async def test_arguments_that_are_spoilt_are_named_although_no_list_reads_them(p
 
     site = Site(path)
     async with site.manager:
-        await wait_until(lambda: site.manager.runtime.engine().damaged)
+        await wait_until(lambda: site.manager.runtime.engine().core.damaged)
         await site.look()
         told = (await site.get("/health")).json()
 
@@ -187,7 +187,7 @@ async def test_one_spoilt_task_is_named_and_does_not_run_until_it_is_mended(path
     site = Site(path)
     async with site.manager:
         await wait_until(lambda: site.ran == [2])
-        await wait_until(lambda: site.manager.runtime.engine().damaged)
+        await wait_until(lambda: site.manager.runtime.engine().core.damaged)
         await site.look()
         told = (await site.get("/health")).json()
         detail = (await site.get(f"/{bad}")).json()
