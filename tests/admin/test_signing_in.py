@@ -246,7 +246,7 @@ def test_the_form_says_why_nobody_stays_signed_in_without_encryption(in_memory):
 
 def test_a_stolen_store_opens_nothing(served):
     token = signed_in(served.app, "admin").cookies["tf_session"]
-    found = served.call(served.store.close_sessions, token_hash=token)
+    found = served.call(served.store.sign_in.close_sessions, token_hash=token)
 
     assert found == 0
     assert (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,12 +10,7 @@ from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import TaskStateError
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["is_short", "only_one", "whole"]
-
-
-def is_short(task_id: str) -> bool:
-    """It may be the end of an id; whole ones are longer."""
-    return len(task_id) == ENDING_LENGTH
+__all__ = ["whole"]
 
 
 async def whole(engine: Engine, task_id: object) -> str:
@@ -28,22 +22,17 @@ async def whole(engine: Engine, task_id: object) -> str:
         TaskStateError: several tasks end like this.
     """
     task_id = _text(task_id)
-    if not is_short(task_id):
+    if len(task_id) != ENDING_LENGTH:
         return task_id
     await engine.mirror.flush()
     page = await engine.backend.search(Query(ending=task_id), limit=2)
     stored = [each.record.task_id for each in page.tasks]
-    return only_one(task_id, [*engine.store.ending(task_id), *stored])
-
-
-def only_one(task_id: str, found: Iterable[str]) -> str:
-    """The only id among those found; the short one if there is none."""
-    ids = sorted(set(found))
-    if len(ids) > 1:
+    found = sorted({*engine.store.ending(task_id), *stored})
+    if len(found) > 1:
         raise TaskStateError(
-            f"Several tasks end in {task_id}: {', '.join(ids)}. Give the whole id of one."
+            f"Several tasks end in {task_id}: {', '.join(found)}. Give the whole id of one."
         )
-    return ids[0] if ids else task_id
+    return found[0] if found else task_id
 
 
 def _text(task_id: object) -> str:
