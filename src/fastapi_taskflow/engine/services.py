@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.engine.accept.commits import Commits
 from fastapi_taskflow.engine.accept.intake import Intake
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.changes.feed import Feed
 from fastapi_taskflow.engine.changes.mirroring import Mirror
 from fastapi_taskflow.engine.core.core import Core
@@ -72,6 +73,7 @@ class Services:
         watching = observer if "observe" in settings.roles else None
         self.feed = Feed(watching, clock, self.core.supervisor)
         self.mirror = Mirror(self.core, self.feed, self._cancel_asked)
+        self.changes = Changes(self.feed, self.mirror)
         self._make_ends()
         self._make_runs(executors)
         self._make_claims()
@@ -80,15 +82,14 @@ class Services:
     def _make_ends(self) -> None:
         self.settling = Settling(
             self.core,
-            self.feed,
-            self.mirror,
+            self.changes,
             over=self._over,
             again=self._again,
             lost=self._lost,
             delayed=self._delayed,
         )
         self.interventions = Interventions(
-            self.core, self.feed, self.mirror, self.settling, over=self._over, lost=self._lost
+            self.core, self.changes, self.mirror, self.settling, over=self._over, lost=self._lost
         )
 
     def _make_runs(self, executors: Mapping[str, Executor]) -> None:
@@ -98,8 +99,7 @@ class Services:
         )
         calls = Calls(
             core,
-            self.feed,
-            self.mirror,
+            self.changes,
             settling,
             self.attempts,
             released=self._released,
@@ -121,6 +121,7 @@ class Services:
         self.unreadable = Unreadable(core, settling.settle)
         adoption = Adoption(
             core,
+            self.changes,
             self.unreadable,
             settle=settling.settle,
             give_back=self.interventions.give_back,
@@ -133,14 +134,13 @@ class Services:
     def _make_fronts(self) -> None:
         self.commits = Commits(
             self.core,
-            self.feed,
-            self.mirror,
+            self.changes,
             may_hold=self.dispatcher.may_hold,
             run_when_due=self.dispatcher.run_when_due,
             hint_after=self.hints.hint_after,
         )
         self.intake = Intake(self.core, rejected=self.commits.rejected)
-        self.fleet = Fleet(self.core, self.interventions, self.hints)
+        self.fleet = Fleet(self.core, self.changes, self.interventions, self.hints)
         self.housekeeping = Housekeeping(self.core, hint=self.hints.hint)
 
     def _cancel_asked(self, task: LiveTask) -> None:

@@ -19,8 +19,7 @@ from fastapi_taskflow.backends.base import (
     Stored,
 )
 from fastapi_taskflow.engine.accept.refusals import refusal, unstorable
-from fastapi_taskflow.engine.changes.feed import Feed
-from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask
@@ -50,16 +49,14 @@ class Commits:
     def __init__(
         self,
         core: Core,
-        feed: Feed,
-        mirror: Mirror,
+        changes: Changes,
         *,
         may_hold: Callable[[LiveTask], bool],
         run_when_due: Callable[[LiveTask], None],
         hint_after: Callable[[str, float], None],
     ) -> None:
         self._core = core
-        self._feed = feed
-        self._mirror = mirror
+        self._changes = changes
         self._may_hold = may_hold
         self._run_when_due = run_when_due
         self._hint_after = hint_after
@@ -75,9 +72,7 @@ class Commits:
     def accept(self, task: LiveTask) -> None:
         """Hold a task that needs no commit."""
         task.held = True
-        if self._feed.active:
-            self._feed.lifecycle(task)
-        self._mirror.touch(task)
+        self._changes.tell(task)
 
     async def commit(self, tasks: Sequence[LiveTask]) -> None:
         """Store tasks in one transaction; on return they are accepted.
@@ -108,7 +103,6 @@ class Commits:
             self._core.queues.uncount(task)
             self._core.store.drop(task)
             if rejected is not None and rejected == task.record.task_id:
-                task.record.status = TaskStatus.REJECTED
                 task.record.end_time = task.record.created_at
                 task.stored = True
                 self.rejected(task)
@@ -120,10 +114,7 @@ class Commits:
         core.queues.get(task.record.queue).rejected += 1
         core.store.add(task)
         core.store.settle(task)
-        if not task.stored:
-            self._mirror.touch(task)
-        if self._feed.active:
-            self._feed.lifecycle(task)
+        self._changes.become(task, TaskStatus.REJECTED)
 
     def _owners(self, tasks: Sequence[LiveTask]) -> list[str | None]:
         """For each of them this instance's id, if it should be born claimed by it."""
@@ -200,8 +191,7 @@ class Commits:
         if task.held or task.record.status is not TaskStatus.PENDING:
             # The answer came late, and the task has been claimed from the store since.
             return
-        if self._feed.active:
-            self._feed.lifecycle(task)
+        self._changes.tell(task)
         if fence:
             task.held, task.fence = True, fence
             if task.launch_on_commit:

@@ -114,6 +114,7 @@ class Intake:
         record = task.record
         max_size = self._queues.get(record.queue).max_size or 0
         error = QueueFullError(record.queue, max_size, task_id=record.task_id)
+        # Born so; `Commits.rejected` tells of it.
         record.status = TaskStatus.REJECTED
         record.end_time = record.created_at
         record.error = str(error)

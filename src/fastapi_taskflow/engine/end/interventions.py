@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from fastapi_taskflow.backends.base import Claimed, Lease
-from fastapi_taskflow.engine.changes.feed import Feed
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.changes.mirroring import Mirror
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
@@ -34,7 +34,7 @@ class Interventions:
     def __init__(
         self,
         core: Core,
-        feed: Feed,
+        changes: Changes,
         mirror: Mirror,
         settling: Settling,
         *,
@@ -42,7 +42,7 @@ class Interventions:
         lost: Callable[[LiveTask], None],
     ) -> None:
         self._core = core
-        self._feed = feed
+        self._changes = changes
         self._mirror = mirror
         self._settling = settling
         self._over = over
@@ -70,11 +70,9 @@ class Interventions:
     def cancelled_in_store(self, task: LiveTask) -> None:
         """The store cancelled a task before it started."""
         self._withdraw(task)
-        task.record.status = TaskStatus.CANCELLED
         task.record.end_time = self._core.clock.now()
+        self._changes.become(task, TaskStatus.CANCELLED)
         self._over(task)
-        if self._feed.active:
-            self._feed.lifecycle(task)
 
     def give_back(self, task: LiveTask) -> None:
         """A held task that has not started goes back to the store, or is abandoned."""

@@ -14,8 +14,7 @@ from functools import partial
 from math import isfinite
 
 from fastapi_taskflow.backends.base import Lease, Outcome, Settled
-from fastapi_taskflow.engine.changes.feed import Feed
-from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask, Running
@@ -48,11 +47,10 @@ class Settling:
         delayed: Told of a task whose end takes the store long.
     """
 
-    def __init__(  # noqa: PLR0913  (an end is told to all of them)
+    def __init__(
         self,
         core: Core,
-        feed: Feed,
-        mirror: Mirror,
+        changes: Changes,
         *,
         over: Callable[[LiveTask], None],
         again: Callable[[LiveTask, float], None],
@@ -60,8 +58,7 @@ class Settling:
         delayed: Callable[[LiveTask], None],
     ) -> None:
         self._core = core
-        self._feed = feed
-        self._mirror = mirror
+        self._changes = changes
         self._over = over
         self._again = again
         self._lost = lost
@@ -143,7 +140,6 @@ class Settling:
             cancelled = task.cancel_asked and rule.yields_to_cancel
             status = TaskStatus.CANCELLED if cancelled else rule.target
             self._apply(task, verdict, rule, elapsed, status)
-            self._mirror.touch(task)
             return
         outcome = Outcome(
             task.lease,
@@ -227,7 +223,6 @@ class Settling:
         record = task.record
         task.failures += rule.failures
         task.interruptions += rule.interruptions
-        record.status = status
         now = self._core.clock.now()
         over = status in TERMINAL
         if over:
@@ -240,8 +235,7 @@ class Settling:
             record.error = how.error
             record.stacktrace = how.stacktrace
         # Before what follows: a retry without delay may start at once.
-        if self._feed.active and how.move is not Move.GIVE_BACK:
-            self._feed.lifecycle(task, elapsed)
+        self._changes.become(task, status, elapsed, heard=how.move is not Move.GIVE_BACK)
         if over:
             self._over(task)
         else:

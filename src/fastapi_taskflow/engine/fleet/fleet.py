@@ -9,6 +9,7 @@ import socket
 import time
 
 from fastapi_taskflow.backends.base import InstanceInfo
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
@@ -35,10 +36,13 @@ _ENLIST_PAUSE_SECONDS = 0.5
 class Fleet:
     """Heartbeat, signals from others, and recovery from dead instances."""
 
-    def __init__(self, core: Core, interventions: Interventions, hints: Hints) -> None:
+    def __init__(
+        self, core: Core, changes: Changes, interventions: Interventions, hints: Hints
+    ) -> None:
         self._core = core
         self._backend = core.backend
         self._settings = core.settings
+        self._changes = changes
         self._interventions = interventions
         self._hints = hints
         self._wake = Wakeup()
@@ -165,9 +169,9 @@ class Fleet:
         (stored,) = await self._backend.get([task.record.task_id])
         if stored is None or task.held:
             return
-        record = task.record
-        record.status = stored.record.status
-        if record.status is not TaskStatus.RUNNING:
+        record, status = task.record, stored.record.status
+        if status is not TaskStatus.RUNNING:
             record.end_time = stored.record.end_time
             record.error = stored.record.error
             record.stacktrace = stored.record.stacktrace
+        self._changes.become(task, status, heard=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi_taskflow.backends.base import Claimed
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.run.unreadable import UNOPENED, Unreadable
@@ -31,6 +32,7 @@ class Adoption:
     def __init__(
         self,
         core: Core,
+        changes: Changes,
         unreadable: Unreadable,
         *,
         settle: Callable[[LiveTask, Verdict], None],
@@ -38,6 +40,7 @@ class Adoption:
         in_lane: Callable[[str], bool],
     ) -> None:
         self._core = core
+        self._changes = changes
         self._unreadable = unreadable
         self._settle = settle
         self._give_back = give_back
@@ -69,7 +72,7 @@ class Adoption:
         # If a response's chain was to run it, that has been overtaken.
         task.launch_on_commit = True
         task.attempt = None
-        task.record.status = TaskStatus.PENDING
+        self._changes.become(task, TaskStatus.PENDING, heard=False)
         task.lane = self._in_lane(claim.lease.task_id)
         core.damaged.look(stored)
         if stored.damage is not None:

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from fastapi_taskflow.engine.changes.feed import Feed
-from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
@@ -32,11 +31,10 @@ class Calls:
         lane_started: Told of a task for which a response's chain waits.
     """
 
-    def __init__(  # noqa: PLR0913  (a start is told to all of them)
+    def __init__(
         self,
         core: Core,
-        feed: Feed,
-        mirror: Mirror,
+        changes: Changes,
         settling: Settling,
         attempts: Attempts,
         *,
@@ -44,8 +42,7 @@ class Calls:
         lane_started: Callable[[LiveTask], None],
     ) -> None:
         self._core = core
-        self._feed = feed
-        self._mirror = mirror
+        self._changes = changes
         self._settling = settling
         self._attempts = attempts
         self._released = released
@@ -67,7 +64,6 @@ class Calls:
     def _begin(self, task: LiveTask, started_at: datetime | None, *, at_once: bool) -> None:
         core, record = self._core, task.record
         core.queues.uncount(task)
-        record.status = TaskStatus.RUNNING
         record.start_time = started_at or core.clock.now()
         record.end_time = None
         record.retries_used = task.failures
@@ -77,13 +73,10 @@ class Calls:
             task.separate(retry_separator(task.failures), core.settings.max_log_lines)
         if task.lane:
             self._lane_started(task)
-        if self._feed.active:
-            self._feed.lifecycle(task)
+        self._changes.become(task, TaskStatus.RUNNING)
         if task.unreadable is not None:
             self._fail_unreadable(task, task.unreadable)
             return
-        if not task.durable:
-            self._mirror.touch(task)
         self._attempts.run(task, at_once=at_once)
 
     def _fail_unreadable(self, task: LiveTask, exc: Exception) -> None:
