@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,19 @@ async def test_a_task_is_retried_and_logs_on_it(make: Callable[..., TaskManager]
     assert [line[20:] for line in second.logs] == ["line 0", "line 1"]
     assert [call.attempt for call in own.calls if call.func_name == "fails"] == [0, 1]
     assert own.life == ["open", "close"]
+
+
+async def test_what_is_made_of_its_functions_runs_there_as_well() -> None:
+    own = Own()
+    tasks = TaskManager(executors={"own": own})
+    tasks.task(executor="own")(plain.double)
+    async with tasks:
+        task_id = (await tasks.enqueue(partial(plain.double, 1))).task_id
+        await async_drain(tasks, timeout=60)
+        record = await tasks.get(task_id)
+
+    assert record is not None
+    assert (record.status.value, record.executor, len(own.calls)) == ("success", "own", 1)
 
 
 async def test_its_slots_are_kept_to(make: Callable[..., TaskManager], tmp_path: Path) -> None:

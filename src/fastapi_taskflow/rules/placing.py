@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "is_coroutine_callable",
     "known_executor",
     "place",
+    "place_of",
 ]
 
 Check = Callable[[Callable[..., Any]], None]
@@ -95,6 +97,15 @@ def place(func: Callable[..., Any], executor: str, check: Check) -> None:
         raise ConfigurationError(
             f"executor={executor!r} on the {kind} function {name}: {exc}"
         ) from exc
+
+
+def place_of(func: Callable[..., Any], wanted: str | None, executors: Mapping[str, Check]) -> str:
+    """Where a callable runs: as ``wanted`` for what is inside of it, if that can run it as well."""
+    if wanted is not None:
+        with suppress(ConfigurationError):
+            place(func, wanted, executors[wanted])
+            return wanted
+    return default_for(func)
 
 
 def is_coroutine_callable(func: Any) -> bool:

@@ -16,7 +16,12 @@ from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.codec import TypeTable
 from fastapi_taskflow.rules.disguises import Owners, layers, printable_name
 from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
-from fastapi_taskflow.rules.placing import BUILT_IN, Check, default_for, is_coroutine_callable
+from fastapi_taskflow.rules.placing import (
+    BUILT_IN,
+    Check,
+    default_for,
+    is_coroutine_callable,
+)
 from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.rules.taskconfig import checked_config
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -267,11 +272,12 @@ class TaskRegistry:
             raise TypeError(f"Expected a function or another callable as a task, got {func!r}.")
         hidden = self._hidden(func)
         own = hidden is not None and hidden.registry is self
+        config = replace(hidden.entry.config, name=None) if hidden and own else TaskConfig()
         entry = Registered(
             self._display_name(func),
             func,
-            replace(hidden.entry.config, name=None) if hidden and own else TaskConfig(),
-            default_for(func),
+            config,
+            place_of(func, config.executor, self._executors),
             is_coroutine_callable(func),
             hides=hidden,
         )
