@@ -112,7 +112,9 @@ class LocalRun:
         except BaseException as exc:  # as in `begin`
             end_if_forked(born, exc)
             told = Raised(exc)
-        self.end(told)
+        # As `end`, without the call.
+        self.runner = None
+        self._ended(told)
         # An error's trace holds this frame, and would be held by it: a cycle with all that
         # the function had in its hands.
         del told

@@ -12,16 +12,10 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, NamedTuple, TypeVar
 
-from fastapi_taskflow.rules import codec
+from fastapi_taskflow.rules import codec, placing
 from fastapi_taskflow.rules.codec import TypeTable
 from fastapi_taskflow.rules.disguises import Owners, layers, printable_name
 from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
-from fastapi_taskflow.rules.placing import (
-    BUILT_IN,
-    Check,
-    default_for,
-    is_coroutine_callable,
-)
 from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.rules.taskconfig import checked_config
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -87,7 +81,7 @@ class TaskRegistry:
         durable_by_default: Whoever stores their tasks stores all of them.
     """
 
-    def __init__(self, executors: Mapping[str, Check] = BUILT_IN) -> None:
+    def __init__(self, executors: Mapping[str, placing.Check] = placing.BUILT_IN) -> None:
         self._executors = executors
         self.durable_by_default = False
         self.types = TypeTable()
@@ -122,8 +116,8 @@ class TaskRegistry:
             name,
             func,
             replace(config, name=name),
-            config.executor or default_for(func),
-            is_coroutine_callable(func),
+            config.executor or placing.default_for(func),
+            placing.is_coroutine_callable(func),
             shape_of(func),
             own_options(func),
         )
@@ -277,8 +271,8 @@ class TaskRegistry:
             self._display_name(func),
             func,
             config,
-            place_of(func, config.executor, self._executors),
-            is_coroutine_callable(func),
+            placing.place_of(func, config.executor, self._executors),
+            placing.is_coroutine_callable(func),
             hides=hidden,
         )
         # Nothing else is cached: a lambda or a bound method is a new object each time.

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
-from fastapi_taskflow.executors.base import Reason, Run, Told
+from fastapi_taskflow.executors.base import Reason, Run
 from fastapi_taskflow.rules.redaction import WITHHELD, Mask, Redactor
 
 __all__ = ["Attempt"]
@@ -26,9 +26,6 @@ class _Keeper(Protocol):
 
     def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
         """Its function wrote a line."""
-
-    def take(self, attempt: Attempt, told: Told) -> None:
-        """Its run has ended."""
 
 
 class Attempt:
@@ -93,7 +90,3 @@ class Attempt:
     def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
         """Its function wrote a line. Called from any thread."""
         self._keeper.log(self, message, level, extra)
-
-    def ended(self, told: Told) -> None:
-        """Its run has ended. Called from any thread."""
-        self._keeper.take(self, told)

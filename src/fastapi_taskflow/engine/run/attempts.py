@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,6 +22,7 @@ from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, known_level, log_li
 from fastapi_taskflow.rules.ends import (
     Ended,
     Raised,
+    Returned,
     Stopped,
     concluded,
     stopped,
@@ -64,6 +66,7 @@ class Attempts:
         self._ended = ended
         self._released = released
         self._loop = core.loop
+        self._thread_id = core.thread_id
         guard(self._loop)
         # Attempts whose function is being run, wherever that is.
         self.running: set[Attempt] = set()
@@ -113,7 +116,7 @@ class Attempts:
         # No thread can be had, the app's own task factory refuses, a class of the user's raises.
         except BaseException as exc:
             if not attempt.told:
-                self.take(attempt, Raised(exc))
+                self._take(attempt, Raised(exc))
 
     def _launch(self, attempt: Attempt, *, at_once: bool) -> None:
         task = attempt.task
@@ -134,7 +137,9 @@ class Attempts:
             timeout,
             at_once,
         )
-        run = self._executors[registered.executor].run(call, attempt.ended, attempt.log)
+        run = self._executors[registered.executor].run(
+            call, partial(self._take, attempt), attempt.log
+        )
         if not attempt.told:
             attempt.run = run
 
@@ -188,13 +193,14 @@ class Attempts:
         except BaseException:
             return dict.fromkeys(extra, MASK)
 
-    def take(self, attempt: Attempt, told: Told) -> None:
+    def _take(self, attempt: Attempt, told: Told) -> None:
         """An executor tells of an end. Called from any thread."""
         # An error is written where it is told, which leaves the loop to others.
-        if self._core.is_here():
-            self._conclude(attempt, written(attempt, told))
+        how = told if type(told) is Returned else written(attempt, told)
+        if threading.get_ident() == self._thread_id:
+            self._conclude(attempt, how)
             return
-        self._arrived.append((attempt, written(attempt, told)))
+        self._arrived.append((attempt, how))
         if self._collecting:
             return
         self._collecting = True
@@ -215,14 +221,6 @@ class Attempts:
             return  # an executor that tells twice
         attempt.told = True
         attempt.run = None
-        if (
-            attempt.stop_reason is None
-            and isinstance(told, Raised | Untold)
-            and isinstance(told.error, asyncio.CancelledError)
-            and self._core.supervisor.is_torn_down()
-        ):
-            # Not the function cancels itself: it is cancelled with all that the loop has.
-            told = Stopped()
         if isinstance(told, Untold):
             if attempt.timer is not None:
                 attempt.timer.cancel()
@@ -236,11 +234,17 @@ class Attempts:
         self._released(attempt.task)
         if attempt.abandoned:
             return
-        if attempt.stop_reason is None:
-            self._finish(attempt, told)
-        else:
+        if attempt.stop_reason is not None:
             timeout = attempt.task.registered.config.timeout
             self._finish(attempt, concluded(told, attempt.stop_reason, timeout))
+        elif type(told) is Raised and self._is_torn_down(told.error):
+            self._finish(attempt, Stopped())
+        else:
+            self._finish(attempt, told)
+
+    def _is_torn_down(self, error: BaseException) -> bool:
+        """Not the function cancels itself: it is cancelled with all that the loop has."""
+        return isinstance(error, asyncio.CancelledError) and self._core.supervisor.is_torn_down()
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         if attempt.timer is not None:
