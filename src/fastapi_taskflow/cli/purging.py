@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from datetime import datetime, timedelta
@@ -10,18 +9,12 @@ from typing import Annotated
 
 import typer
 
-from fastapi_taskflow.backends.base import Backend, Query
+from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.bars import bar
-from fastapi_taskflow.cli.output import Answer, give, plain
-from fastapi_taskflow.cli.stores import (
-    JsonOption,
-    PrefixOption,
-    StoreOption,
-    actor,
-    backend_of,
-    opened,
-)
+from fastapi_taskflow.cli.output import Answer, plain
+from fastapi_taskflow.cli.stores import actor, acts
 from fastapi_taskflow.operations import Count
+from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.counting import plural
 from fastapi_taskflow.words.states import TERMINAL
@@ -37,17 +30,16 @@ _LONGEST = timedelta(days=36_525)
 _COUNT_LIMIT = 1_000_000
 
 
-def purge(
-    store: StoreOption,
+@acts
+async def purge(
+    inspector: Inspector,
     *,
     older_than: Annotated[
         str,
         typer.Option(metavar="SPAN", help="Ended so long ago or longer: 90s, 15m, 6h, 30d or 2w."),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: JsonOption = False,
-    table_prefix: PrefixOption = "taskflow_",
-) -> None:
+) -> Answer:
     """Delete the records of tasks that ended long ago, with their logs.
 
     Waiting and running tasks stay, as do totals, unexpired idempotency keys and the audit.
@@ -59,32 +51,20 @@ def purge(
             param_hint="--yes",
         )
     before = SYSTEM_CLOCK.now() - span
-    backend = backend_of(store, table_prefix)
-    most = asyncio.run(_counted(backend, before))
+    # What ended before then was made before then, by the clocks of those who made it.
+    query = Query(statuses=frozenset(TERMINAL), until=before)
+    most = await inspector.count(query, cap=_COUNT_LIMIT)
     if not yes and not _agreed(before, most):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(1)
-    deleted = asyncio.run(_purge(backend, span, before, most))
+    with bar("Deleting", None if most.more else most.number) as advance:
+
+        def progress(deleted: int) -> None:
+            advance(f"{plural(deleted, 'task')} deleted", deleted)
+
+        deleted = await inspector.purge_all(span, before, progress=progress, actor=actor())
     told = plain(f"Deleted {plural(deleted, 'task')} that ended before {_told(before)}")
-    document = {"deleted": deleted, "before": before.isoformat()}
-    give(Answer(document=document, shown=[told]), as_json=json)
-
-
-async def _counted(backend: Backend, before: datetime) -> Count:
-    async with opened(backend) as inspector:
-        # What ended before then was made before then, by the clocks of those who made it.
-        query = Query(statuses=frozenset(TERMINAL), until=before)
-        return await inspector.count(query, cap=_COUNT_LIMIT)
-
-
-async def _purge(backend: Backend, span: timedelta, before: datetime, most: Count) -> int:
-    async with opened(backend, for_acts=True) as inspector:
-        with bar("Deleting", None if most.more else most.number) as advance:
-
-            def progress(deleted: int) -> None:
-                advance(f"{plural(deleted, 'task')} deleted", deleted)
-
-            return await inspector.purge_all(span, before, progress=progress, actor=actor())
+    return Answer(document={"deleted": deleted, "before": before.isoformat()}, shown=[told])
 
 
 def _span(text: str) -> timedelta:

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from types import FrameType
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from fastapi_taskflow.cli.output import took
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
+from fastapi_taskflow.words.limits import near
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 from fastapi_taskflow.words.texts import escape
@@ -108,11 +108,8 @@ def _known(queues: Sequence[str], managers: Sequence[TaskManager]) -> frozenset[
         raise typer.BadParameter(f"Name at least one queue. {told}", param_hint="--queues")
     for name in chosen:
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise typer.BadParameter(
-                f"No queue is named {name!r}.{hint} {told}", param_hint="--queues"
-            )
+            said = f"No queue is named {name!r}.{near(name, names)} {told}"
+            raise typer.BadParameter(said, param_hint="--queues")
     return frozenset(chosen)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import suppress
 
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
@@ -18,6 +17,7 @@ from fastapi_taskflow.backends.sqlite.files import Files
 from fastapi_taskflow.backends.sqlite.fleet import BEAT, SHOWN
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
+from fastapi_taskflow.backends.sqlite.transactions import writing
 from fastapi_taskflow.words.clock import SteadyClock
 from fastapi_taskflow.words.errors import StoreFull, StoreUnavailable
 
@@ -83,14 +83,7 @@ class Heartbeat:
 
     def _beat(self, connection: sqlite3.Connection, instance: str, lag: float) -> bool:
         texts = self._database.texts
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with writing(connection):
             alive = bool(connection.execute(texts[BEAT], (lag, instance)).fetchall())
             connection.execute(texts[SHOWN], (self._clock.micros(),))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
         return alive

@@ -8,7 +8,8 @@ transaction, and what happens outside (files) in ``after``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastapi_taskflow.backends.base import Lease
@@ -20,7 +21,7 @@ from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 from fastapi_taskflow.backends.sqlite.versions import too_new
 
-__all__ = ["MustLook", "Transaction"]
+__all__ = ["MustLook", "Transaction", "writing"]
 
 # In one statement what nearly every insert asks for: the last arrival, who is alive, and
 # whether this release may still write.
@@ -29,6 +30,21 @@ _STANDING = (
     " UNION ALL SELECT NULL, id, NULL FROM @instances WHERE dead = 0"
     " UNION ALL SELECT NULL, NULL, max(version) FROM @schema"
 )
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block writes, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Some errors have rolled back already.
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
 
 
 class MustLook(Exception):

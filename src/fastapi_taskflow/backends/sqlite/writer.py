@@ -32,7 +32,7 @@ from fastapi_taskflow.backends.sqlite.links import Link
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
 from fastapi_taskflow.backends.sqlite.rows import Present
-from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.backends.sqlite.transactions import Transaction, writing
 from fastapi_taskflow.words.clock import SteadyClock
 from fastapi_taskflow.words.errors import StoreUnavailable
 
@@ -227,20 +227,13 @@ class Writer:
     def _transact(
         self, connection: sqlite3.Connection, jobs: Sequence[Job], *, apart: bool
     ) -> tuple[Transaction, list[Answer]]:
-        connection.execute("BEGIN IMMEDIATE")
-        tx = self._transaction(connection, careful=apart)
-        try:
-            answers = run_apart(connection, tx, jobs) if apart else run_jobs(tx, jobs)
-            tx.settle()
-            connection.execute("COMMIT")
-        except BaseException:
-            # Some errors have rolled back already.
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
-        finally:
-            tx.close()
+        with writing(connection):
+            tx = self._transaction(connection, careful=apart)
+            try:
+                answers = run_apart(connection, tx, jobs) if apart else run_jobs(tx, jobs)
+                tx.settle()
+            finally:
+                tx.close()
         return tx, answers
 
     def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
