@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import ClaimRequest
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
-__all__ = ["Look", "Room", "choose", "is_suspect", "looks", "order", "rank"]
+__all__ = ["Look", "Room", "choose", "is_paused", "is_suspect", "looks", "order", "rank"]
 
 
 def rank(priority: int | None) -> int:
     """Tasks are claimed by this, then by due time, then by arrival; the lowest first."""
     return -(priority or 0)
+
+
+def is_paused(settings: Mapping[str, Any]) -> bool:
+    """Nothing of a queue with these stored settings starts."""
+    return bool(settings.get("paused"))
 
 
 def is_suspect(interruptions: int) -> bool:

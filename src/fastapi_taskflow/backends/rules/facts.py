@@ -7,9 +7,20 @@ from datetime import datetime
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["Facts", "Holder", "Known", "Needs", "Original", "is_held", "keys_of", "needs"]
+__all__ = [
+    "Facts",
+    "Holder",
+    "Known",
+    "Needs",
+    "Original",
+    "facts_of",
+    "is_held",
+    "keys_of",
+    "needs",
+]
 
 
 class Known(NamedTuple):
@@ -88,3 +99,33 @@ def keys_of(
 def is_held(expires_at: datetime | None, now: datetime) -> bool:
     """A key that somebody holds is not free yet; no expiry while its task lives."""
     return expires_at is None or now < expires_at
+
+
+def facts_of(
+    rows: Mapping[str, Row],
+    aliases: Mapping[str, str],
+    holders: Mapping[str, Holder],
+    waiting: Mapping[str, int],
+    alive: Container[str],
+) -> Facts:
+    """The facts, from the rows of all tasks that `needs` names, by id."""
+    return Facts(
+        known={task_id: Known(row.status, row.born) for task_id, row in rows.items()},
+        aliases=dict(aliases),
+        originals={task_id: _original(row) for task_id, row in rows.items()},
+        holders=dict(holders),
+        waiting=dict(waiting),
+        alive=alive,
+    )
+
+
+def _original(row: Row) -> Original:
+    return Original(
+        row.task_id,
+        row.status,
+        row.retried_as,
+        row.idempotency_key,
+        row.fingerprint,
+        row.queue,
+        row.func_name,
+    )

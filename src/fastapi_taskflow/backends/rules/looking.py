@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["ENDINGS_WITHIN", "ERRORS_WITHIN", "parse_cursor"]
+from collections.abc import Sequence
+
+from fastapi_taskflow.backends.base import Page, StoredTask, weight
+
+__all__ = ["ENDINGS_WITHIN", "ERRORS_WITHIN", "page_of", "parse_cursor"]
 
 ERRORS_WITHIN = 10_000
 """Error texts are searched in so many of the newest tasks only."""
@@ -23,3 +27,20 @@ def parse_cursor(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
         raise ValueError(f"A cursor is what an earlier page gave, got {cursor!r}.")
     return int(cursor)
+
+
+def page_of(found: Sequence[tuple[int, StoredTask]], *, limit: int, most_bytes: int | None) -> Page:
+    """The page of those tasks, each with its arrival number, that match after a cursor.
+
+    Args:
+        found: In the order of pages; one more than ``limit`` if there are so many.
+    """
+    kept, left = [task for _, task in found[:limit]], most_bytes
+    for number, task in enumerate(kept):
+        if left is not None:
+            left -= weight(task.record)
+            if left < 0 and number:
+                kept = kept[:number]
+                break
+    more = 0 < len(kept) < len(found)
+    return Page(kept, str(found[len(kept) - 1][0]) if more else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,16 @@ from fastapi_taskflow.backends.rules.settlement import (
 )
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["append_lines", "cancel", "finish", "hand_over", "may_recover", "start", "take"]
+__all__ = [
+    "append_lines",
+    "cancel",
+    "finish",
+    "hand_over",
+    "may_recover",
+    "overtaken",
+    "start",
+    "take",
+]
 
 
 def take(plan: Plan, row: Row, request: ClaimRequest) -> Lease:
@@ -64,6 +73,12 @@ def start(plan: Plan, rows: Mapping[str, Row], lease: Lease) -> datetime | None:
             elapsed=None,
         )
     return row.start_time
+
+
+def overtaken(rows: Mapping[str, Row], outcomes: Iterable[Outcome]) -> set[str]:
+    """Tasks of outcomes that are late: `finish` has to know which of their attempts are kept."""
+    named = [(rows.get(one.lease.task_id), one) for one in outcomes]
+    return {row.task_id for row, one in named if row is not None and is_late(row, one)}
 
 
 def finish(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from fastapi_taskflow.backends.base import NewTask, StoredTask
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["Row", "row_of", "shown"]
+__all__ = ["Row", "as_alias", "row_of", "shown"]
 
 _PENDING = TaskStatus.PENDING
 
@@ -100,10 +101,21 @@ def row_of(task: NewTask, due_at: datetime | None) -> Row:
     )
 
 
-def shown(row: Row, lines: Iterable[str] = (), *, alias: str | None = None) -> StoredTask:
-    """What readers see of a row, under the id of an alias if they asked for that."""
+def as_alias(task: StoredTask, alias: str) -> StoredTask:
+    """What readers see of a task that they asked for by an alias."""
+    record = task.record
+    changes: dict[str, Any] = {
+        "task_id": alias,
+        "duplicate_of": record.task_id,
+        "logs": list(record.logs),
+    }
+    return task._replace(record=replace(record, tags=dict(record.tags), **changes))
+
+
+def shown(row: Row, lines: Iterable[str] = ()) -> StoredTask:
+    """What readers see of a row."""
     record = TaskRecord(
-        task_id=alias or row.task_id,
+        task_id=row.task_id,
         func_name=row.func_name,
         status=row.status,
         created_at=row.created_at,
@@ -121,7 +133,6 @@ def shown(row: Row, lines: Iterable[str] = (), *, alias: str | None = None) -> S
         queue=row.queue,
         retry_of=row.retry_of,
         retried_as=row.retried_as,
-        duplicate_of=row.task_id if alias else None,
         instance=row.instance,
         due_at=row.due_at,
         elapsed=row.elapsed,

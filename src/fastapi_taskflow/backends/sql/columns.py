@@ -1,6 +1,6 @@
 """What columns hold, the same in every database: microseconds, words, JSON.
 
-A value that cannot be read comes back as `Damaged`, so that it spoils no other row.
+A value that cannot be read comes back as it was found, so that it spoils no other row.
 """
 
 from __future__ import annotations
@@ -8,90 +8,81 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String, Text, TypeDecorator
+import sqlalchemy as sa
 
 from fastapi_taskflow.words.clock import from_micros, to_micros
 
-__all__ = ["BLOB", "NAME", "NUMBER", "SERIAL", "Damaged", "Json", "Moment", "Word"]
+__all__ = ["NAME", "Json", "Moment", "Word", "columns", "kind_of", "serial"]
 
-# SQLite counts up only what is called INTEGER.
-SERIAL = BigInteger().with_variant(Integer, "sqlite")
-NUMBER = BigInteger()
 # Names, ids and keys are in indexes.
-NAME = String(255)
-BLOB = LargeBinary()
+NAME = sa.String(255)
 
 
-class Damaged(NamedTuple):
-    """What was found in a column instead of a value."""
-
-    found: object
-
-
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """An aware time, as microseconds since the epoch."""
 
-    impl = BigInteger
+    impl = sa.BigInteger
     cache_ok = True
+    kind = datetime
 
-    @property
-    def python_type(self) -> type[Any]:
-        return datetime
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else to_micros(value.astimezone(UTC))
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
-        if value is None or type(value) is not int:
-            return value
-        return from_micros(value)
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> Any:
+        return from_micros(value) if type(value) is int else value
 
 
-class Word(TypeDecorator[Enum]):
+class Word(sa.TypeDecorator[Enum]):
     """One of an enum's words."""
 
-    impl = String(32)
+    impl = sa.String(32)
     cache_ok = True
 
     def __init__(self, words: type[Enum]) -> None:
         super().__init__()
-        self.words = words
+        self.kind = words
 
-    @property
-    def python_type(self) -> type[Any]:
-        return self.words
+    def process_bind_param(self, value: Enum | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else str(value.name)
 
-    def process_bind_param(self, value: Enum | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(value.value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
-        try:
-            return None if value is None else self.words(value)
-        except ValueError:
-            return Damaged(value)
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> Any:
+        return self.kind.__members__.get(str(value), value)
 
 
-class Json(TypeDecorator[Any]):
-    """A mapping or list of plain values, as text."""
+class Json(sa.TypeDecorator[Any]):
+    """A mapping or a collection of plain values, as text."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
-    def __init__(self, kind: type[dict[str, Any] | list[str]] = dict) -> None:
+    def __init__(self, kind: type) -> None:
         super().__init__()
         self.kind = kind
 
-    @property
-    def python_type(self) -> type[Any]:
-        return self.kind
+    def process_bind_param(self, value: Any | None, dialect: sa.Dialect) -> str | None:
+        return json.dumps(dict(value or {}) if self.kind is dict else list(value or ()))
 
-    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(self.kind(value))
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> Any:
         try:
-            return None if value is None else json.loads(value)
+            return self.kind(json.loads(value or ""))
         except (ValueError, TypeError):
-            return Damaged(value)
+            return value
+
+
+def kind_of(column: sa.Column[Any]) -> type:
+    """What a value of it is in Python, where nobody damaged it."""
+    kind: type | None = getattr(column.type, "kind", None)
+    return kind or column.type.python_type
+
+
+def columns(kind: Any, *names: str, null: bool = False, key: bool = False) -> list[sa.Column[Any]]:
+    """Columns of one kind."""
+    return [sa.Column(name, kind, nullable=null, primary_key=key) for name in names]
+
+
+def serial(name: str) -> sa.Column[Any]:
+    """A number that the database gives, larger than any that it gave before."""
+    # SQLite counts up only what is called INTEGER.
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, true, update
+import sqlalchemy as sa
 
 from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Peer, Signals
 from fastapi_taskflow.backends.base.fleet import Fleet
@@ -11,28 +11,27 @@ from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.changing import claimed
-from fastapi_taskflow.backends.sql.rowreading import WHOLE, read_row
-from fastapi_taskflow.backends.sql.selecting import OF
+from fastapi_taskflow.backends.sql.loading import WHOLE, read_row
+from fastapi_taskflow.backends.sql.statements import OF, add, drop, find, locked
 from fastapi_taskflow.backends.sql.store import OnStore, Writing
 from fastapi_taskflow.backends.sql.tables import instances, queues, tasks
 
 __all__ = ["SqlFleet"]
 
+_INFO = list(InstanceInfo.__dataclass_fields__)
 _ITS_ROW = instances.c.instance_id == OF
-_ENLISTED = select(instances.c.counter).where(_ITS_ROW).with_for_update(key_share=True)
-_ENLIST = insert(instances)
-_REMOVE = delete(instances).where(_ITS_ROW)
-_DECLARE = update(instances).where(_ITS_ROW).values(alive=False)
+_ENLISTED = locked(sa.select(instances.c.counter).where(_ITS_ROW))
+_DECLARE = sa.update(instances).where(_ITS_ROW).values(alive=False)
 _BEAT = (
-    update(instances)
-    .where(_ITS_ROW, instances.c.alive == true())
-    .values(counter=instances.c.counter + 1, lag=bindparam("late"))
+    sa.update(instances)
+    .where(_ITS_ROW)
+    .values(counter=instances.c.counter + 1, lag=sa.bindparam("late"))
 )
-_PEERS = select(instances).order_by(instances.c.instance_id)
-_QUEUES = select(queues)
-_HOLDS = select(func.count()).select_from(tasks).where(tasks.c.owner == OF)
-_OWNED = select(*WHOLE).where(tasks.c.owner == OF)
-_ASKED = select(tasks.c.task_id).where(tasks.c.owner == OF, tasks.c.cancel_asked == true())
+_PEERS = sa.select(instances).order_by(instances.c.instance_id)
+_QUEUES = sa.select(queues)
+_HOLDS = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.owner == OF)
+_OWNED = sa.select(*WHOLE).where(tasks.c.owner == OF)
+_ASKED = sa.select(tasks.c.task_id).where(tasks.c.owner == OF, tasks.c.cancel_asked == sa.true())
 
 
 class SqlFleet(OnStore, Fleet):
@@ -40,11 +39,10 @@ class SqlFleet(OnStore, Fleet):
 
     async def enlist(self, info: InstanceInfo) -> None:
         async with self._store.writing() as tx:
-            of = {"of": info.instance_id}
-            counter = (await tx.sql.execute(_ENLISTED, of)).scalar() or 0
-            await tx.sql.execute(_REMOVE, of)
-            values = {name: getattr(info, name) for name in InstanceInfo.__dataclass_fields__}
-            await tx.sql.execute(_ENLIST, values | {"counter": counter, "lag": 0.0, "alive": True})
+            counter = (await tx.sql.execute(_ENLISTED, {"of": info.instance_id})).scalar() or 0
+            row = {name: getattr(info, name) for name in _INFO}
+            await drop(tx.sql, instances.c.instance_id, [info.instance_id])
+            await add(tx.sql, instances, [row | {"counter": counter, "lag": 0.0, "alive": True}])
             await self._store.note_time(tx)
 
     async def beat(self, instance: str, lag: float) -> bool:
@@ -65,43 +63,35 @@ class SqlFleet(OnStore, Fleet):
             for row in rows:
                 moves.hand_over(plan, row, by)
             await apply(tx, plan)
-            await self._leave(tx, dead, holds=len(rows) == limit)
+            await _leave(tx, dead, holds=len(rows) == limit)
             return await claimed(tx.sql, rows)
-
-    async def _leave(self, tx: Writing, instance: str, *, holds: bool) -> None:
-        await tx.sql.execute(_DECLARE if holds else _REMOVE, {"of": instance})
 
     async def owned(self, instance: str) -> list[Claimed]:
         async with self._store.reading() as sql:
-            found = await sql.execute(_OWNED, {"of": instance})
-            rows = [read_row(one) for one in found.mappings()]
+            rows = [read_row(one) for one in await find(sql, _OWNED, of=instance)]
             return await claimed(sql, rows)
 
     async def retire(self, instance: str) -> None:
         async with self._store.writing() as tx:
             holds = (await tx.sql.execute(_HOLDS, {"of": instance})).scalar_one()
-            await self._leave(tx, instance, holds=holds > 0)
+            await _leave(tx, instance, holds=holds > 0)
 
     async def signals(self, instance: str) -> Signals:
         async with self._store.reading() as sql:
-            asked = (await sql.execute(_ASKED, {"of": instance})).scalars()
-            found = (await sql.execute(_QUEUES)).mappings()
-            peers = (await sql.execute(_PEERS)).mappings()
-            return Signals(
-                cancel=tuple(asked),
-                queues={one["queue"]: one["settings"] for one in found},
-                peers=tuple([_peer(one) for one in peers]),
-            )
+            peers = [
+                Peer(
+                    InstanceInfo(**{name: one[name] for name in _INFO}), one["counter"], one["lag"]
+                )
+                for one in await find(sql, _PEERS)
+            ]
+            asked = (await sql.execute(_ASKED, {"of": instance})).scalars().all()
+            settings = {one["queue"]: one["settings"] for one in await find(sql, _QUEUES)}
+        return Signals(cancel=tuple(asked), queues=settings, peers=tuple(peers))
 
 
-def _peer(found: RowMapping) -> Peer:
-    info = InstanceInfo(
-        instance_id=found["instance_id"],
-        host=found["host"],
-        pid=found["pid"],
-        started_at=found["started_at"],
-        roles=frozenset(found["roles"]),
-        ttl=found["ttl"],
-        functions=frozenset(found["functions"]),
-    )
-    return Peer(info, found["counter"], found["lag"])
+async def _leave(tx: Writing, instance: str, *, holds: bool) -> None:
+    """Not alive any more; its row stays while tasks are its own."""
+    if holds:
+        await tx.sql.execute(_DECLARE, {"of": instance})
+    else:
+        await drop(tx.sql, instances.c.instance_id, [instance])

@@ -6,95 +6,72 @@ Locks are taken in one order everywhere: tasks by id, then keys, then the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, select, true
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fastapi_taskflow.backends.base import Lease, NewTask
-from fastapi_taskflow.backends.rules.claiming import Look
-from fastapi_taskflow.backends.rules.facts import (
-    Facts,
-    Holder,
-    Known,
-    Original,
-    is_held,
-    keys_of,
-    needs,
-)
-from fastapi_taskflow.backends.rules.rows import Row
-from fastapi_taskflow.backends.sql.rowreading import HEAD, WHOLE, read_row
-from fastapi_taskflow.backends.sql.selecting import IDS, selected
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.rules import facts as rules
+from fastapi_taskflow.backends.rules.claiming import Look, is_paused, order, rank
+from fastapi_taskflow.backends.rules.rows import Row, shown
+from fastapi_taskflow.backends.sql import tables as t
+from fastapi_taskflow.backends.sql.columns import kind_of
+from fastapi_taskflow.backends.sql.statements import IDS, MOST, NOW, OF, find, locked, pick
 from fastapi_taskflow.backends.sql.store import Writing
-from fastapi_taskflow.backends.sql.tables import (
-    aliases,
-    attempts,
-    instances,
-    keys,
-    queues,
-    tasks,
-)
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
+from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = [
-    "candidates",
-    "canonical",
-    "claimed",
-    "facts_of",
-    "history",
-    "is_alive",
-    "load",
-    "owned",
-    "paused",
-]
+WHOLE = [t.tasks.c[name] for name in Row.__dataclass_fields__ if name in t.tasks.c]
+HEAD = [column for column in WHOLE if column.name != "payload"]
+BRIEF = [column for column in HEAD if column.name != "stacktrace"]
 
-
-def _locked(statement: Select[Any], *, skip: bool = False) -> Select[Any]:
-    return statement.with_for_update(key_share=True, skip_locked=skip)
-
-
-_ROWS = _locked(select(*HEAD).where(tasks.c.task_id.in_(IDS)).order_by(tasks.c.task_id))
-_ALIASES = select(aliases.c.alias, aliases.c.task_id).where(aliases.c.alias.in_(IDS))
+_GIVEN = [column for column in WHOLE if column.name != "arrival"]
+_KINDS = {column.name: (kind_of(column), bool(column.nullable)) for column in WHOLE}
+_EMPTY: dict[type, Any] = {datetime: from_micros(0), TaskStatus: TaskStatus.INTERRUPTED}
+_LINES = (
+    sa.select(t.lines.c.task_id, t.lines.c.lines)
+    .where(t.lines.c.task_id.in_(IDS))
+    .order_by(t.lines.c.number)
+)
+_ROWS = locked(sa.select(*HEAD).where(t.tasks.c.task_id.in_(IDS)).order_by(t.tasks.c.task_id))
+_ALIASES = sa.select(t.aliases.c.alias, t.aliases.c.task_id).where(t.aliases.c.alias.in_(IDS))
 _HOLDERS = (
-    select(keys, tasks.c.arrival)
-    .outerjoin(tasks, tasks.c.task_id == keys.c.task_id)
-    .where(keys.c.key.in_(IDS))
-    .order_by(keys.c.key)
-    .with_for_update(key_share=True, of=keys)
+    sa.select(t.keys, t.tasks.c.arrival)
+    .outerjoin(t.tasks, t.tasks.c.task_id == t.keys.c.task_id)
+    .where(t.keys.c.key.in_(IDS))
+    .order_by(t.keys.c.key)
+    .with_for_update(key_share=True, of=t.keys)
 )
 _WAITING = (
-    select(tasks.c.queue, func.count())
-    .where(tasks.c.queue.in_(IDS), tasks.c.waiting == true())
-    .group_by(tasks.c.queue)
+    sa.select(t.tasks.c.queue, sa.func.count().label("number"))
+    .where(t.tasks.c.queue.in_(IDS), t.tasks.c.waiting == sa.true())
+    .group_by(t.tasks.c.queue)
 )
-_ALIVE = select(instances.c.instance_id).where(
-    instances.c.instance_id.in_(IDS), instances.c.alive == true()
+_ALIVE = sa.select(t.instances.c.instance_id).where(
+    t.instances.c.instance_id.in_(IDS), t.instances.c.alive == sa.true()
 )
-_PAUSES = select(queues.c.queue, queues.c.settings).where(queues.c.queue.in_(IDS))
-_HISTORY = select(attempts.c.task_id, attempts.c.fence, attempts.c.late).where(
-    attempts.c.task_id.in_(IDS)
+_SETTINGS = sa.select(t.queues.c.queue, t.queues.c.settings).where(t.queues.c.queue.in_(IDS))
+_HISTORY = sa.select(t.attempts.c.task_id, t.attempts.c.fence, t.attempts.c.late).where(
+    t.attempts.c.task_id.in_(IDS)
 )
-_CLAIMED = _locked(select(*WHOLE).where(tasks.c.claim_id == bindparam("of")))
-_OWNED = _locked(
-    select(*WHOLE)
-    .where(tasks.c.owner == bindparam("of"))
-    .order_by(tasks.c.task_id)
-    .limit(bindparam("most"))
+_CLAIMED = locked(sa.select(*WHOLE).where(t.tasks.c.claim_id == OF).order_by(t.tasks.c.task_id))
+_OWNED = locked(
+    sa.select(*WHOLE).where(t.tasks.c.owner == OF).order_by(t.tasks.c.task_id).limit(MOST)
 )
 
 
-def _free(*, suspects: bool) -> Select[Any]:
-    near = tasks.c.interruptions >= QUARANTINE_FROM
-    return _locked(
-        select(*WHOLE)
-        .where(
-            and_(tasks.c.queue == bindparam("queue"), tasks.c.free == true()),
-            tasks.c.due_at <= bindparam("now"),
-            tasks.c.func_name.in_(bindparam("functions", expanding=True)),
-            near if suspects else ~near,
-        )
-        .order_by(tasks.c.place, tasks.c.due_at, tasks.c.arrival)
-        .limit(bindparam("most")),
+def _free(*, suspects: bool) -> sa.Select[tuple[object, ...]]:
+    near = t.tasks.c.interruptions >= QUARANTINE_FROM
+    return locked(
+        sa.select(*WHOLE)
+        .where(t.tasks.c.queue == sa.bindparam("queue"), t.tasks.c.free == sa.true())
+        .where(t.tasks.c.due_at <= NOW, near if suspects else ~near)
+        .where(t.tasks.c.func_name.in_(IDS))
+        .order_by(t.tasks.c.place, t.tasks.c.due_at, t.tasks.c.arrival)
+        .limit(MOST),
         skip=True,
     )
 
@@ -102,98 +79,110 @@ def _free(*, suspects: bool) -> Select[Any]:
 _FREE = {suspects: _free(suspects=suspects) for suspects in (False, True)}
 
 
+def read_row(found: sa.RowMapping) -> Row:
+    """A task, with something empty in place of what cannot be read."""
+    values: dict[str, Any] = {}
+    damaged = []
+    for name, value in found.items():
+        kind, nullable = _KINDS[name]
+        if type(value) is kind or (value is None and nullable):
+            values[name] = value
+        else:
+            values[name] = None if nullable else _EMPTY.get(kind) or kind()
+            damaged.append(name)
+    return Row(**values, damage=f"unreadable: {', '.join(damaged)}" if damaged else None)
+
+
+def values_of(row: Row) -> dict[str, Any]:
+    """All columns of a task but its number of arrival, which is the database's."""
+    values: dict[str, Any] = {column.name: getattr(row, column.name) for column in _GIVEN}
+    return values | {
+        "free": row.free,
+        "waiting": row.waiting,
+        "place": rank(row.priority),
+        "ending": ending_of(row.task_id),
+    }
+
+
+def ending_of(task_id: str) -> str:
+    """What people tell tasks apart by."""
+    return task_id[-ENDING_LENGTH:]
+
+
+async def with_lines(sql: AsyncConnection, rows: Iterable[Row]) -> dict[str, StoredTask]:
+    """Tasks as they are shown, by id."""
+    kept = {row.task_id: row for row in rows}
+    logs: dict[str, list[str]] = {task_id: [] for task_id in kept}
+    for one in await pick(sql, _LINES, kept):
+        if type(one["lines"]) is tuple:
+            logs[one["task_id"]] += map(str, one["lines"])
+    return {task_id: shown(row, logs[task_id]) for task_id, row in kept.items()}
+
+
 async def load(tx: Writing, task_ids: Iterable[str]) -> dict[str, Row]:
     """Tasks by id, without payloads."""
-    found = [read_row(one) for one in await selected(tx.sql, _ROWS, task_ids)]
-    return {row.task_id: row for row in found}
+    return {one["task_id"]: read_row(one) for one in await pick(tx.sql, _ROWS, task_ids)}
 
 
 async def canonical(sql: AsyncConnection, task_ids: Iterable[str]) -> dict[str, str]:
     """The tasks' ids of those that are aliases."""
-    return {one["alias"]: one["task_id"] for one in await selected(sql, _ALIASES, task_ids)}
+    return {one["alias"]: one["task_id"] for one in await pick(sql, _ALIASES, task_ids)}
 
 
-async def facts_of(
+async def facts(
     tx: Writing, groups: Sequence[Sequence[NewTask]], limits: Mapping[str, int]
-) -> tuple[Facts, set[str]]:
+) -> tuple[rules.Facts, set[str]]:
     """What decides about new tasks; and which holders of keys have no record any more."""
-    wanted = needs(groups, limits)
+    wanted = rules.needs(groups, limits)
     of = await canonical(tx.sql, [*wanted.ids, *wanted.retried])
     rows = await load(tx, {*wanted.ids, *wanted.retried, *of.values()})
-    originals = {task_id: _original(row) for task_id, row in rows.items()}
-    retried = {one: originals.get(of.get(one, one)) for one in wanted.retried}
-    found = await selected(tx.sql, _HOLDERS, keys_of(groups, retried))
-    holders = {
-        one["key"]: Holder(one["task_id"], one["fingerprint"])
-        for one in found
-        if is_held(one["expires_at"], tx.now)
-    }
-    waiting = {
-        one["queue"]: one["count"] for one in await selected(tx.sql, _WAITING, wanted.queues)
-    }
+    waiting = dict.fromkeys(wanted.queues, 0)
+    waiting |= {one["queue"]: one["number"] for one in await pick(tx.sql, _WAITING, waiting)}
     owners = {task.owner for group in groups for task in group if task.owner is not None}
-    facts = Facts(
-        known={task_id: Known(row.status, row.born) for task_id, row in rows.items()},
-        aliases={**of},
-        originals={**originals},
-        holders={**holders},
-        waiting={queue: waiting.get(queue, 0) for queue in wanted.queues},
-        alive={one["instance_id"] for one in await selected(tx.sql, _ALIVE, owners)},
-    )
-    return facts, {one["task_id"] for one in found if one["arrival"] is None}
-
-
-def _original(row: Row) -> Original:
-    return Original(
-        row.task_id,
-        row.status,
-        row.retried_as,
-        row.idempotency_key,
-        row.fingerprint,
-        row.queue,
-        row.func_name,
-    )
+    alive = {one["instance_id"] for one in await pick(tx.sql, _ALIVE, owners)}
+    found = rules.facts_of(rows, of, {}, waiting, alive)
+    retried = {one: found.originals.get(of.get(one, one)) for one in wanted.retried}
+    unstored = set()
+    for one in await pick(tx.sql, _HOLDERS, rules.keys_of(groups, retried)):
+        if rules.is_held(one["expires_at"], tx.now):
+            found.holders[one["key"]] = rules.Holder(one["task_id"], one["fingerprint"])
+            if one["arrival"] is None:
+                unstored.add(one["task_id"])
+    return found, unstored
 
 
 async def is_alive(tx: Writing, instance: str) -> bool:
     """Whether it has enlisted, and was not declared dead."""
-    return bool(await selected(tx.sql, _ALIVE, [instance]))
+    return bool(await pick(tx.sql, _ALIVE, [instance]))
 
 
 async def paused(sql: AsyncConnection, names: Iterable[str]) -> set[str]:
     """Those of some queues that are paused."""
-    found = await selected(sql, _PAUSES, names)
-    return {one["queue"] for one in found if one["settings"].get("paused")}
+    found = await pick(sql, _SETTINGS, names)
+    return {one["queue"] for one in found if is_paused(one["settings"])}
 
 
 async def history(tx: Writing, task_ids: Iterable[str]) -> dict[Lease, bool]:
     """Of the leases of some tasks whose attempts are kept, whether they were late."""
-    found = await selected(tx.sql, _HISTORY, task_ids)
+    found = await pick(tx.sql, _HISTORY, task_ids)
     return {Lease(one["task_id"], one["fence"]): one["late"] for one in found}
 
 
 async def claimed(tx: Writing, claim_id: str) -> list[Row]:
-    """What is held under a claim, and not started."""
-    found = await tx.sql.execute(_CLAIMED, {"of": claim_id})
-    return [read_row(one) for one in found.mappings()]
+    """What is held under a claim and not started, in its order."""
+    return sorted(map(read_row, await find(tx.sql, _CLAIMED, of=claim_id)), key=order)
 
 
 async def owned(tx: Writing, instance: str, limit: int) -> list[Row]:
     """Tasks that an instance holds."""
-    found = await tx.sql.execute(_OWNED, {"of": instance, "most": limit})
-    return [read_row(one) for one in found.mappings()]
+    return [read_row(one) for one in await find(tx.sql, _OWNED, of=instance, most=limit)]
 
 
 async def candidates(tx: Writing, looks: Iterable[Look], functions: Iterable[str]) -> list[Row]:
     """Free and due tasks, as many as may be of use."""
-    found: list[Row] = []
-    for look in looks:
-        values = {
-            "queue": look.queue,
-            "now": tx.now,
-            "functions": sorted(functions),
-            "most": look.most,
-        }
-        answer = await tx.sql.execute(_FREE[look.suspects], values)
-        found += [read_row(one) for one in answer.mappings()]
-    return found
+    of = {"now": tx.now, "ids": sorted(functions)}
+    return [
+        read_row(one)
+        for look in looks
+        for one in await find(tx.sql, _FREE[look.suspects], queue=look.queue, most=look.most, **of)
+    ]

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from fastapi_taskflow.backends.sql import dialect
 from fastapi_taskflow.backends.sql.tables import VERSION, facts, metadata
+from fastapi_taskflow.words import errors
 from fastapi_taskflow.words.clock import Clock, SteadyClock
-from fastapi_taskflow.words.errors import (
-    ConfigurationError,
-    StoreFull,
-    StoreUnavailable,
-    TaskArgumentError,
-)
 
 __all__ = ["OnStore", "Store", "Writing"]
 
-_FACTS = select(facts.c.name, facts.c.value)
-_NOTE = update(facts).where(facts.c.name == bindparam("of")).values(value=bindparam("to"))
+_FACTS = sa.select(facts.c.name, facts.c.value)
+_NOTE = sa.update(facts).where(facts.c.name == sa.bindparam("of")).values(value=sa.bindparam("to"))
 
 
 class Writing(NamedTuple):
@@ -55,20 +50,34 @@ class Store:
     async def open(self) -> None:
         """Connect, and make the tables that are missing."""
         self._writer, self._reader = dialect.writer(self.path), dialect.reader(self.path)
+        try:
+            await self._prepare()
+        except BaseException:
+            await self._disconnect()
+            raise
+
+    async def _prepare(self) -> None:
         async with self.writing() as tx:
             await tx.sql.run_sync(metadata.create_all)
             known = dict([tuple(one) for one in await tx.sql.execute(_FACTS)])
             if not known:
                 rows = [{"name": "version", "value": VERSION}, {"name": "clock", "value": 0}]
-                await tx.sql.execute(insert(facts), rows)
+                await tx.sql.execute(sa.insert(facts), rows)
             elif known["version"] != VERSION:
-                raise ConfigurationError(
+                raise errors.ConfigurationError(
                     f"{self.path} has tables of version {known['version']}, expected {VERSION}."
                 )
             self.clock.reach(known.get("clock", 0))
 
     async def close(self) -> None:
-        """Disconnect, when those who write have ended."""
+        """Disconnect, when those who wait to write have done so."""
+        if self._writer is not None:
+            with suppress(errors.StoreUnavailable):
+                async with self.writing() as tx:
+                    await self.note_time(tx)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         engines = self._writer, self._reader
         self._writer = self._reader = None
         for engine in engines:
@@ -113,14 +122,14 @@ async def _on(
     engine: AsyncEngine | None, path: Path, *, begin: bool = True
 ) -> AsyncIterator[AsyncConnection]:
     if engine is None:
-        raise StoreUnavailable(f"{path} is not open.")
+        raise errors.StoreUnavailable(f"{path} is not open.")
     try:
         async with engine.begin() if begin else engine.connect() as sql:
             yield sql
     except (DataError, IntegrityError) as exc:
-        raise TaskArgumentError(f"{path} cannot store a value: {exc.orig}.") from exc
+        raise errors.TaskArgumentError(f"{path} cannot store a value: {exc.orig}.") from exc
     except DBAPIError as exc:
-        error = StoreFull if dialect.is_full(exc) else StoreUnavailable
+        error = errors.StoreFull if dialect.is_full(exc) else errors.StoreUnavailable
         raise error(f"{path} did not answer: {exc.orig}.") from exc
     except NoConnection as exc:
-        raise StoreUnavailable(f"{path} is busy: {exc}.") from exc
+        raise errors.StoreUnavailable(f"{path} is busy: {exc}.") from exc
