@@ -22,9 +22,16 @@ from fastapi_taskflow import (
     TaskStatus,
     task_log,
 )
+from tests.support.choosing import slow_but_the_first
 from tests.support.waiting import wait_until
 
 QUICK: dict[str, Any] = {"heartbeat_interval": 0.05, "instance_ttl": 0.5, "drain_timeout": 0.1}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Making an app takes a fifth of a second: the first case of a test that does is enough."""
+    slow_but_the_first(items, Path(__file__).parent, lambda test: "open_desk" in test.fixturenames)
 
 
 class Desk:
@@ -124,7 +131,7 @@ class Desk:
 _LIVE = {TaskStatus.PENDING, TaskStatus.RUNNING}
 
 
-@pytest.fixture(params=["memory", pytest.param("sqlite", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """A store of each kind."""
     return (

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow import QueueConfig, SqliteBackend, TaskManager, TaskRecord
+from tests.support.choosing import slow_but_the_first
 
 COMMAND = Path(sys.executable).with_name("fastapi-taskflow")
 STORE = "sqlite:///tasks.db"
@@ -62,17 +63,16 @@ def plain() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts the command, which takes a second each time.
+    """Of the tests that start the command, which takes a second each time, few are not slow.
 
-    Not the first case of a test that is marked as quick: there is one for each command.
+    They are marked as quick: there is one for each command.
     """
-    met: set[str] = set()
-    for item in items:
-        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
-            test = item.nodeid.partition("[")[0]
-            if _starts(item) and (test in met or item.get_closest_marker("quick") is None):
-                item.add_marker(pytest.mark.slow)
-            met.add(test)
+    folder = Path(__file__).parent
+    slow_but_the_first(items, folder, _starts)
+    here = [one for one in items if one.path.parent == folder and isinstance(one, pytest.Function)]
+    for test in here:
+        if test.get_closest_marker("quick") is None and _starts(test):
+            test.add_marker(pytest.mark.slow)
 
 
 def _starts(test: pytest.Function) -> bool:
