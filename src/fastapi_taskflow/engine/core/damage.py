@@ -1,4 +1,4 @@
-"""Stored tasks that somebody damaged: which ones were met here, and that nobody runs them.
+"""Stored tasks that somebody damaged: which ones were met here.
 
 A backend reads such a row as far as it can be, and says what is wrong with it. It is never
 run as it is: a task without its tags or its limits is another one.
