@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.backends.rules.admission import Draft
+from fastapi_taskflow.backends.rules.duetimes import due_of
 from fastapi_taskflow.backends.rules.facts import Original
-from fastapi_taskflow.backends.rules.plan import Cell, Plan, Taken, later
+from fastapi_taskflow.backends.rules.plan import Cell, Plan, Taken
 from fastapi_taskflow.backends.rules.rows import row_of
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["due_of", "write"]
-
-
-def due_of(task: NewTask, now: datetime, lead: timedelta) -> datetime:
-    """When a new task falls due, by the store's clock.
-
-    Args:
-        lead: By how much that is ahead of the callers' (`SteadyClock.lead`): a date is as
-            far off as its caller saw it.
-    """
-    if task.due_at is None:
-        return later(now, task.delay)
-    return later(task.due_at, lead.total_seconds()) if lead else task.due_at
+__all__ = ["write"]
 
 
 def write(

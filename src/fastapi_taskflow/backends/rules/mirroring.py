@@ -35,11 +35,12 @@ def mirror(plan: Plan, rows: dict[str, Row], instance: str, snapshot: Snapshot) 
     """Write a task's latest state over its row, or as its first one, which ``rows`` gets."""
     task = snapshot.task
     row = rows.get(task.task_id)
-    if row is None:
-        row = rows[task.task_id] = row_of(task._replace(owner=instance), snapshot.due_at)
-        plan.insert(row)
-    elif not accepts(row):
+    if row is not None and not accepts(row):
         return MirrorAnswer(accepted=False, cancel_asked=row.cancel_asked)
+    if row is None:
+        row = rows[task.task_id] = row_of(task, snapshot.due_at)
+        row.born = row.fence = BORN
+        plan.insert(row)
     values: dict[str, Any] = {
         "start_time": snapshot.start_time,
         "due_at": snapshot.due_at,

@@ -15,7 +15,8 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.rules.plan import Lines, Plan, later
+from fastapi_taskflow.backends.rules.duetimes import later
+from fastapi_taskflow.backends.rules.plan import Lines, Plan
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import (
     Change,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Attempt
@@ -13,18 +14,9 @@ from fastapi_taskflow.words.durations import bin_of
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
-__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken", "later"]
+__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
 
-# A day inside the calendar's end, so that it can be written in any time zone.
-_LAST = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def later(moment: datetime, seconds: float) -> datetime:
-    """So many seconds after; the calendar's end where that is beyond it."""
-    try:
-        return moment + timedelta(seconds=seconds)
-    except OverflowError:
-        return _LAST if seconds > 0 else moment
+_cell_of = attrgetter("queue", "func_name", "status")
 
 
 class Cell(NamedTuple):
@@ -79,9 +71,6 @@ class Plan:
         freed: Keys that are free from now on.
         attempts: To add to tasks' histories.
         lines: To add to tasks' logs, in order.
-        rows: Tasks that came to a cell, less those that left it.
-        ended: Tasks that ended now, by length.
-        seconds: What they took in all, by length.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -95,26 +84,61 @@ class Plan:
         self.freed: list[Held] = []
         self.attempts: list[tuple[str, Attempt]] = []
         self.lines: list[Lines] = []
-        self.rows: Counter[Cell] = Counter()
-        self.ended: Counter[Length] = Counter()
-        self.seconds: dict[Length, float] = {}
+        # Of changed tasks; those of new ones are told by their rows.
+        self._moved: Counter[Cell] = Counter()
+        self._waiting: Counter[str] = Counter()
+        self._ended: list[Row] = []
+
+    @property
+    def rows(self) -> dict[Cell, int]:
+        """Tasks that came to a cell, less those that left it."""
+        found = Counter(map(_cell_of, self.inserted.values()))
+        found.update(self._moved)
+        return {Cell(*cell): number for cell, number in found.items() if number}
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """By queue, tasks that came to count towards its ``max_size``, less those that do no
+        more; for drivers that keep a count.
+        """
+        found = Counter(row.queue for row in self.inserted.values() if row.waiting)
+        found.update(self._waiting)
+        return {queue: number for queue, number in found.items() if number}
+
+    @property
+    def ended(self) -> Counter[Length]:
+        """Tasks that ended now."""
+        return Counter(map(_length, self._ends()))
+
+    @property
+    def seconds(self) -> dict[Length, float]:
+        """What they took in all."""
+        found: dict[Length, float] = {}
+        for row in self._ends():
+            length = _length(row)
+            found[length] = found.get(length, 0.0) + (row.elapsed or 0.0)
+        return found
+
+    def _ends(self) -> list[Row]:
+        return self._ended + [row for row in self.inserted.values() if row.status in TERMINAL]
 
     def insert(self, row: Row) -> None:
-        """Store a new task, which may have ended already."""
+        """Store a new task, which may have ended already. It may change yet."""
         self.inserted[row.task_id] = row
-        self.rows[_cell(row)] += 1
-        if row.status in TERMINAL:
-            self._count_end(row)
 
     def change(self, row: Row, **values: Any) -> None:
         """Give columns of a task new values. Its counters follow its state."""
-        status = values.get("status", row.status)
-        if status is not row.status:
-            self.rows[_cell(row)] -= 1
-            self.rows[Cell(row.queue, row.func_name, status)] += 1
+        is_new = row.task_id in self.inserted
+        if not is_new:
+            status = values.get("status", row.status)
+            if status is not row.status:
+                self._moved[_cell(row)] -= 1
+                self._moved[Cell(row.queue, row.func_name, status)] += 1
+            self._waiting[row.queue] -= row.waiting
         for name, value in values.items():
             setattr(row, name, value)
-        if row.task_id not in self.inserted:
+        if not is_new:
+            self._waiting[row.queue] += row.waiting
             found = values | {"free": row.free, "waiting": row.waiting}
             self.changed.setdefault(row.task_id, {}).update(found)
 
@@ -128,7 +152,8 @@ class Plan:
         self.change(
             row, status=status, owner=None, claim_id=None, end_time=at or self.now, **values
         )
-        self._count_end(row)
+        if row.task_id not in self.inserted:
+            self._ended.append(row)
         if row.idempotency_key is not None:
             held = Held(row.idempotency_key, row.task_id)
             keeps = keeps_key(status, started=row.start_time is not None)
@@ -136,10 +161,13 @@ class Plan:
 
     def delete(self, task_id: str, cell: Cell) -> None:
         """Delete a task; that it ended stays counted."""
-        self.rows[cell] -= 1
         self.changed.pop(task_id, None)
-        if self.inserted.pop(task_id, None) is None:
+        row = self.inserted.pop(task_id, None)
+        if row is None:
+            self._moved[cell] -= 1
             self.deleted.append(task_id)
+        else:
+            self._ended.append(row)
         gone = [alias for alias, canonical in self.aliases.items() if canonical == task_id]
         for alias in gone:
             del self.aliases[alias]
@@ -151,11 +179,10 @@ class Plan:
         else:
             self.changed.setdefault(task_id, {})["retried_as"] = retried_as
 
-    def _count_end(self, row: Row) -> None:
-        length = Length(_cell(row), bin_of(row.elapsed))
-        self.ended[length] += 1
-        self.seconds[length] = self.seconds.get(length, 0.0) + (row.elapsed or 0.0)
-
 
 def _cell(row: Row) -> Cell:
     return Cell(row.queue, row.func_name, row.status)
+
+
+def _length(row: Row) -> Length:
+    return Length(_cell(row), bin_of(row.elapsed))

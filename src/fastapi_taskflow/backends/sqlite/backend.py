@@ -35,7 +35,7 @@ from fastapi_taskflow.backends.base import (
     StoredTask,
     Tally,
 )
-from fastapi_taskflow.backends.sqlite import claims, fleet, mirrors, outcomes, reading
+from fastapi_taskflow.backends.sqlite import changing, claims, fleet, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.checkup import examine
 from fastapi_taskflow.backends.sqlite.connections import Database
@@ -46,7 +46,6 @@ from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.onlookers import Onlooking
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import rollups
-from fastapi_taskflow.backends.sqlite.rows import span
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, to_micros
 from fastapi_taskflow.words.models import AuditEntry, TaskStatus
@@ -146,7 +145,7 @@ class SqliteBackend(Backend):
         key_ttl: float = 86400.0,
     ) -> list[Admission]:
         storable.check_groups(groups)
-        terms = Terms(tuple((limits or {}).items()), span(key_ttl))
+        terms = Terms(tuple((limits or {}).items()), key_ttl)
         return await self._handle.batch(insert, groups, terms, admits=True)
 
     async def claim(self, request: ClaimRequest) -> list[Claimed]:
@@ -155,22 +154,22 @@ class SqliteBackend(Backend):
         return await self._handle.write(claims.claim, request)
 
     async def start(self, leases: Sequence[Lease]) -> list[datetime | None]:
-        return await self._handle.batch(outcomes.start, leases)
+        return await self._handle.batch(changing.start, leases)
 
-    async def finish(self, outcomes_: Sequence[Outcome]) -> list[Settled | None]:
-        storable.check_outcomes(outcomes_)
-        return await self._handle.batch(outcomes.finish, outcomes_)
+    async def finish(self, outcomes: Sequence[Outcome]) -> list[Settled | None]:
+        storable.check_outcomes(outcomes)
+        return await self._handle.batch(changing.finish, outcomes)
 
     async def cancel(self, task_ids: Sequence[str]) -> list[CancelAnswer]:
-        return await self._handle.batch(outcomes.cancel, task_ids)
+        return await self._handle.batch(changing.cancel, task_ids)
 
     async def mirror(self, instance: str, snapshots: Sequence[Snapshot]) -> list[MirrorAnswer]:
         storable.check_snapshots(snapshots)
-        return await self._handle.batch(mirrors.mirror, snapshots, instance)
+        return await self._handle.batch(changing.mirror, snapshots, instance)
 
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
         storable.check_chunks(chunks)
-        await self._handle.batch(outcomes.append_logs, chunks)
+        await self._handle.batch(changing.append_logs, chunks)
 
     async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         if not task_ids:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest, Lease
 from fastapi_taskflow.backends.rules.claiming import Room, is_suspect
+from fastapi_taskflow.backends.rules.moves import may_recover
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
@@ -95,7 +96,7 @@ class Recovery(NamedTuple):
 
 def recover(tx: Transaction, by: str, dead: str, limit: int) -> Recovery:
     """Hand tasks of a dead instance over, see `Backend.recover`."""
-    if by == dead or by not in tx.alive:
+    if not may_recover(by, dead, alive=by in tx.alive):
         return Recovery([], complete=False)
     tx.run(_DECLARE, (dead,))
     tx.fleet_changed()

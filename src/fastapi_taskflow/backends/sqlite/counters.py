@@ -9,14 +9,17 @@ counters and one for the ends of this minute (see `rollups`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, WAITING
+from fastapi_taskflow.backends.rules.plan import Plan
+from fastapi_taskflow.backends.sqlite.schema import CODES, FIRST_TERMINAL, WAITING
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.words.durations import bin_of
 
 __all__ = ["Counters"]
+
+K = TypeVar("K")
 
 _ADD = Rows(
     "INSERT INTO @counters (queue, func, state, rows, ended, seconds) VALUES {rows}"
@@ -37,22 +40,26 @@ _WAITING = f"SELECT rows FROM @counters WHERE queue = ? AND func = '' AND state 
 _MINUTE_MICROS = 60_000_000
 _MICROS_PER_SECOND = 1_000_000
 
-# Queue, function, from which state to which, what that adds to the queue's waiting ones, and
-# the bin of what the last attempt took.
-_Move = tuple[str, str, int | None, int | None, int, int]
+# Queue, function and state.
+_Cell = tuple[str, str, int]
 
 
 class Counters:
     """Changes that are not written yet."""
 
     def __init__(self) -> None:
-        # How often, and the seconds that the last attempts took in all.
-        self._moves: dict[_Move, tuple[int, float]] = {}
+        # Tasks that came to a state, less those that left it.
+        self._rows: dict[_Cell, int] = {}
+        # The same by queue, of PENDING ones that were never started.
+        self._waiting: dict[str, int] = {}
+        # What ended, by cell and bin: how many, and the seconds of their last attempts in all.
+        self._ended: dict[tuple[_Cell, int], tuple[int, float]] = {}
 
     def copy(self) -> Counters:
         """A second one with the same changes."""
         twin = Counters()
-        twin._moves = dict(self._moves)
+        twin._rows, twin._waiting = dict(self._rows), dict(self._waiting)
+        twin._ended = dict(self._ended)
         return twin
 
     def move(
@@ -74,19 +81,36 @@ class Counters:
             seconds: What its last attempt took, if it is terminal now and this is known.
             times: So many tasks, each the same.
         """
-        key = (*kind, source, target, waits, bin_of(seconds))
-        before, total = self._moves.get(key, (0, 0.0))
-        self._moves[key] = (before + times, total + times * (seconds or 0.0))
+        if source is not None:
+            _add(self._rows, (*kind, source), -times)
+        if target is not None:
+            cell = (*kind, target)
+            _add(self._rows, cell, times)
+            if target >= FIRST_TERMINAL:
+                self._end(cell, bin_of(seconds), times, times * (seconds or 0.0))
+        if waits:
+            _add(self._waiting, kind[0], waits * times)
+
+    def add(self, plan: Plan) -> None:
+        """All that a plan counts."""
+        for (queue, func, status), times in plan.rows.items():
+            _add(self._rows, (queue, func, CODES[status]), times)
+        for name, times in plan.waiting.items():
+            _add(self._waiting, name, times)
+        seconds = plan.seconds
+        for length, times in plan.ended.items():
+            queue, func, status = length.cell
+            self._end((queue, func, CODES[status]), length.bin, times, seconds[length])
+
+    def _end(self, cell: _Cell, number: int, times: int, seconds: float) -> None:
+        before, total = self._ended.get((cell, number), (0, 0.0))
+        self._ended[cell, number] = (before + times, total + seconds)
 
     def waiting(self, session: Session, queue: str) -> int:
         """PENDING tasks of the queue that were never started, with the changes so far."""
         row = session.one(_WAITING, (queue,))
-        changed = sum(
-            waits * times
-            for (name, *_, waits, _), (times, _) in self._moves.items()
-            if name == queue
-        )
-        return (row[0] if row and isinstance(row[0], int) else 0) + changed
+        stored = row[0] if row and isinstance(row[0], int) else 0
+        return int(stored + self._waiting.get(queue, 0))
 
     def changes(self, now: int) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write the changes, which all happened at ``now``."""
@@ -95,28 +119,23 @@ class Counters:
         yield from _ADD_ENDS.batches(ends)
 
     def _cells(self) -> list[tuple[Any, ...]]:
-        cells: dict[tuple[str, str, int], tuple[int, int, float]] = {}
-
-        def add(cell: tuple[str, str, int], rows: int, ended: int, seconds: float) -> None:
-            old = cells.get(cell, (0, 0, 0.0))
-            cells[cell] = (old[0] + rows, old[1] + ended, old[2] + seconds)
-
-        for (queue, func, source, target, waits, _), (times, seconds) in self._moves.items():
-            if source is not None:
-                add((queue, func, source), -times, 0, 0.0)
-            if target is not None:
-                ended = times if target >= FIRST_TERMINAL else 0
-                add((queue, func, target), times, ended, seconds)
-            if waits:
-                add((queue, "", WAITING), waits * times, 0, 0.0)
+        cells = {cell: (times, 0, 0.0) for cell, times in self._rows.items()}
+        for (cell, _), (times, seconds) in self._ended.items():
+            rows, ended, total = cells.get(cell, (0, 0, 0.0))
+            cells[cell] = (rows, ended + times, total + seconds)
+        for queue, times in self._waiting.items():
+            cells[queue, "", WAITING] = (times, 0, 0.0)
         return [(*cell, *change) for cell, change in cells.items() if any(change)]
 
     def _ends(self, minute: int) -> list[tuple[Any, ...]]:
         """What ended in the minute that begins at this second."""
         sums: dict[tuple[int, str, int, int], tuple[int, float]] = {}
-        for (_, func, _, target, _, number), (times, seconds) in self._moves.items():
-            if target is not None and target >= FIRST_TERMINAL:
-                end = (minute, func, target, number)
-                old = sums.get(end, (0, 0.0))
-                sums[end] = (old[0] + times, old[1] + seconds)
+        for ((_, func, state), number), (times, seconds) in self._ended.items():
+            end = (minute, func, state, number)
+            old = sums.get(end, (0, 0.0))
+            sums[end] = (old[0] + times, old[1] + seconds)
         return [(*end, *added) for end, added in sums.items()]
+
+
+def _add(numbers: dict[K, int], key: K, number: int) -> None:
+    numbers[key] = numbers.get(key, 0) + number

@@ -8,11 +8,12 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
-from fastapi_taskflow.backends.rules.admission import Entry
 from fastapi_taskflow.backends.rules.claiming import rank
+from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
 from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
@@ -22,21 +23,21 @@ from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = [
     "BRIEF",
+    "COLUMNS",
     "FULL",
     "INSERT",
-    "INSERT_LATER",
-    "INSERT_PLAIN",
+    "INSERT_LEAN",
     "SEQ",
-    "Present",
     "claimed",
-    "due_after",
     "due_time",
-    "has_few_columns",
+    "is_lean",
+    "lean_row",
     "moment",
-    "new_row",
     "plain_row",
     "span",
     "stored",
+    "task_row",
+    "value_of",
 ]
 
 _MICROS_PER_SECOND = 1_000_000
@@ -46,27 +47,64 @@ _PENDING = CODES[TaskStatus.PENDING]
 # The calendar's last day: a due time beyond it could not be read back.
 _LATEST = to_micros(datetime(9999, 12, 31, tzinfo=UTC))
 
-_BIRTH = (
-    "seq, state, fence, owner, born, due_at, end_at, id, queue, func, rank, priority, persist,"
-    " requeue, created_at, source, executor, idempotency_key, fingerprint, retry_of, tags, payload"
+# Attributes of `Row` and the columns that keep them, as they are.
+_AS_IS = {
+    "arrival": "seq",
+    "fence": "fence",
+    "owner": "owner",
+    "claim_id": "claim_id",
+    "born": "born",
+    "failures": "failures",
+    "interruptions": "interruptions",
+    "retries_used": "retries_used",
+    "cancel_asked": "cancel_asked",
+    "elapsed": "elapsed",
+    "task_id": "id",
+    "queue": "queue",
+    "func_name": "func",
+    "priority": "priority",
+    "persist": "persist",
+    "requeue": "requeue",
+    "instance": "instance",
+    "source": "source",
+    "executor": "executor",
+    "idempotency_key": "idempotency_key",
+    "fingerprint": "fingerprint",
+    "retry_of": "retry_of",
+    "retried_as": "retried_as",
+    "error": "error",
+    "stacktrace": "stacktrace",
+    "payload": "payload",
+}
+# Those that keep them in another form, see `value_of`.
+_TIMES = {"created_at": "created_at", "start_time": "start_at", "end_time": "end_at"}
+COLUMNS = {**_AS_IS, **_TIMES, "due_at": "due_at", "status": "state"}
+"""What a plan may change."""
+_WHOLE = (*_AS_IS.values(), *_TIMES.values(), "due_at", "state", "rank", "tags")
+_as_is = attrgetter(*_AS_IS)
+INSERT = Rows(
+    f"INSERT INTO @tasks ({', '.join(_WHOLE)}) VALUES {{rows}}", len(_WHOLE), padded=False
 )
-_LATER = "instance, start_at, retries_used, failures, elapsed, error, stacktrace"
-
-INSERT = Rows(f"INSERT INTO @tasks ({_BIRTH}) VALUES {{rows}}", 22, padded=False)
-"""Stores new tasks: rows of `new_row`."""
-
+"""Stores tasks: rows of `task_row`."""
+_LEAN_AS_IS = (
+    "arrival", "fence", "owner", "born", "task_id", "queue", "func_name", "persist", "requeue",
+    "source", "executor", "payload",
+)  # fmt: skip
+_LEAN = (*(_AS_IS[name] for name in _LEAN_AS_IS), "created_at", "due_at", "state", "rank")
+_lean_as_is = attrgetter(*_LEAN_AS_IS)
+_rest = attrgetter(
+    *(name for name in _AS_IS if name not in _LEAN_AS_IS),
+    "start_time",
+    "end_time",
+    "status",
+    "tags",
+)
+_NOTHING = _rest(Row(task_id="", func_name="", queue="", created_at=from_micros(0)))
 # Binding a NULL takes the driver longer than binding a number.
-_PLAIN = (
-    "seq, state, fence, owner, born, due_at, id, queue, func, rank, persist, requeue,"
-    " created_at, source, executor, payload"
+INSERT_LEAN = Rows(
+    f"INSERT INTO @tasks ({', '.join(_LEAN)}) VALUES {{rows}}", len(_LEAN), padded=False
 )
-
-INSERT_PLAIN = Rows(f"INSERT INTO @tasks ({_PLAIN}) VALUES {{rows}}", 16, padded=False)
-"""Stores new tasks that need no other columns: rows of `plain_row`."""
-
-INSERT_LATER = Rows(f"INSERT INTO @tasks ({_BIRTH}, {_LATER}) VALUES {{rows}}", 29, padded=False)
-"""Stores tasks that have a history already: rows of `new_row` and what came of them."""
-
+"""Stores waiting tasks that need no other columns: rows of `lean_row`."""
 FULL = (
     "t.id, t.func, t.state, t.created_at, t.start_at, t.end_at, t.retries_used, t.error,"
     " t.stacktrace, t.idempotency_key, t.tags, t.source, t.priority, t.executor, t.queue,"
@@ -92,94 +130,48 @@ def moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
 
 
-def due_after(now: int, seconds: float) -> int:
-    """What is stored of a due time so many seconds from now."""
-    return due_value(due_time(now, seconds), now)
-
-
 def due_time(now: int, seconds: float) -> int:
     """So many seconds from now, within the calendar."""
     return min(now + span(seconds), _LATEST)
 
 
-class Present(NamedTuple):
-    """The store's now, and its lead over the clock by which callers name instants."""
-
-    now: int
-    lead: int = 0
-
-
-def new_row(seq: int, entry: Entry, present: Present) -> tuple[Any, ...]:
-    """The row of a new task for `INSERT`: PENDING, claimed by its owner if any, or REJECTED."""
-    task, status = entry
-    fence = 0 if task.owner is None else 1
-    now = present.now
-    return (
-        seq,
-        CODES[status],
-        fence,
-        task.owner,
-        fence,
-        _due_at(task, present),
-        None if status is TaskStatus.PENDING else now,
-        task.task_id,
-        task.queue,
-        task.func_name,
-        rank(task.priority),
-        task.priority,
-        task.persist,
-        task.requeue,
-        to_micros(task.created_at),
-        task.source,
-        task.executor,
-        task.idempotency_key,
-        None if task.idempotency_key is None else task.fingerprint,
-        task.retry_of,
-        json.dumps(dict(task.tags)) if task.tags else None,
-        task.payload,
-    )
+def value_of(name: str, value: Any, now: int) -> Any:
+    """What is stored of an attribute of a `Row`."""
+    if value is None:
+        return None
+    if name == "status":
+        return CODES[value]
+    if name == "due_at":
+        return due_value(to_micros(value), now)
+    return to_micros(value) if name in _TIMES else value
 
 
-def has_few_columns(entry: Entry) -> bool:
-    """`plain_row` tells all of the task."""
-    task, status = entry
-    return (
-        status is TaskStatus.PENDING
-        and task.idempotency_key is None
-        and task.retry_of is None
-        and task.priority is None
-        and not task.tags
-    )
+def task_row(row: Row, now: int) -> tuple[Any, ...]:
+    """A task for `INSERT`."""
+    times = [value_of(name, getattr(row, name), now) for name in (*_TIMES, "due_at")]
+    tags = json.dumps(dict(row.tags)) if row.tags else None
+    return (*_as_is(row), *times, CODES[row.status], rank(row.priority), tags)
 
 
-def plain_row(seq: int, task: NewTask, present: Present) -> tuple[Any, ...]:
-    """As `new_row`, for `INSERT_PLAIN`."""
+def is_lean(row: Row) -> bool:
+    """`lean_row` tells all of the task."""
+    return _rest(row) == _NOTHING
+
+
+def lean_row(row: Row, now: int) -> tuple[Any, ...]:
+    """A task for `INSERT_LEAN`."""
+    due_at = None if row.due_at is None else due_value(to_micros(row.due_at), now)
+    return (*_lean_as_is(row), to_micros(row.created_at), due_at, 0, 0)
+
+
+def plain_row(seq: int, task: NewTask, due_at: datetime | None, now: int) -> tuple[Any, ...]:
+    """The same of a new task that has nothing else, due now unless it is said when."""
     fence = 0 if task.owner is None else 1
     return (
-        seq,
-        0,
-        fence,
-        task.owner,
-        fence,
-        _due_at(task, present),
-        task.task_id,
-        task.queue,
-        task.func_name,
-        0,
-        1 if task.persist else 0,
-        1 if task.requeue else 0,
-        to_micros(task.created_at),
-        task.source,
-        task.executor,
-        task.payload,
-    )
-
-
-def _due_at(task: NewTask, present: Present) -> int:
-    now = present.now
-    if task.due_at is not None:
-        return due_value(min(to_micros(task.due_at) + present.lead, _LATEST), now)
-    return due_after(now, task.delay) if task.delay else due_value(now, now)
+        seq, fence, task.owner, fence, task.task_id, task.queue, task.func_name, task.persist,
+        task.requeue, task.source, task.executor, task.payload, to_micros(task.created_at),
+        due_value(now if due_at is None else to_micros(due_at), now), 0, 0,
+    )  # fmt: skip
 
 
 def stored(row: Sequence[Any], logs: list[str] | None = None) -> StoredTask:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sqlite.counters import Counters
 from fastapi_taskflow.backends.sqlite.leases import Held, Leases
-from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 from fastapi_taskflow.backends.sqlite.versions import too_new
+from fastapi_taskflow.words.clock import from_micros
 
 __all__ = ["MustLook", "Transaction", "writing"]
 
@@ -58,7 +60,9 @@ class Transaction(Session):
     """One open write transaction.
 
     Attributes:
-        present: The store's time, the same for all that happens in it; ``now`` is its now.
+        now: The store's time, the same for all that happens in it; ``present`` is the same
+            as an instant.
+        lead: By how much it is ahead of the clock by which callers name instants.
         leases: What is known before a look.
         careful: Verbs must look before they write, and never raise `MustLook`.
         after: Called once it is committed.
@@ -68,7 +72,8 @@ class Transaction(Session):
         self,
         connection: sqlite3.Connection,
         texts: Texts,
-        present: Present,
+        now: int,
+        lead: timedelta,
         leases: Leases,
         *,
         careful: bool = False,
@@ -76,8 +81,9 @@ class Transaction(Session):
         super().__init__(connection, texts)
         self._alive: frozenset[str] | None = None
         self._last_seq: int | None = None
-        self.present = present
-        self.now = present.now
+        self.now = now
+        self.present = from_micros(now)
+        self.lead = lead
         self.leases = leases
         self.careful = careful
         self.counters = Counters()
@@ -92,6 +98,10 @@ class Transaction(Session):
         for template, parameters in rows.batches(values):
             changed += self.run(template, [*common, *parameters]).rowcount
         return changed
+
+    def plan(self) -> Plan:
+        """An empty one, of this transaction's time."""
+        return Plan(self.present)
 
     @property
     def alive(self) -> frozenset[str]:

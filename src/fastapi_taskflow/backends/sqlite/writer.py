@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 
 from fastapi_taskflow.backends.sqlite.connections import WRITE_SECONDS, Database
 from fastapi_taskflow.backends.sqlite.disk import Disk
@@ -31,7 +30,6 @@ from fastapi_taskflow.backends.sqlite.jobs import Answer, Job, answer, run_apart
 from fastapi_taskflow.backends.sqlite.links import Link
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from fastapi_taskflow.backends.sqlite.locks import WriteLock
-from fastapi_taskflow.backends.sqlite.rows import Present
 from fastapi_taskflow.backends.sqlite.transactions import Transaction, writing
 from fastapi_taskflow.words.clock import SteadyClock
 from fastapi_taskflow.words.errors import StoreUnavailable
@@ -237,9 +235,15 @@ class Writer:
         return tx, answers
 
     def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
-        present = Present(self._clock.micros(), self._clock.lead // timedelta(microseconds=1))
-        texts = self._database.texts
-        return Transaction(connection, texts, present, self._link.leases, careful=careful)
+        now = self._clock.micros()
+        return Transaction(
+            connection,
+            self._database.texts,
+            now,
+            self._clock.lead,
+            self._link.leases,
+            careful=careful,
+        )
 
     def _look_around(self) -> None:
         """Now and then: has anybody else written, are the files still ours."""
