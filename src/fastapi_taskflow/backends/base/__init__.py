@@ -12,7 +12,11 @@ Rules that hold for every verb:
 * Every write is one compare-and-set. Losing a race is an answer, never an exception.
 * On return the write is committed to the backend's durability grade.
 * The store's own clock stamps ``start_time``, ``end_time`` and due times (its now plus a
-  span). A clock may be given to a driver's constructor by tests.
+  span). A clock may be given to a driver's constructor by tests. It never runs backwards: a
+  store keeps the latest time that it has shown, and goes on from there when it is opened
+  (`words.clock.SteadyClock`). Callers name instants by their own clock (``NewTask.due_at``,
+  ``before`` of `purge`): the store adds its lead over that one.
+* What one read answers was so at one instant; no verb needs two reads to agree.
 * Sending a write again after a lost reply is safe: `insert` by task id, `claim` by claim
   id, `start` and `finish` by lease.
 * A value that cannot be stored raises another error than `StoreUnavailable`, and nothing of

@@ -78,7 +78,10 @@ class ClaimRequest(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A task that the caller now holds, with the fence that its lease needs."""
+    """A task that the caller now holds, with the fence that its lease needs.
+
+    It is whole, log lines included. One of fence 1 has none yet.
+    """
 
     lease: Lease
     task: StoredTask

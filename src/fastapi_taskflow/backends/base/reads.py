@@ -157,7 +157,9 @@ class Reads(ABC):
 
     @abstractmethod
     async def attempts(self, task_id: str) -> list[Attempt]:
-        """The stored history of one task, oldest first."""
+        """The stored history of one task, in the order in which it was kept: a late attempt
+        may stand behind those of later claims.
+        """
 
     @abstractmethod
     async def search(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import MAXYEAR, datetime
 
 from fastapi_taskflow.backends.base import Admission, Inserted, NewTask, Stored
-from fastapi_taskflow.backends.memory.rows import in_utc, later
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.admission import Desk, Draft, Entry, is_plain, with_live_owner
+from fastapi_taskflow.backends.rules.duetimes import due_of
 from fastapi_taskflow.backends.rules.facts import (
     Facts,
     Holder,
@@ -122,7 +121,10 @@ class Admissions:
 
     def _turn_away(self, entry: Entry) -> None:
         row = self._table.add_new(entry.task)
-        row.record.end_time, row.record.due_at = self._now, self._due(entry.task)
+        row.record.end_time, row.record.due_at = (
+            self._now,
+            due_of(entry.task, self._now, self._lead),
+        )
         self._table.end(row, entry.status, self._now)
 
     def _store(self, task: NewTask) -> Inserted:
@@ -134,7 +136,7 @@ class Admissions:
             row.hold = table.keys.take(
                 task.idempotency_key, task.fingerprint, task.task_id, self._key_ttl
             )
-        due = self._due(task)
+        due = due_of(task, self._now, self._lead)
         if task.owner is None:
             table.free(row, due, self._now)
             return Inserted(task.task_id, duplicate=False, fence=0)
@@ -142,9 +144,3 @@ class Admissions:
         row.fence = 1
         table.assign(row, task.owner)
         return Inserted(task.task_id, duplicate=False, fence=1)
-
-    def _due(self, task: NewTask) -> datetime:
-        if task.due_at is not None:
-            due = in_utc(task.due_at)
-            return due + self._lead if due.year < MAXYEAR - 1000 else due
-        return later(self._now, task.delay) if task.delay else self._now

@@ -46,6 +46,7 @@ from fastapi_taskflow.backends.memory.residence import Residents
 from fastapi_taskflow.backends.memory.search import count, search, shown
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.looking import parse_cursor
+from fastapi_taskflow.backends.rules.moves import may_recover
 from fastapi_taskflow.backends.rules.settlement import takes_lines
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, SteadyClock
 from fastapi_taskflow.words.models import AuditEntry
@@ -239,7 +240,7 @@ class MemoryBackend(Backend):
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         with self._lock:
-            if by == dead or by not in self._fleet:
+            if not may_recover(by, dead, alive=by in self._fleet):
                 return []
             self._fleet.declare_dead(dead)
             table = self._table

@@ -12,8 +12,9 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.memory.rows import Row, later
+from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.rules.duetimes import later
 from fastapi_taskflow.backends.rules.settlement import (
     Change,
     attempt_of,

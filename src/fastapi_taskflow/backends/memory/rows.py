@@ -6,7 +6,7 @@ they do to it reaches the store.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import Attempt, Claimed, Lease, NewTask, StoredTask
@@ -15,7 +15,7 @@ from fastapi_taskflow.backends.memory.tallies import Family
 from fastapi_taskflow.rules.soundness import mend
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["Row", "in_utc", "later", "record_of"]
+__all__ = ["Row", "record_of"]
 
 # The calendar's last day.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -190,7 +190,7 @@ def record_of(task: NewTask) -> TaskRecord:
         _PENDING,
         (),
         _NO_KWARGS,
-        in_utc(task.created_at),
+        _in_utc(task.created_at),
         None,
         None,
         0,
@@ -212,19 +212,11 @@ def _is_moment(value: object) -> bool:
     return type(value) is datetime and value.tzinfo is UTC
 
 
-def in_utc(moment: datetime) -> datetime:
+def _in_utc(moment: datetime) -> datetime:
     """The same instant in UTC."""
     if moment.tzinfo is UTC:
         return moment
     try:
         return moment.astimezone(UTC)
-    except OverflowError:
-        return _LATEST
-
-
-def later(now: datetime, seconds: float) -> datetime:
-    """So many seconds from now, within the calendar."""
-    try:
-        return now + timedelta(seconds=seconds)
     except OverflowError:
         return _LATEST
