@@ -20,7 +20,7 @@ from fastapi_taskflow.backends.rules.moves import may_recover
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import logs_of
-from fastapi_taskflow.backends.sqlite.rows import FULL, SEQ, claimed
+from fastapi_taskflow.backends.sqlite.rows import FENCE, FULL, SEQ, claimed
 from fastapi_taskflow.backends.sqlite.schema import FREE
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -58,7 +58,6 @@ _READ = Rows(f"SELECT {FULL} FROM @tasks AS t WHERE t.seq IN ({{rows}})", 1)
 # What is in no state that there is cannot be ended by anybody.
 _ORPHANS = "SELECT seq FROM @tasks WHERE owner = ? AND state IN (0, 1) ORDER BY seq LIMIT ?"
 _DECLARE = "UPDATE @instances SET dead = 1 WHERE id = ?"
-_FENCE = 25
 _BURY = "DELETE FROM @instances WHERE id = ?"
 
 
@@ -166,5 +165,5 @@ def _held(seq: int, claim: Claimed) -> tuple[Lease, Held]:
 def _read(tx: Transaction, rows: list[int]) -> list[Claimed]:
     """The tasks of these rows, in their order."""
     found = {row[SEQ]: row for row in tx.find(_READ, rows)}
-    logs = logs_of(tx, [seq for seq, row in found.items() if row[_FENCE] > 1])
+    logs = logs_of(tx, [seq for seq, row in found.items() if row[FENCE] > 1])
     return [claimed(found[seq], logs.get(seq)) for seq in rows]

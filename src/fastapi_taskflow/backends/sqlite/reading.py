@@ -21,7 +21,7 @@ from fastapi_taskflow.backends.rules.looking import parse_cursor
 from fastapi_taskflow.backends.sqlite.filters import filters
 from fastapi_taskflow.backends.sqlite.history import attempts_of
 from fastapi_taskflow.backends.sqlite.logs import logs_of
-from fastapi_taskflow.backends.sqlite.rows import BRIEF, FULL, SEQ, claimed, stored
+from fastapi_taskflow.backends.sqlite.rows import BRIEF, FULL, ID, SEQ, claimed, stored
 from fastapi_taskflow.backends.sqlite.schema import FREE, STATES
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -71,11 +71,11 @@ def parsed_cursor(cursor: str | None) -> int:
 
 def get(session: Session, ids: Sequence[str]) -> list[StoredTask | None]:
     """Tasks by id or alias, see `Backend.get`."""
-    found = {row[0]: row for row in session.find(_GET, ids)}
+    found = {row[ID]: row for row in session.find(_GET, ids)}
     missing = [one for one in ids if one not in found]
     aliases = dict(session.find(_ALIASES, missing)) if missing else {}
     if aliases:
-        found.update((row[0], row) for row in session.find(_GET, list(aliases.values())))
+        found.update((row[ID], row) for row in session.find(_GET, list(aliases.values())))
     logs = logs_of(session, [row[SEQ] for row in found.values()])
     answers: list[StoredTask | None] = []
     for one in ids:
@@ -85,7 +85,7 @@ def get(session: Session, ids: Sequence[str]) -> list[StoredTask | None]:
             continue
         task = stored(row, logs.get(row[SEQ]))
         if one in aliases:
-            task.record.duplicate_of, task.record.task_id = row[0], one
+            task.record.duplicate_of, task.record.task_id = row[ID], one
         answers.append(task)
     return answers
 

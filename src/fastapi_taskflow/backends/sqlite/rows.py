@@ -15,7 +15,7 @@ from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules.claiming import rank
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
-from fastapi_taskflow.backends.sqlite.salvage import is_sound, read_tags, salvaged
+from fastapi_taskflow.backends.sqlite.salvage import NAMES, is_sound, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.words.clock import from_micros, to_micros
@@ -24,7 +24,9 @@ from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 __all__ = [
     "BRIEF",
     "COLUMNS",
+    "FENCE",
     "FULL",
+    "ID",
     "INSERT",
     "INSERT_LEAN",
     "SEQ",
@@ -57,14 +59,11 @@ _AS_IS = {
     "failures": "failures",
     "interruptions": "interruptions",
     "retries_used": "retries_used",
-    "cancel_asked": "cancel_asked",
     "elapsed": "elapsed",
     "task_id": "id",
     "queue": "queue",
     "func_name": "func",
     "priority": "priority",
-    "persist": "persist",
-    "requeue": "requeue",
     "instance": "instance",
     "source": "source",
     "executor": "executor",
@@ -76,24 +75,31 @@ _AS_IS = {
     "stacktrace": "stacktrace",
     "payload": "payload",
 }
+# The driver takes long to bind what is no number to the letter.
+_FLAGS = {name: name for name in ("persist", "requeue", "cancel_asked")}
 # Those that keep them in another form, see `value_of`.
 _TIMES = {"created_at": "created_at", "start_time": "start_at", "end_time": "end_at"}
-COLUMNS = {**_AS_IS, **_TIMES, "due_at": "due_at", "status": "state"}
+COLUMNS = {**_AS_IS, **_FLAGS, **_TIMES, "due_at": "due_at", "status": "state"}
 """What a plan may change."""
-_WHOLE = (*_AS_IS.values(), *_TIMES.values(), "due_at", "state", "rank", "tags")
+_OTHERS = (*_FLAGS, *_TIMES, "due_at", "status")
+_WHOLE = (*_AS_IS.values(), *(COLUMNS[name] for name in _OTHERS), "rank", "tags")
 _as_is = attrgetter(*_AS_IS)
 INSERT = Rows(
     f"INSERT INTO @tasks ({', '.join(_WHOLE)}) VALUES {{rows}}", len(_WHOLE), padded=False
 )
 """Stores tasks: rows of `task_row`."""
 _LEAN_AS_IS = (
-    "arrival", "fence", "owner", "born", "task_id", "queue", "func_name", "persist", "requeue",
-    "source", "executor", "payload",
+    "arrival", "fence", "owner", "born", "task_id", "queue", "func_name", "source", "executor",
+    "payload",
 )  # fmt: skip
-_LEAN = (*(_AS_IS[name] for name in _LEAN_AS_IS), "created_at", "due_at", "state", "rank")
+_LEAN = (
+    *(_AS_IS[name] for name in _LEAN_AS_IS),
+    *("persist", "requeue", "created_at", "due_at", "state", "rank"),
+)
 _lean_as_is = attrgetter(*_LEAN_AS_IS)
 _rest = attrgetter(
     *(name for name in _AS_IS if name not in _LEAN_AS_IS),
+    "cancel_asked",
     "start_time",
     "end_time",
     "status",
@@ -105,19 +111,12 @@ INSERT_LEAN = Rows(
     f"INSERT INTO @tasks ({', '.join(_LEAN)}) VALUES {{rows}}", len(_LEAN), padded=False
 )
 """Stores waiting tasks that need no other columns: rows of `lean_row`."""
-FULL = (
-    "t.id, t.func, t.state, t.created_at, t.start_at, t.end_at, t.retries_used, t.error,"
-    " t.stacktrace, t.idempotency_key, t.tags, t.source, t.priority, t.executor, t.queue,"
-    " t.retry_of, t.retried_as, t.instance, t.due_at, t.elapsed, t.payload, t.persist, t.requeue,"
-    " t.failures, t.interruptions, t.fence, t.owner, t.cancel_asked, t.seq"
-)
+FULL = ", ".join(f"t.{name}" for name in NAMES)
 """Columns that `stored` reads; the task table is called ``t``."""
-
 BRIEF = FULL.replace("t.stacktrace", "NULL").replace("t.payload", "NULL")
 """The same without stack trace and payload, for lists."""
-
-SEQ = 28
-"""Where in a row its ``seq`` is."""
+ID, SEQ, FENCE = map(NAMES.index, ("id", "seq", "fence"))
+"""Where they are in such a row."""
 
 
 def span(seconds: float) -> int:
@@ -143,14 +142,16 @@ def value_of(name: str, value: Any, now: int) -> Any:
         return CODES[value]
     if name == "due_at":
         return due_value(to_micros(value), now)
-    return to_micros(value) if name in _TIMES else value
+    if name in _TIMES:
+        return to_micros(value)
+    return int(value) if name in _FLAGS else value
 
 
 def task_row(row: Row, now: int) -> tuple[Any, ...]:
     """A task for `INSERT`."""
-    times = [value_of(name, getattr(row, name), now) for name in (*_TIMES, "due_at")]
+    others = [value_of(name, getattr(row, name), now) for name in _OTHERS]
     tags = json.dumps(dict(row.tags)) if row.tags else None
-    return (*_as_is(row), *times, CODES[row.status], rank(row.priority), tags)
+    return (*_as_is(row), *others, rank(row.priority), tags)
 
 
 def is_lean(row: Row) -> bool:
@@ -161,15 +162,17 @@ def is_lean(row: Row) -> bool:
 def lean_row(row: Row, now: int) -> tuple[Any, ...]:
     """A task for `INSERT_LEAN`."""
     due_at = None if row.due_at is None else due_value(to_micros(row.due_at), now)
-    return (*_lean_as_is(row), to_micros(row.created_at), due_at, 0, 0)
+    persist, requeue = 1 if row.persist else 0, 1 if row.requeue else 0
+    return (*_lean_as_is(row), persist, requeue, to_micros(row.created_at), due_at, 0, 0)
 
 
 def plain_row(seq: int, task: NewTask, due_at: datetime | None, now: int) -> tuple[Any, ...]:
     """The same of a new task that has nothing else, due now unless it is said when."""
     fence = 0 if task.owner is None else 1
     return (
-        seq, fence, task.owner, fence, task.task_id, task.queue, task.func_name, task.persist,
-        task.requeue, task.source, task.executor, task.payload, to_micros(task.created_at),
+        seq, fence, task.owner, fence, task.task_id, task.queue, task.func_name, task.source,
+        task.executor, task.payload, 1 if task.persist else 0, 1 if task.requeue else 0,
+        to_micros(task.created_at),
         due_value(now if due_at is None else to_micros(due_at), now), 0, 0,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from fastapi_taskflow.words.clock import from_micros
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.texts import clean, clip
 
-__all__ = ["DAMAGED", "TaskRow", "is_sound", "read_tags", "salvaged", "written"]
+__all__ = ["DAMAGED", "NAMES", "TaskRow", "is_sound", "read_tags", "salvaged", "written"]
 
 DAMAGED = "Damaged in the store: "
 """Begins the error that a damaged task is shown with."""
@@ -29,7 +29,7 @@ _NUMBER = frozenset[type]({int})
 _NUMBER_OR_NOT = frozenset[type]({int, _NOTHING})
 _TEXT = frozenset[type]({str})
 _TEXT_OR_NOT = frozenset[type]({str, _NOTHING})
-# What the columns of `rows.FULL` hold, in their order, and what stands in for anything else.
+# What the columns hold, and what stands in for anything else.
 _COLUMNS: tuple[tuple[str, frozenset[type], Any], ...] = (
     ("id", _TEXT, None),
     ("func", _TEXT, None),
@@ -61,6 +61,8 @@ _COLUMNS: tuple[tuple[str, frozenset[type], Any], ...] = (
     ("cancel_asked", _NUMBER, 0),
     ("seq", _NUMBER, 0),
 )
+NAMES = tuple(name for name, *_ in _COLUMNS)
+"""The columns of a `TaskRow`, in their order."""
 # What a task is called by is shown as far as it goes.
 _NAMES = frozenset({"id", "func", "queue"})
 # What a task is given and says is not for everybody who may ask how it is.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 from fastapi_taskflow.backends.base import Lease
@@ -21,7 +20,7 @@ from fastapi_taskflow.backends.sqlite.schema import VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows, Texts
 from fastapi_taskflow.backends.sqlite.versions import too_new
-from fastapi_taskflow.words.clock import from_micros
+from fastapi_taskflow.words.clock import SteadyClock, from_micros
 
 __all__ = ["MustLook", "Transaction", "writing"]
 
@@ -72,8 +71,7 @@ class Transaction(Session):
         self,
         connection: sqlite3.Connection,
         texts: Texts,
-        now: int,
-        lead: timedelta,
+        clock: SteadyClock,
         leases: Leases,
         *,
         careful: bool = False,
@@ -81,9 +79,9 @@ class Transaction(Session):
         super().__init__(connection, texts)
         self._alive: frozenset[str] | None = None
         self._last_seq: int | None = None
-        self.now = now
-        self.present = from_micros(now)
-        self.lead = lead
+        self.now = clock.micros()
+        self.present = from_micros(self.now)
+        self.lead = clock.lead
         self.leases = leases
         self.careful = careful
         self.counters = Counters()

@@ -235,15 +235,8 @@ class Writer:
         return tx, answers
 
     def _transaction(self, connection: sqlite3.Connection, *, careful: bool = False) -> Transaction:
-        now = self._clock.micros()
-        return Transaction(
-            connection,
-            self._database.texts,
-            now,
-            self._clock.lead,
-            self._link.leases,
-            careful=careful,
-        )
+        texts, leases = self._database.texts, self._link.leases
+        return Transaction(connection, texts, self._clock, leases, careful=careful)
 
     def _look_around(self) -> None:
         """Now and then: has anybody else written, are the files still ours."""
