@@ -107,9 +107,10 @@ async def _append(sql: AsyncConnection, chunks: list[Lines]) -> None:
 
 def _deltas(plan: Plan) -> list[dict[str, Any]]:
     second = to_micros(plan.now) // _MICROS_PER_SECOND
+    seconds = plan.seconds
     moved = [(cell, number, UNMEASURED, 0, 0.0) for cell, number in plan.rows.items() if number]
     ended = [
-        (length.cell, 0, length.bin, number, plan.seconds[length])
+        (length.cell, 0, length.bin, number, seconds[length])
         for length, number in plan.ended.items()
     ]
     names = "rows", "bin", "ended", "seconds"
