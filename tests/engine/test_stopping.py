@@ -183,3 +183,18 @@ async def test_what_a_cancelled_service_starts_is_cancelled_too() -> None:
 
     assert ends[0] == "first"
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_what_is_put_off_happens_only_before_the_stop(stopped: bool) -> None:
+    supervisor = Supervisor()
+    happened = list[str]()
+    later = asyncio.Event()
+
+    supervisor.after(0.01, happened.append, "put off")
+    if stopped:
+        await supervisor.stop()
+    asyncio.get_running_loop().call_later(0.02, later.set)
+    await later.wait()
+
+    assert happened == ([] if stopped else ["put off"])

@@ -31,7 +31,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._torn_down = False
+        self._torn_down = self._stopped = False
         # Loops whose last step failed, by name.
         self.failing: dict[str, Failing] = {}
 
@@ -46,6 +46,10 @@ class Supervisor:
         """Call ``step`` for ever; of a run of failures the first one is logged."""
         return self.spawn(self._forever(name, step), name)
 
+    def after(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
+        """Call something later, unless all is stopped by then."""
+        asyncio.get_running_loop().call_later(seconds, self._call, callback, *args)
+
     def is_torn_down(self) -> bool:
         """Somebody has cancelled all tasks of the event loop: it ends without a stop."""
         return self._torn_down or any(task.cancelling() for task in self._tasks)
@@ -56,6 +60,11 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        self._stopped = True
+
+    def _call(self, callback: Callable[..., None], *args: Any) -> None:
+        if not self._stopped:
+            callback(*args)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         while True:

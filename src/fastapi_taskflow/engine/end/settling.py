@@ -205,7 +205,7 @@ class Settling:
             outcome, pause = _rest(outcome, reason), 0.0
         else:
             pause = _LONGEST_PAUSE_SECONDS
-        self._core.loop.call_later(pause, self._send, task, outcome)
+        self._core.supervisor.after(pause, self._send, task, outcome)
 
     @property
     def stuck(self) -> dict[str, str]:

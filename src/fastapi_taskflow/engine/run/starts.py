@@ -115,7 +115,7 @@ class Starts:
             return
         if error is not None:
             # Start is idempotent by lease: keep the slots, ask again when the store is back.
-            self._loop.call_later(_RETRY_SECONDS, self._send, task)
+            self._core.supervisor.after(_RETRY_SECONDS, self._send, task)
             return
         pool = self._pool(task)
         pool.started_in(self._now() - sent_at)
