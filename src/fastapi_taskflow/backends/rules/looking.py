@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi_taskflow.backends.base import Page, StoredTask, weight
+from fastapi_taskflow.backends.base import ENDING_LENGTH, Page, StoredTask, weight
 
-__all__ = ["ENDINGS_WITHIN", "ERRORS_WITHIN", "page_of", "parse_cursor"]
+__all__ = ["ENDINGS_WITHIN", "ERRORS_WITHIN", "ending_of", "page_of", "parse_cursor"]
 
 ERRORS_WITHIN = 10_000
 """Error texts are searched in so many of the newest tasks only."""
@@ -16,6 +16,11 @@ ENDINGS_WITHIN = 100_000
 
 # Digits of an arrival number that 64 bits hold; more tasks than that never arrive.
 _LONGEST_CURSOR = 18
+
+
+def ending_of(task_id: str) -> str:
+    """The end of an id, by which people tell tasks apart; a column where a store has an index."""
+    return task_id[-ENDING_LENGTH:]
 
 
 def parse_cursor(cursor: str) -> int:

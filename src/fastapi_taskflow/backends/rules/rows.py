@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from fastapi_taskflow.backends.base import NewTask, StoredTask
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["Row", "as_alias", "row_of", "shown"]
+__all__ = ["Row", "as_alias", "read", "row_of", "shown"]
 
 _PENDING = TaskStatus.PENDING
 
@@ -74,6 +75,37 @@ class Row:
     def waiting(self) -> bool:
         """It takes one of its queue's ``max_size`` places; a column likewise."""
         return self.status is _PENDING and self.start_time is None
+
+
+def _fields() -> dict[str, tuple[type, bool]]:
+    """By name what a value is, and whether there may be none."""
+    found = {}
+    for name, hint in get_type_hints(Row).items():
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        found[name] = get_origin(kinds[0]) or kinds[0], NoneType in kinds
+    return found
+
+
+_FIELDS = _fields()
+_EMPTY: dict[type, Any] = {
+    datetime: datetime(1970, 1, 1, tzinfo=UTC),
+    TaskStatus: TaskStatus.INTERRUPTED,
+    Mapping: {},
+}
+
+
+def read(values: Mapping[Any, object]) -> Row:
+    """The row that has these columns, and something empty in place of what is none of its kind.
+
+    A driver gives as it is what it could not decode: somebody damaged it.
+    """
+    fit, damaged = dict[str, Any](values), []
+    for name, value in values.items():
+        kind, may_lack = _FIELDS[name]
+        if not (isinstance(value, kind) or (value is None and may_lack)):
+            fit[name] = None if may_lack else _EMPTY[kind] if kind in _EMPTY else kind()
+            damaged.append(name)
+    return Row(**fit, damage=f"unreadable: {', '.join(damaged)}" if damaged else None)
 
 
 def row_of(task: NewTask, due_at: datetime | None) -> Row:

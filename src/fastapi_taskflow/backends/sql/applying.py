@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fastapi_taskflow.backends.rules.looking import ending_of
 from fastapi_taskflow.backends.rules.plan import Lines, Plan
-from fastapi_taskflow.backends.sql.loading import ending_of, values_of
+from fastapi_taskflow.backends.sql.loading import values_of
 from fastapi_taskflow.backends.sql.statements import OF, add, drop
 from fastapi_taskflow.backends.sql.store import Writing
 from fastapi_taskflow.backends.sql.tables import aliases, attempts, deltas, keys, lines, tags, tasks

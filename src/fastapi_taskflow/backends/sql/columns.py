@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from fastapi_taskflow.words.clock import from_micros, to_micros
 
-__all__ = ["NAME", "Json", "Moment", "Word", "columns", "kind_of", "serial"]
+__all__ = ["NAME", "Json", "Moment", "Word", "columns", "serial"]
 
 # Names, ids and keys are in indexes.
 NAME = sa.String(255)
@@ -25,7 +25,6 @@ class Moment(sa.TypeDecorator[datetime]):
 
     impl = sa.BigInteger
     cache_ok = True
-    kind = datetime
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else to_micros(value.astimezone(UTC))
@@ -69,12 +68,6 @@ class Json(sa.TypeDecorator[Any]):
             return self.kind(json.loads(value or ""))
         except (ValueError, TypeError):
             return value
-
-
-def kind_of(column: sa.Column[Any]) -> type:
-    """What a value of it is in Python, where nobody damaged it."""
-    kind: type | None = getattr(column.type, "kind", None)
-    return kind or column.type.python_type
 
 
 def columns(kind: Any, *names: str, null: bool = False, key: bool = False) -> list[sa.Column[Any]]:

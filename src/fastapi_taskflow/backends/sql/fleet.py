@@ -8,10 +8,11 @@ from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Peer, Signals
 from fastapi_taskflow.backends.base.fleet import Fleet
 from fastapi_taskflow.backends.rules import moves
 from fastapi_taskflow.backends.rules.plan import Plan
+from fastapi_taskflow.backends.rules.rows import read
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.changing import claimed
-from fastapi_taskflow.backends.sql.loading import WHOLE, read_row
+from fastapi_taskflow.backends.sql.loading import WHOLE
 from fastapi_taskflow.backends.sql.statements import OF, add, drop, find, locked
 from fastapi_taskflow.backends.sql.store import OnStore, Writing
 from fastapi_taskflow.backends.sql.tables import instances, queues, tasks
@@ -68,7 +69,7 @@ class SqlFleet(OnStore, Fleet):
 
     async def owned(self, instance: str) -> list[Claimed]:
         async with self._store.reading() as sql:
-            rows = [read_row(one) for one in await find(sql, _OWNED, of=instance)]
+            rows = [read(one) for one in await find(sql, _OWNED, of=instance)]
             return await claimed(sql, rows)
 
     async def retire(self, instance: str) -> None:

@@ -6,31 +6,26 @@ Locks are taken in one order everywhere: tasks by id, then keys, then the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fastapi_taskflow.backends.base import ENDING_LENGTH, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.base import Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules import facts as rules
 from fastapi_taskflow.backends.rules.claiming import Look, is_paused, order, rank
-from fastapi_taskflow.backends.rules.rows import Row, shown
+from fastapi_taskflow.backends.rules.looking import ending_of
+from fastapi_taskflow.backends.rules.rows import Row, read, shown
 from fastapi_taskflow.backends.sql import tables as t
-from fastapi_taskflow.backends.sql.columns import kind_of
 from fastapi_taskflow.backends.sql.statements import IDS, MOST, NOW, OF, find, locked, pick
 from fastapi_taskflow.backends.sql.store import Writing
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
-from fastapi_taskflow.words.clock import from_micros
-from fastapi_taskflow.words.models import TaskStatus
 
 WHOLE = [t.tasks.c[name] for name in Row.__dataclass_fields__ if name in t.tasks.c]
 HEAD = [column for column in WHOLE if column.name != "payload"]
 BRIEF = [column for column in HEAD if column.name != "stacktrace"]
 
 _GIVEN = [column for column in WHOLE if column.name != "arrival"]
-_KINDS = {column.name: (kind_of(column), bool(column.nullable)) for column in WHOLE}
-_EMPTY: dict[type, Any] = {datetime: from_micros(0), TaskStatus: TaskStatus.INTERRUPTED}
 _LINES = (
     sa.select(t.lines.c.task_id, t.lines.c.lines)
     .where(t.lines.c.task_id.in_(IDS))
@@ -79,20 +74,6 @@ def _free(*, suspects: bool) -> sa.Select[tuple[object, ...]]:
 _FREE = {suspects: _free(suspects=suspects) for suspects in (False, True)}
 
 
-def read_row(found: sa.RowMapping) -> Row:
-    """A task, with something empty in place of what cannot be read."""
-    values: dict[str, Any] = {}
-    damaged = []
-    for name, value in found.items():
-        kind, nullable = _KINDS[name]
-        if type(value) is kind or (value is None and nullable):
-            values[name] = value
-        else:
-            values[name] = None if nullable else _EMPTY.get(kind) or kind()
-            damaged.append(name)
-    return Row(**values, damage=f"unreadable: {', '.join(damaged)}" if damaged else None)
-
-
 def values_of(row: Row) -> dict[str, Any]:
     """All columns of a task but its number of arrival, which is the database's."""
     values: dict[str, Any] = {column.name: getattr(row, column.name) for column in _GIVEN}
@@ -102,11 +83,6 @@ def values_of(row: Row) -> dict[str, Any]:
         "place": rank(row.priority),
         "ending": ending_of(row.task_id),
     }
-
-
-def ending_of(task_id: str) -> str:
-    """What people tell tasks apart by."""
-    return task_id[-ENDING_LENGTH:]
 
 
 async def with_lines(sql: AsyncConnection, rows: Iterable[Row]) -> dict[str, StoredTask]:
@@ -121,7 +97,7 @@ async def with_lines(sql: AsyncConnection, rows: Iterable[Row]) -> dict[str, Sto
 
 async def load(tx: Writing, task_ids: Iterable[str]) -> dict[str, Row]:
     """Tasks by id, without payloads."""
-    return {one["task_id"]: read_row(one) for one in await pick(tx.sql, _ROWS, task_ids)}
+    return {one["task_id"]: read(one) for one in await pick(tx.sql, _ROWS, task_ids)}
 
 
 async def canonical(sql: AsyncConnection, task_ids: Iterable[str]) -> dict[str, str]:
@@ -170,19 +146,19 @@ async def history(tx: Writing, task_ids: Iterable[str]) -> dict[Lease, bool]:
 
 async def claimed(tx: Writing, claim_id: str) -> list[Row]:
     """What is held under a claim and not started, in its order."""
-    return sorted(map(read_row, await find(tx.sql, _CLAIMED, of=claim_id)), key=order)
+    return sorted(map(read, await find(tx.sql, _CLAIMED, of=claim_id)), key=order)
 
 
 async def owned(tx: Writing, instance: str, limit: int) -> list[Row]:
     """Tasks that an instance holds."""
-    return [read_row(one) for one in await find(tx.sql, _OWNED, of=instance, most=limit)]
+    return [read(one) for one in await find(tx.sql, _OWNED, of=instance, most=limit)]
 
 
 async def candidates(tx: Writing, looks: Iterable[Look], functions: Iterable[str]) -> list[Row]:
     """Free and due tasks, as many as may be of use."""
     of = {"now": tx.now, "ids": sorted(functions)}
     return [
-        read_row(one)
+        read(one)
         for look in looks
         for one in await find(tx.sql, _FREE[look.suspects], queue=look.queue, most=look.most, **of)
     ]

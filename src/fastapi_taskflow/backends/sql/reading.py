@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from fastapi_taskflow.backends import base
 from fastapi_taskflow.backends.base.reads import Reads
 from fastapi_taskflow.backends.rules import looking
-from fastapi_taskflow.backends.rules.rows import as_alias, shown
+from fastapi_taskflow.backends.rules.rows import as_alias, read, shown
 from fastapi_taskflow.backends.rules.sums import Sum, add_up, seconds_of
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql import tables as t
 from fastapi_taskflow.backends.sql.dialect import containing
-from fastapi_taskflow.backends.sql.loading import BRIEF, HEAD, WHOLE, read_row, with_lines
+from fastapi_taskflow.backends.sql.loading import BRIEF, HEAD, WHOLE, with_lines
 from fastapi_taskflow.backends.sql.statements import IDS, OF, find, pick
 from fastapi_taskflow.backends.sql.store import OnStore
 
@@ -59,7 +59,7 @@ class SqlReads(OnStore, Reads):
         async with self._store.reading() as sql:
             of = await loading.canonical(sql, task_ids)
             rows = await pick(sql, _BY_ID, [of.get(one, one) for one in task_ids])
-            found = await with_lines(sql, map(read_row, rows))
+            found = await with_lines(sql, map(read, rows))
         return [
             as_alias(found[of[one]], one) if of.get(one) in found else found.get(one)
             for one in task_ids
@@ -84,7 +84,7 @@ class SqlReads(OnStore, Reads):
         wanted = wanted.where(*_conditions(query), *before)
         async with self._store.reading() as sql:
             found = await find(sql, wanted.order_by(t.tasks.c.arrival.desc()).limit(limit + 1))
-            rows = [read_row(one) for one in found]
+            rows = [read(one) for one in found]
             logged = {} if most_bytes is None else await with_lines(sql, rows)
         tasks_shown = [(row.arrival, logged.get(row.task_id) or shown(row)) for row in rows]
         return looking.page_of(tasks_shown, limit=limit, most_bytes=most_bytes)
