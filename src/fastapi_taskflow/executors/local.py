@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextvars import Context
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Told
@@ -32,10 +33,23 @@ class LocalRun:
         executor: Says whether the engine drains; None: that is not known here.
     """
 
-    __slots__ = ("_begun", "_context", "_ended", "_executor", "_log", "call", "reason", "runner")
+    __slots__ = (
+        "_about",
+        "_begun",
+        "_context",
+        "_ended",
+        "_executor",
+        "_log",
+        "call",
+        "reason",
+        "runner",
+    )
 
     def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Executor | None) -> None:
+        # Invariant: the call itself until the end is told, then `_OVER`.
         self.call = call
+        # A thread that the function left behind may ask after the end.
+        self._about = call.task_id, call.func_name, call.attempt, call.tags, call.fence
         self.reason: Reason | None = None
         self.runner: asyncio.Task[None] | None = None
         self._begun = False
@@ -58,12 +72,9 @@ class LocalRun:
     @property
     def task_context(self) -> TaskContext:
         if self._context is None:
-            call = self.call
+            task_id, func_name, attempt, tags, fence = self._about
             # The tags are the function's own: what it does to them must not reach the record.
-            tags = dict(call.tags)
-            self._context = TaskContext(
-                call.task_id, call.func_name, call.attempt, tags, call.fence, self._asked
-            )
+            self._context = TaskContext(task_id, func_name, attempt, dict(tags), fence, self._asked)
         return self._context
 
     def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
@@ -112,17 +123,19 @@ class LocalRun:
         except BaseException as exc:  # as in `begin`
             end_if_forked(born, exc)
             told = Raised(exc)
-        # As `end`, without the call.
+        # As `end`, without the call of a method.
         self.runner = None
+        self.call = _OVER
         self._ended(told)
         # An error's trace holds this frame, and would be held by it: a cycle with all that
         # the function had in its hands.
         del told
 
     def end(self, told: Told) -> None:
-        # The runner's context holds the run: without this each is a cycle of objects that
-        # only the garbage collector can free.
+        # The runner's context, which the call has too, holds the run: without this each is a
+        # cycle of objects that only the garbage collector can free, arguments among them.
         self.runner = None
+        self.call = _OVER
         self._ended(told)
 
     def _asked(self) -> str | None:
@@ -146,3 +159,6 @@ def perform(call: Call, log: Log) -> Told:
 
 
 def _nobody(told: Told) -> None: ...
+
+
+_OVER = Call("", _nobody, (), {}, Context(), "")

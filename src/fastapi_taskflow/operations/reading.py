@@ -215,8 +215,13 @@ def _with_arguments(engine: Engine, stored: StoredTask) -> TaskRecord:
     if stored.arguments is not None:
         args, kwargs = stored.arguments
         record.args, record.kwargs = args, dict(kwargs)
+    payload = stored.payload
+    live = engine.store.find(record.task_id)
+    if payload is None and live is not None and live.released and not engine.settings.sealed:
+        # It ended here just now, and a store that shares its record is told a moment later.
+        payload = live.payload
     plain = record.encrypted_payload is None
-    if plain and stored.payload is not None and not record.args and not record.kwargs:
+    if plain and payload is not None and not record.args and not record.kwargs:
         with suppress(PayloadUnreadable):  # shown without arguments; running it will say why
-            record.args, record.kwargs = engine.registry.decode(record.func_name, stored.payload)
+            record.args, record.kwargs = engine.registry.decode(record.func_name, payload)
     return record
