@@ -16,7 +16,7 @@ __all__ = ["Cancelled", "cancel"]
 
 
 class Cancelled(NamedTuple):
-    """``asked`` is True if the task still runs and was only asked to stop."""
+    """``asked`` is True if the task ran and was only asked to stop; it may have ended since."""
 
     record: TaskRecord
     asked: bool
@@ -35,6 +35,7 @@ async def cancel(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> Cancell
     live = engine.store.find(task_id)
     if live is not None and live.held and not live.durable:
         engine.interventions.ask_cancel(live)
+        asked = live.record.status not in TERMINAL
     else:
         (answer,) = await engine.backend.cancel([task_id])
         if answer.result is CancelResult.MISSING:
@@ -44,6 +45,7 @@ async def cancel(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> Cancell
                 f"Task {task_id} is {answer.status.value}; only pending and running tasks "
                 "can be cancelled."
             )
+        asked = answer.result is CancelResult.ASKED
         if live is not None and answer.result is CancelResult.CANCELLED:
             engine.interventions.cancelled_in_store(live)
         elif live is not None and live.held:
@@ -52,4 +54,4 @@ async def cancel(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> Cancell
     record = await reading.get(desk, task_id)
     if record is None:
         raise TaskNotFound(f"Task {task_id} not found")
-    return Cancelled(record, record.status not in TERMINAL)
+    return Cancelled(record, asked)
