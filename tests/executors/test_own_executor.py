@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from fastapi_taskflow import ConfigurationError, TaskManager
-from fastapi_taskflow.executors import Call, Executor, Log, OnEnd, Reason, Returned, Run, perform
+from fastapi_taskflow.executors import (
+    Call,
+    Executor,
+    Log,
+    OnEnd,
+    Raised,
+    Reason,
+    Returned,
+    Run,
+    perform,
+)
 from fastapi_taskflow.testing import async_drain
 from fastapi_taskflow.testing.conformance.work import plain
 from tests.support.ownexecutor import child_process
@@ -51,6 +63,77 @@ class _Asked:
 class Broken(Executor):
     def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
         raise ConnectionError("no cluster")
+
+
+class AsyncRun(Executor):
+    async def run(self, call: Call, ended: OnEnd, log: Log) -> Run:  # type: ignore[override]
+        raise NotImplementedError
+
+
+class Gives(Own):
+    """Tells this as the end of each call."""
+
+    def __init__(self, told: object, *, elsewhere: bool = False) -> None:
+        super().__init__()
+        self.told = told
+        self.elsewhere = elsewhere
+
+    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+        if self.elsewhere:
+            threading.Thread(target=ended, args=(self.told,)).start()
+        else:
+            ended(self.told)  # type: ignore[arg-type]
+        return _Asked()
+
+
+class Fragile(Own):
+    """Each verb but `run` raises what it was given for it."""
+
+    def __init__(self, **errors: BaseException) -> None:
+        super().__init__()
+        self.errors = errors
+
+    async def open(self) -> None:
+        self._raise("open")
+        await super().open()
+
+    def drain(self) -> None:
+        self._raise("drain")
+
+    async def close(self, grace: float) -> None:
+        await super().close(grace)
+        self._raise("close")
+
+    def _raise(self, verb: str) -> None:
+        if verb in self.errors:
+            raise self.errors[verb]
+
+
+class Deaf(Own):
+    """Its calls never end; a stop does what it was given."""
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+        return _Deaf(self._stop)
+
+
+class _Deaf:
+    def __init__(self, stop: Callable[[], object]) -> None:
+        self._stop = stop
+
+    def stop(self, reason: Reason) -> bool:
+        return self._stop()  # type: ignore[return-value]
+
+
+async def _coroutine() -> bool:
+    return True
+
+
+def _cancelled() -> bool:
+    raise asyncio.CancelledError
 
 
 @pytest.fixture(params=[False, True], ids=["memory", "durable"])
@@ -169,6 +252,88 @@ async def test_one_that_cannot_run_a_call_fails_its_task(make: Callable[..., Tas
     assert (record.status.value, record.error) == ("failed", "no cluster")
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(
+    "told",
+    [None, "done", Returned, ValueError("x"), Raised("x"), Raised(ValueError("x"), 5, 6)],  # type: ignore[arg-type]
+)
+async def test_what_is_no_end_fails_its_task_and_says_so(told: object, elsewhere: bool) -> None:
+    tasks = TaskManager(executors={"own": Gives(told, elsewhere=elsewhere)})
+    tasks.task(executor="own")(plain.double)
+    async with tasks:
+        task_id = (await tasks.enqueue(plain.double, 1)).task_id
+        await async_drain(tasks, timeout=60)
+        record = await tasks.get(task_id)
+
+    assert record is not None
+    assert record.status.value == "failed"
+    assert "in place of Returned, Raised, Stopped or Lost" in str(record.error)
+
+
+@pytest.mark.parametrize("stop", [_coroutine, _cancelled, lambda: None])
+async def test_a_stop_that_is_no_answer_is_taken_for_no(stop: Callable[[], object]) -> None:
+    tasks = TaskManager(executors={"own": Deaf(stop)}, drain_timeout=0.05)
+    tasks.task(executor="own", timeout=0.05)(plain.double)
+    async with tasks:
+        task_id = (await tasks.enqueue(plain.double, 1)).task_id
+        await wait_until(lambda: _ended(tasks, task_id))
+        record = await tasks.get(task_id)
+
+    assert record is not None
+    assert (record.status.value, str(record.error)[:9]) == ("failed", "Timed out")
+
+
+@pytest.mark.parametrize(
+    ("verb", "error"),
+    [
+        ("drain", ValueError("no")),
+        ("close", ValueError("no")),
+        ("close", asyncio.CancelledError()),
+    ],
+)
+async def test_a_failed_end_of_one_executor_harms_no_other(
+    make: Callable[..., TaskManager],
+    caplog: pytest.LogCaptureFixture,
+    verb: str,
+    error: BaseException,
+) -> None:
+    first, second = Own(), Own()
+    tasks = make(first=first, odd=Fragile(**{verb: error}), second=second)
+    tasks.task(executor="second")(plain.double)
+    async with tasks:
+        await tasks.enqueue(plain.double, 1)
+        await async_drain(tasks, timeout=60)
+
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(said) == 1
+    assert "'odd'" in said[0]
+    assert (first.life, second.life) == (["open", "close"], ["open", "close"])
+
+
+@pytest.mark.parametrize("error", [OSError("no card"), asyncio.CancelledError()])
+async def test_one_that_does_not_open_is_named(error: BaseException) -> None:
+    first = Own()
+    tasks = TaskManager(executors={"first": first, "gpu": Fragile(open=error)})
+
+    with pytest.raises((OSError, ConfigurationError)) as refused:
+        await tasks.startup()
+
+    assert "'gpu'" in f"{refused.value} {getattr(refused.value, '__notes__', '')}"
+    assert first.life == ["open", "close"]
+
+
+async def test_one_executor_is_open_for_one_engine_at_a_time() -> None:
+    shared = Own()
+    first, second = (TaskManager(executors={name: shared}) for name in ("one", "two"))
+    async with first:
+        with pytest.raises(ConfigurationError, match="'two' is open already"):
+            await second.startup()
+    async with second:
+        pass
+
+    assert shared.life == ["open", "close"] * 2
+
+
 def test_an_executor_that_nobody_knows_is_refused_with_those_that_are() -> None:
     tasks = TaskManager(executors={"gpu": Own()})
 
@@ -197,6 +362,7 @@ def test_an_executor_refuses_a_function_when_it_is_registered() -> None:
         ({"gpu": Own}, "Executor"),
         ({"gpu": Own(slots=0)}, "slots of 'gpu'"),
         ({"": Own()}, "executors: a name"),
+        ({"gpu": AsyncRun()}, "'gpu' takes a plain `def run`"),
     ],
 )
 def test_executors_that_cannot_work_are_refused(executors: object, text: str) -> None:

@@ -56,7 +56,7 @@ class Engine(Services):
         try:
             grade, place = self.backend.grade, escape(self.backend.place)
             logger.info("Task store %s, durability grade %s: %s", place, grade.name, grade.value)
-            await self.attempts.open()
+            await self.places.open()
             await self.feed.start()
             await self.fleet.start()
             self.mirror.start()
@@ -67,7 +67,7 @@ class Engine(Services):
             self.fleet.abort()
             await self.feed.stop()
             await self.core.supervisor.stop()
-            await self.attempts.close()
+            await self.places.close()
             await self.backend.close()
             raise
 
@@ -107,7 +107,7 @@ class Engine(Services):
             self.fleet.abort()
             collector.restore()
             await self.core.supervisor.stop()
-            await self.attempts.close()
+            await self.places.close()
             await self.backend.close()
             self._drop_unaccepted()
 
@@ -117,7 +117,7 @@ class Engine(Services):
             self.hurry()
             return
         self.core.draining = True
-        self.attempts.drain()
+        self.places.drain()
         seconds = self.core.settings.drain_timeout
         self._deadline = self.loop.time() + seconds
         logger.info("Draining: %d tasks run", len(self.attempts.running))

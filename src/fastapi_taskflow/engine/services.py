@@ -30,6 +30,7 @@ from fastapi_taskflow.engine.run.claims import Claims
 from fastapi_taskflow.engine.run.dispatcher import Dispatcher
 from fastapi_taskflow.engine.run.hints import Hints
 from fastapi_taskflow.engine.run.lanes import Lanes
+from fastapi_taskflow.engine.run.places import Places
 from fastapi_taskflow.engine.run.starts import Starts
 from fastapi_taskflow.engine.run.unreadable import Unreadable
 from fastapi_taskflow.engine.upkeep.housekeeping import Housekeeping
@@ -94,8 +95,9 @@ class Services:
 
     def _make_runs(self, executors: Mapping[str, Executor]) -> None:
         core, settling = self.core, self.settling
+        self.places = Places(executors)
         self.attempts = Attempts(
-            core, self.mirror, executors, ended=settling.ended, released=self._released
+            core, self.mirror, self.places, ended=settling.ended, released=self._released
         )
         calls = Calls(
             core,

@@ -11,6 +11,7 @@ it has none of its own, so that one class can serve several pools. The contract 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Literal, NamedTuple, Protocol
@@ -85,10 +86,12 @@ class Executor(ABC):
         slots: How many runs it takes at a time; None: any number. The engine keeps to it. A
             run has its slot until its end is told.
         draining: The engine stops soon: `TaskContext.stopping` says so.
+        home: The event loop on which an engine has it open; None: it is not.
     """
 
     slots: int | None = None
     draining = False
+    home: AbstractEventLoop | None = None
 
     def check(self, func: Callable[..., Any]) -> None:
         """Refuse a function that cannot run here, when it is registered.

@@ -8,7 +8,7 @@ from fastapi_taskflow.engine.core.settings import Settings
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.executors.loop import LoopExecutor
 from fastapi_taskflow.executors.thread import ThreadExecutor
-from fastapi_taskflow.rules.placing import BUILT_IN, LOOP, THREAD, Check
+from fastapi_taskflow.rules.placing import BUILT_IN, LOOP, THREAD, Check, is_coroutine_callable
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 
@@ -34,6 +34,10 @@ def choose_executors(executors: Mapping[str, object] | None) -> dict[str, Execut
         if not isinstance(executor, Executor):
             what = "an object of a class of fastapi_taskflow.executors.Executor"
             raise limits.wrong(f"executors: {known!r}", what, executor)
+        for verb in ("check", "run", "drain"):
+            if is_coroutine_callable(getattr(executor, verb)):
+                what = f"a plain `def {verb}`: nobody awaits it"
+                raise limits.wrong(f"executors: {known!r}", what, executor)
         limits.optional(limits.whole, f"executors: slots of {known!r}", executor.slots, least=1)
         chosen[known] = executor
     return chosen

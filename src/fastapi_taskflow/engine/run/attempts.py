@@ -7,7 +7,7 @@ import contextvars
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,10 @@ from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.run.attempt import Attempt
+from fastapi_taskflow.engine.run.places import Places
 from fastapi_taskflow.engine.run.telling import Telling, Untold, written
-from fastapi_taskflow.executors.base import Call, Executor, Reason, Told
+from fastapi_taskflow.executors.base import Call, Reason, Told
+from fastapi_taskflow.rules.answers import discard
 from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, known_level, log_line
 from fastapi_taskflow.rules.ends import (
     Ended,
@@ -29,21 +31,19 @@ from fastapi_taskflow.rules.ends import (
 )
 from fastapi_taskflow.rules.redaction import MASK, Mask
 from fastapi_taskflow.words.forks import guard
+from fastapi_taskflow.words.quoting import quoted
 from fastapi_taskflow.words.texts import fit
 
 __all__ = ["Attempts"]
 
 logger = logging.getLogger(__name__)
 
-# The drain's time is over by then.
-_GRACE_SECONDS = 1.0
-
 
 class Attempts:
-    """Runs attempts on executors, which it opens and closes.
+    """Runs attempts on executors.
 
     Args:
-        executors: By the names under which functions are registered for them.
+        places: The executors, by name.
         ended: Told on the loop, once per attempt, how it ended and how long it took.
         released: Told on the loop when the attempt's slots are free again.
     """
@@ -52,7 +52,7 @@ class Attempts:
         self,
         core: Core,
         mirror: Mirror,
-        executors: Mapping[str, Executor],
+        places: Places,
         *,
         ended: Callable[[Attempt, Ended, float], None],
         released: Callable[[LiveTask], None],
@@ -61,8 +61,7 @@ class Attempts:
         self._clock = core.clock
         self._mirror = mirror
         self.redactor = core.settings.redactor
-        self._executors = executors
-        self._opened: list[Executor] = []
+        self._places = places
         self._ended = ended
         self._released = released
         self._loop = core.loop
@@ -75,32 +74,6 @@ class Attempts:
         # The loop was told of what has arrived, and has not looked yet.
         self._collecting = False
         self._telling = Telling(self._loop)
-
-    async def open(self) -> None:
-        """Open the executors.
-
-        Raises:
-            Exception: one of them cannot be used; `close` the others.
-        """
-        for executor in self._executors.values():
-            executor.draining = False
-            await executor.open()
-            self._opened.append(executor)
-
-    def drain(self) -> None:
-        """Running functions may be told that the engine stops soon."""
-        for executor in self._opened:
-            executor.drain()
-
-    async def close(self) -> None:
-        """End what still runs, and all that executors hold; idempotent, never fails."""
-        while self._opened:
-            try:
-                async with asyncio.timeout(2 * _GRACE_SECONDS):
-                    await self._opened.pop().close(_GRACE_SECONDS)
-            # It may be the user's own, and others are to be closed after it.
-            except Exception as exc:
-                notify(logger, logging.ERROR, "An executor could not be closed", error=exc)
 
     def run(self, task: LiveTask, *, at_once: bool = False) -> None:
         """Call the task's function. Its slots are taken; it is RUNNING.
@@ -137,9 +110,7 @@ class Attempts:
             timeout,
             at_once,
         )
-        run = self._executors[registered.executor].run(
-            call, partial(self._take, attempt), attempt.log
-        )
+        run = self._places[registered.executor].run(call, partial(self._take, attempt), attempt.log)
         if not attempt.told:
             attempt.run = run
 
@@ -157,12 +128,18 @@ class Attempts:
 
     def _ends(self, attempt: Attempt, reason: Reason) -> bool:
         try:
-            return attempt.run is not None and attempt.run.stop(reason)
-        # The executor may be the user's own.
-        except Exception as exc:
+            ends: object = attempt.run is not None and attempt.run.stop(reason)
+        # The executor may be the user's own. A CancelledError: it awaits what it cancelled.
+        except (Exception, asyncio.CancelledError) as exc:
             text = "The executor of task %s failed to stop it"
             notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=exc)
             return False
+        if isinstance(ends, bool):
+            return ends
+        text = "The executor of task %s has a stop() that gives %s in place of True or False"
+        notify(logger, logging.ERROR, text, attempt.task.record.task_id, quoted(ends))
+        discard(ends)
+        return False
 
     def give_up(self, attempt: Attempt) -> None:
         """End an attempt that does not react to its stop."""

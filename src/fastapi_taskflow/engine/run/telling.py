@@ -22,6 +22,7 @@ from fastapi_taskflow.rules.ends import Raised, Stopped, failure, rewritten
 from fastapi_taskflow.rules.quickness import is_harmless, is_quick
 from fastapi_taskflow.rules.redaction import Mask
 from fastapi_taskflow.words.plain import name_of
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["Telling", "Untold", "written"]
 
@@ -44,6 +45,9 @@ class Untold(NamedTuple):
 
 def written(attempt: Attempt, told: Told) -> Told | Untold:
     """What was told, with the texts of its error; `Untold` if to write them may take long."""
+    if not _is_end(told):
+        text = "Its executor told {} as its end, in place of Returned, Raised, Stopped or Lost"
+        told = Raised(TypeError(text.format(quoted(told))))
     if type(told) is not Raised:
         return told
     if attempt.stop_reason not in (None, "cancel"):
@@ -61,6 +65,16 @@ def written(attempt: Attempt, told: Told) -> Told | Untold:
         text = "The error of task %s cannot be told"
         notify(logger, logging.ERROR, text, attempt.task.record.task_id, error=beyond)
         return Raised(error, "", "An error that cannot be told", hidden=True)
+
+
+def _is_end(told: object) -> bool:
+    """False for what only an executor of the user's own tells."""
+    if isinstance(told, Raised):
+        texts = (told.stacktrace, told.text)
+        return isinstance(told.error, BaseException) and all(
+            text is None or isinstance(text, str) for text in texts
+        )
+    return isinstance(told, Told)
 
 
 class Telling:
