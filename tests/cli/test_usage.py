@@ -107,6 +107,19 @@ def test_wrong_usage_ends_with_2_and_names_the_option(place, arguments, words):
     assert ended.out == ""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("tasks", "list", "--status", "done"),
+        ("tasks", "purge", "--older-than", "soon", "--yes"),
+        ("queues", "set", "default", "--concurrency", "two"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_told_before_a_store_is_looked_for(place, command):
+    assert place.run(*command).code == 2
+
+
 def test_a_store_may_be_named_by_its_path(place):
     task = place.enqueue("add", 1, 2)
 

@@ -12,7 +12,7 @@ import typer
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.output import Answer, plain
-from fastapi_taskflow.cli.stores import actor, acts
+from fastapi_taskflow.cli.stores import actor, acts, checked
 from fastapi_taskflow.operations import Count
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
@@ -30,6 +30,29 @@ _LONGEST = timedelta(days=36_525)
 _COUNT_LIMIT = 1_000_000
 
 
+def _checked_span(older_than: str, *, yes: bool) -> timedelta:
+    span = _span(older_than)
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "Nobody is there to be asked: give it to delete without a question.",
+            param_hint="--yes",
+        )
+    return span
+
+
+def _span(text: str) -> timedelta:
+    found = _SPAN.fullmatch(text)
+    span = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    if span is None or span > _LONGEST:
+        raise typer.BadParameter(
+            f"Expected a span such as 90s, 15m, 6h, 30d or 2w, of {_LONGEST.days} days at most, "
+            f"got {text!r}.",
+            param_hint="--older-than",
+        )
+    return span
+
+
+@checked(_checked_span)
 @acts
 async def purge(
     inspector: Inspector,
@@ -44,12 +67,7 @@ async def purge(
 
     Waiting and running tasks stay, as do totals, unexpired idempotency keys and the audit.
     """
-    span = _span(older_than)
-    if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter(
-            "Nobody is there to be asked: give it to delete without a question.",
-            param_hint="--yes",
-        )
+    span = _checked_span(older_than, yes=yes)
     before = SYSTEM_CLOCK.now() - span
     # What ended before then was made before then, by the clocks of those who made it.
     query = Query(statuses=frozenset(TERMINAL), until=before)
@@ -65,18 +83,6 @@ async def purge(
         deleted = await inspector.purge_all(span, before, progress=progress, actor=actor())
     told = plain(f"Deleted {plural(deleted, 'task')} that ended before {_told(before)}")
     return Answer(document={"deleted": deleted, "before": before.isoformat()}, shown=[told])
-
-
-def _span(text: str) -> timedelta:
-    found = _SPAN.fullmatch(text)
-    span = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
-    if span is None or span > _LONGEST:
-        raise typer.BadParameter(
-            f"Expected a span such as 90s, 15m, 6h, 30d or 2w, of {_LONGEST.days} days at most, "
-            f"got {text!r}.",
-            param_hint="--older-than",
-        )
-    return span
 
 
 def _agreed(before: datetime, most: Count) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fastapi_taskflow.cli.output import Answer, plain, table
-from fastapi_taskflow.cli.stores import actor, acts, looks
+from fastapi_taskflow.cli.stores import actor, acts, checked, looks
 from fastapi_taskflow.operations.inspecting import Inspector
 
 __all__ = ["app"]
@@ -19,6 +19,24 @@ _LIMITS = ("concurrency", "max_size")
 _NO_LIMIT = "none"
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The queue's name.")]
+
+
+def _changes(name: str, **given: str | None) -> dict[str, int | None]:  # noqa: ARG001
+    changes = {key: _number(key, text) for key, text in given.items() if text is not None}
+    if not changes:
+        raise typer.BadParameter("Give --concurrency or --max-size, or both.")
+    return changes
+
+
+def _number(name: str, text: str) -> int | None:
+    if text.lower() == _NO_LIMIT:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004
+        option = "--" + name.replace("_", "-")
+        raise typer.BadParameter(
+            f"Expected a whole number or '{_NO_LIMIT}', got {text!r}.", param_hint=option
+        )
+    return int(text)
 
 
 @app.command("list")
@@ -56,6 +74,7 @@ async def resume_queue(inspector: Inspector, name: NameArgument) -> Answer:
 
 
 @app.command("set")
+@checked(_changes)
 @acts
 async def set_queue(
     inspector: Inspector,
@@ -71,23 +90,9 @@ async def set_queue(
     ] = None,
 ) -> Answer:
     """Set limits of a queue for every instance, now and after a restart."""
-    given = {"concurrency": concurrency, "max_size": max_size}
-    changes = {key: _number(key, text) for key, text in given.items() if text is not None}
-    if not changes:
-        raise typer.BadParameter("Give --concurrency or --max-size, or both.")
+    changes = _changes(name, concurrency=concurrency, max_size=max_size)
     await inspector.update_queue(name, changes, actor=actor())
     return await _changed(inspector, name)
-
-
-def _number(name: str, text: str) -> int | None:
-    if text.lower() == _NO_LIMIT:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004
-        option = "--" + name.replace("_", "-")
-        raise typer.BadParameter(
-            f"Expected a whole number or '{_NO_LIMIT}', got {text!r}.", param_hint=option
-        )
-    return int(text)
 
 
 async def _changed(inspector: Inspector, name: str) -> Answer:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from inspect import Parameter
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
@@ -31,12 +31,12 @@ __all__ = [
     "actor",
     "acts",
     "backend_of",
+    "checked",
     "looks",
     "opened",
 ]
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 _STORE = typer.Option(
     "--store",
@@ -58,6 +58,8 @@ PrefixOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PREFIX = "taskflow_"
+# Options of every command on a store.
+_EVERYWHERE = ("store", "json", "table_prefix")
 _DAMAGE = logging.getLogger("fastapi_taskflow.engine.core.damage")
 
 
@@ -126,6 +128,20 @@ def acts(
 ) -> Callable[..., None]:
     """As `looks`, for a command that changes something."""
     return _on_store(function, for_acts=True)
+
+
+def checked(check: Callable[..., object]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Above `looks` or `acts`: ``check`` gets the options first, before a store is opened."""
+
+    def with_check(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            check(**{name: each for name, each in given.items() if name not in _EVERYWHERE})
+            command(**given)
+
+        return run
+
+    return with_check
 
 
 def _on_store(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from fastapi_taskflow.admin.api.filters import TaskFilters
 from fastapi_taskflow.admin.api.schemas import TaskDetail, TaskInfo
 from fastapi_taskflow.cli import taskacts
 from fastapi_taskflow.cli.output import Answer
 from fastapi_taskflow.cli.purging import purge
-from fastapi_taskflow.cli.stores import looks
+from fastapi_taskflow.cli.stores import checked, looks
 from fastapi_taskflow.cli.taskfilters import filters
 from fastapi_taskflow.cli.taskviews import page_view, task_view, written_arguments
 from fastapi_taskflow.operations.inspecting import Inspector
@@ -26,7 +27,12 @@ __all__ = ["app"]
 app = typer.Typer(help="Look at tasks, cancel, retry and purge them.", no_args_is_help=True)
 
 
+def _chosen(*, status: list[str] | None, **given: Any) -> TaskFilters:
+    return filters(status=[each.lower() for each in status or []], **given)
+
+
 @app.command("list")
+@checked(_chosen)
 @looks
 async def list_tasks(  # noqa: PLR0913  (each filter is an option)
     inspector: Inspector,
@@ -62,8 +68,8 @@ async def list_tasks(  # noqa: PLR0913  (each filter is an option)
     Filters narrow the list together; those of `GET /tasks` have the same names. A page ends
     with the cursor of the next one.
     """
-    chosen = filters(
-        status=[each.lower() for each in status or []],
+    chosen = _chosen(
+        status=status,
         func_name=func_name,
         queue=queue,
         tag=tag,
