@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 DRAIN = 0.2
 # A fault costs a service half a second, then it goes on.
-PATIENCE = 20.0
+PATIENCE = 90.0
 TRIES = 50
 # For a night: every look and every heartbeat goes wrong, and chance throws more often.
 LONG = bool(os.environ.get("TASKFLOW_LONG_FAULTS"))
@@ -107,7 +107,7 @@ class World:
 
     async def stop(self, manager: TaskManager) -> None:
         """Stop, whatever the store does; it takes a bounded time."""
-        await asyncio.wait_for(manager.shutdown(), 60)
+        await asyncio.wait_for(manager.shutdown(), 180)
         self._started.remove(manager)
 
     async def crash(self, manager: TaskManager) -> None:
