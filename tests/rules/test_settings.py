@@ -101,7 +101,9 @@ def test_a_store_that_is_planned_is_told_to_be_missing(scheme: str) -> None:
         TaskManager(snapshot_backend=f"{scheme}://db/tasks")
 
 
-@pytest.mark.parametrize("address", ["oracle://ada:hush@db/tasks", "sqlite://ada:hush@db", "x.db"])
+@pytest.mark.parametrize(
+    "address", ["oracle://ada:hush@db/tasks", "sqlite://ada:hush@db", "x://hush@[db", "x.db"]
+)
 def test_an_address_that_nobody_knows_shows_no_password(address: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         TaskManager(snapshot_backend=address)

@@ -23,7 +23,7 @@ def without_password(url: str) -> str:
 
 def not_yet(url: str) -> str:
     """What to say of an address of a store that is planned; empty for others."""
-    planned = urlsplit(url).scheme.partition("+")[0] in _PLANNED
+    planned = _split(url).scheme.partition("+")[0] in _PLANNED
     return " Only SQLite is there yet." if planned else ""
 
 
@@ -33,7 +33,7 @@ def backend_at(url: str, table_prefix: str) -> Backend:
     Raises:
         ConfigurationError: an address of no known kind. Repeats no password.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     driver = _DRIVERS.get(parts.scheme)
     if driver is None:
         is_address = "://" in url
@@ -43,6 +43,14 @@ def backend_at(url: str, table_prefix: str) -> Backend:
             f"{found}. The path of a file goes to snapshot_db=...{not_yet(url)}"
         )
     return driver(parts, table_prefix)
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of an address; all empty for what is none, such as ``x://[half``."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _sqlite(parts: SplitResult, table_prefix: str) -> Backend:
