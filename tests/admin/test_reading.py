@@ -238,6 +238,19 @@ def test_an_argument_is_shown_by_its_attributes_and_never_by_its_own_code(memory
     assert len(long) < 5_000
 
 
+@pytest.mark.parametrize(
+    "make", [int, lambda n: [n], lambda n: {n: n}], ids=["alone", "in a list", "as a key"]
+)
+def test_a_number_that_python_refuses_to_write_is_shown_by_its_length(desk, make):
+    task_id = desk.ended(desk.succeed, make(10**5_000)).task_id
+
+    answer = desk.client.get(f"/tasks/{task_id}")
+    page = desk.client.get(f"/tasks/dashboard/tasks/{task_id}")
+
+    assert answer.status_code == page.status_code == 200
+    assert "<int of 16610 bits>" in answer.json()["args"][0]
+
+
 @pytest.mark.parametrize("task_id", ["nothing", "healthy", "%00", "é", "..%5C", "0" * 64])
 def test_an_unknown_task_is_not_found(desk, task_id):
     response = desk.client.get(f"/tasks/{task_id}")

@@ -164,3 +164,15 @@ def test_what_is_sealed_is_not_shared():
 
     assert sealed.residence is None
     assert SealedBackend(MemoryBackend(), None).residence is not None
+
+
+async def test_a_task_is_found_by_the_name_that_it_is_shown_with():
+    backend, residence = await opened()
+    one = owned()
+    residence.note(A, [one])
+    vars(one.record)["func_name"] = 5
+
+    for query in (Query(func_name="f"), Query(text="f")):
+        (found,) = (await backend.search(query, limit=9)).tasks
+        assert found.record.func_name == "f"
+        assert await backend.count(query) == 1

@@ -210,6 +210,24 @@ async def test_an_ended_durable_task_holds_no_argument(manager: Make, fails: boo
     assert len(held) == 1 + fails
 
 
+async def test_an_ended_task_holds_no_long_name_of_an_argument(manager: Make):
+    tasks = manager()
+
+    @tasks.task()
+    async def take(**fields: int) -> None: ...
+
+    async with tasks:
+        fields: dict[str, Any] = {"n" * 100_000: 1, "m": 2}
+        task_id = (await tasks.enqueue(take, **fields)).task_id
+        await ended(tasks, task_id)
+        known = tasks.store.get(task_id)
+        assert known is not None
+        assert known.kwargs == {}
+        read = await tasks.get(task_id)
+        assert read is not None
+        assert read.kwargs == fields
+
+
 async def test_a_cancelled_task_holds_no_argument(manager: Make):
     tasks = manager()
     tasks.task(name="it")(_fine)

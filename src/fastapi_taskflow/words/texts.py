@@ -37,6 +37,8 @@ _MARGIN = 2_048
 # What `written` shows of one text, and of how many values.
 _MOST_TEXT = 20_000
 _MOST_VALUES = 1_000
+# Python refuses to write longer ones, at the strictest that it can be told to: 640 digits.
+_MOST_BITS = 2_048
 _DEEPEST = 20
 
 # Terminal sequences first (CSI, OSC, then two-character ones), then what is left of the
@@ -187,7 +189,7 @@ class _Writing:
             return f"bytearray({_short(bytes(value[:_MOST_TEXT]))})"
         brackets = _BRACKETS.get(kind)
         if brackets is None:
-            return repr(value)
+            return _number(value) if kind is int else repr(value)
         if not value:
             return repr(value)
         if depth >= _DEEPEST or self._left < 0:
@@ -216,6 +218,11 @@ _BRACKETS: dict[type, tuple[str, str]] = {
     set: ("{", "}"),
     frozenset: ("frozenset({", "})"),
 }
+
+
+def _number(value: int) -> str:
+    bits = value.bit_length()
+    return repr(value) if bits <= _MOST_BITS else f"<int of {bits} bits>"
 
 
 def _short(value: str | bytes) -> str:

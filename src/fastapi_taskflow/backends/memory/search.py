@@ -75,7 +75,7 @@ def _matches(row: Row, query: Query, rank: int) -> bool:
 def _fits(row: Row, record: TaskRecord, query: Query, rank: int) -> bool:
     return (
         (not query.statuses or row.status in query.statuses)
-        and (query.func_name is None or record.func_name == query.func_name)
+        and (query.func_name is None or row.family.func_name == query.func_name)
         and (query.queue is None or record.queue == query.queue)
         and (query.source is None or record.source == query.source)
         and (query.since is None or record.created_at >= query.since)
@@ -89,7 +89,7 @@ def _fits(row: Row, record: TaskRecord, query: Query, rank: int) -> bool:
 def _speaks_of(row: Row, record: TaskRecord, text: str, rank: int) -> bool:
     return (
         row.task_id.startswith(text)
-        or record.func_name.startswith(text)
+        or row.family.func_name.startswith(text)
         or text in record.tags.values()
         or (rank < ERRORS_WITHIN and record.error is not None and text in record.error)
         or (rank < ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))

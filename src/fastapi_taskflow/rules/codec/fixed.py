@@ -66,4 +66,5 @@ def is_small(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     for value in args:
         if getsizeof(value) > _MOST_BYTES:
             return False
-    return not kwargs or max(map(getsizeof, kwargs.values())) <= _MOST_BYTES
+    # Names may be a client's too: ``f(**body)``.
+    return not kwargs or max(map(getsizeof, (*kwargs, *kwargs.values()))) <= _MOST_BYTES

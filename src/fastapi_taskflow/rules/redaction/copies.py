@@ -88,7 +88,7 @@ class Copying:
         return fit(text, _TEXT_LIMIT_BYTES, self._mask, tidy=str)
 
     def _number(self, value: Any) -> Any:
-        text = repr(value)
+        text = written(value)
         return value if self._mask(text) == text else MASK
 
     def _object(self, value: Any, depth: int) -> Any:
