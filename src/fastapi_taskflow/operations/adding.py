@@ -24,7 +24,7 @@ async def enqueue(
 ) -> Enqueued:
     """Accept a task on any event loop."""
     engine = runtime.engine()
-    task = prepare_alone(runtime, registered, call, options._replace(alias=False))
+    task = prepare_alone(runtime, engine, registered, call, options)
     if asyncio.get_running_loop() is engine.loop:
         return await _accept(engine, task)
     return await hand_over(_accept(engine, task), engine)
@@ -40,19 +40,19 @@ def enqueue_sync(
             "enqueue_sync() would block the event loop that it waits for. Use: "
             "await task_manager.enqueue(...)"
         )
-    task = prepare_alone(runtime, registered, call, options._replace(alias=False))
+    task = prepare_alone(runtime, engine, registered, call, options)
     future = asyncio.run_coroutine_threadsafe(_accept(engine, task), engine.loop)
     return wait_in_thread(future, engine)
 
 
 def prepare_alone(
-    runtime: Runtime, registered: Registered, call: TaskCall, options: Options
+    runtime: Runtime, engine: Engine, registered: Registered, call: TaskCall, options: Options
 ) -> LiveTask:
     """A checked task that runs once it is committed; nothing is written. See `Intake.prepare`."""
     durable = runtime.durability.of(registered)
-    task = runtime.engine().intake.prepare(
-        registered, call.args, call.kwargs, options, durable=durable
-    )
+    task = engine.intake.prepare(registered, call.args, call.kwargs, options, durable=durable)
+    # Of a duplicate the caller gets the other's id, and never hears of this one.
+    task.alias = False
     task.context = contextvars.copy_context()
     task.launch_on_commit = True
     return task

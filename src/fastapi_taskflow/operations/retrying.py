@@ -233,11 +233,10 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
         source=record.source,
         retry_of=record.task_id,
         replace_original=runtime.settings.retry_replaces_original,
-        alias=False,
     )
     if full and record.queue in full:
         raise TaskStateError(full[record.queue])
-    task = prepare_alone(runtime, registered, call, options)
+    task = prepare_alone(runtime, engine, registered, call, options)
     if task.payload is None:
         # Not durable: kept all the same, so that the retry can be shown and retried too.
         task.payload = stored.payload

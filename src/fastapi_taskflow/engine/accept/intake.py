@@ -77,7 +77,6 @@ class Intake:
         task.ready_at = self._clock.monotonic()
         task.delay = options.delay
         task.replace_original = options.replace_original
-        task.alias = options.alias
         task.payload = payload
         task.fingerprint = fingerprint
         if not self._queues.admit(task):

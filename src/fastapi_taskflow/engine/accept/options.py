@@ -47,7 +47,6 @@ class Options(NamedTuple):
     source: str = "manual"
     retry_of: str | None = None
     replace_original: bool = False
-    alias: bool = True
 
     @property
     def is_later(self) -> bool:
