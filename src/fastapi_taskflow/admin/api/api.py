@@ -33,6 +33,7 @@ from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.rules.auth.roles import Permission
 from fastapi_taskflow.words.errors import QueueNotFound, TaskNotFound
 from fastapi_taskflow.words.models import TaskRecord
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["TaskApi"]
 
@@ -131,7 +132,8 @@ class TaskApi:
     ) -> TaskAction:
         """Cancel a task; 202 when it runs and was only asked to stop."""
         record, asked = await self._operations.cancel(task_id, actor=actor(request))
-        if asked:
+        # It may have ended since: the status is that of the task which the answer shows.
+        if asked and record.status not in TERMINAL:
             response.status_code = 202
         return TaskAction(task_id=record.task_id, task=TaskInfo.of(record))
 
