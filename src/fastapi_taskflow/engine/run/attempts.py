@@ -221,7 +221,9 @@ class Attempts:
 
     def _is_torn_down(self, error: BaseException) -> bool:
         """Not the function cancels itself: it is cancelled with all that the loop has."""
-        return isinstance(error, asyncio.CancelledError) and self._core.supervisor.is_torn_down()
+        # Not `isinstance`, which asks the error itself for its class.
+        cancelled = issubclass(type(error), asyncio.CancelledError)
+        return cancelled and self._core.supervisor.is_torn_down()
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         if attempt.timer is not None:
