@@ -42,8 +42,7 @@ class TaskManager(Declarations):
         snapshot_backend: A backend or its URL (``sqlite:///tasks.db``); wins over the path.
         snapshot_interval: Seconds between two rounds of housekeeping (see ``retention_days``).
         requeue_pending: Make every registered task durable, as ``persist=True`` does.
-        merged_list_ttl, max_process_workers, process_shutdown_timeout: Accepted; of no effect
-            until there are a cached dashboard and processes for tasks.
+        merged_list_ttl: Accepted; of no effect until there is a cached dashboard.
         loggers: Observers of log lines and lifecycle events.
         log_file: Path of a log file; the next four settings go with it.
         encrypt_args_key: Encrypts arguments, errors, stack traces and log lines in the store:
@@ -52,6 +51,10 @@ class TaskManager(Declarations):
         max_concurrent_tasks: Tasks that run on the event loop at a time; None: no limit.
         max_sync_threads: Threads for plain functions; None: as many as CPUs and 4, at
             most 32.
+        max_process_workers: Child processes for ``@task(executor="process")``, started when
+            they are needed; None: one for each core.
+        process_shutdown_timeout: Seconds that a function in a child process has to end when its
+            task is cancelled or times out, until the process is killed.
         retention_days: Records of tasks that ended longer ago are deleted; None: never.
         retry_replaces_original: A manual retry deletes the record of the original.
         queues: Limits by queue name.

@@ -2,6 +2,7 @@
 
 from fastapi_taskflow.executors import Executor
 from fastapi_taskflow.executors.loop import LoopExecutor
+from fastapi_taskflow.executors.process import ProcessExecutor
 from fastapi_taskflow.executors.thread import ThreadExecutor
 from fastapi_taskflow.testing.conformance import ExecutorConformance
 from tests.support.ownexecutor import child_process
@@ -18,6 +19,16 @@ class TestLoop(ExecutorConformance):
 class TestThread(ExecutorConformance):
     def make_executor(self) -> Executor:
         return ThreadExecutor(slots=4)
+
+
+class TestProcess(ExecutorConformance):
+    stops = True
+    apart = True
+    carries_context = False
+    crowd = 12
+
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(slots=3)
 
 
 class TestChildProcess(ExecutorConformance):

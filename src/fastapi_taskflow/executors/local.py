@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Told
+from fastapi_taskflow.executors.base import Call, Log, OnEnd, Reason, Told
 from fastapi_taskflow.rules.answers import discard, is_unfinished
 from fastapi_taskflow.rules.context import activate
 from fastapi_taskflow.rules.ends import Raised, Returned, Stopped
 from fastapi_taskflow.words.forks import end_if_forked, generation
 from fastapi_taskflow.words.models import TaskContext
 
-__all__ = ["LocalRun", "Unfinished", "perform"]
+__all__ = ["LocalRun", "Unfinished", "carry_out", "nobody", "perform"]
+
+
+class Drains(Protocol):
+    """Knows whether the engine stops soon."""
+
+    draining: bool
 
 
 class Unfinished(NamedTuple):
@@ -45,7 +51,7 @@ class LocalRun:
         "runner",
     )
 
-    def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Executor | None) -> None:
+    def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Drains | None) -> None:
         # Invariant: the call itself until the end is told, then `_OVER`.
         self.call = call
         # A thread that the function left behind may ask after the end.
@@ -150,7 +156,13 @@ def perform(call: Call, log: Log) -> Told:
 
     For executors that bring a call elsewhere, such as another process; never raises.
     """
-    told = call.context.run(LocalRun(call, _nobody, log, None).begin)
+    return carry_out(LocalRun(call, nobody, log, None))
+
+
+def carry_out(run: LocalRun) -> Told:
+    """As `perform`, for a run that somebody else has a hand on."""
+    call = run.call
+    told = call.context.run(run.begin)
     if isinstance(told, Unfinished):
         discard(told.answer)
         text = f"{call.func_name} returned something to await, which is not done where it ran"
@@ -158,7 +170,8 @@ def perform(call: Call, log: Log) -> Told:
     return told
 
 
-def _nobody(told: Told) -> None: ...
+def nobody(told: Told) -> None:
+    """Takes the end of a run that `carry_out` answers with."""
 
 
-_OVER = Call("", _nobody, (), {}, Context(), "")
+_OVER = Call("", nobody, (), {}, Context(), "")

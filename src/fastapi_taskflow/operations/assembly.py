@@ -109,9 +109,8 @@ def choose_settings(
 ) -> Settings:
     """The engine's settings, from those that `TaskManager` takes under these names."""
     checked = {name: check(name, given[name]) for name, check in _CHECKS.items()}
-    # Of features that do not exist yet; checked so that they cannot fail later.
-    for reserved in ("merged_list_ttl", "max_process_workers", "process_shutdown_timeout"):
-        del checked[reserved]
+    # Of a feature that does not exist yet; checked so that it cannot fail later.
+    del checked["merged_list_ttl"]
     if checked["instance_ttl"] <= 2 * checked["heartbeat_interval"]:
         raise ConfigurationError(
             f"instance_ttl ({checked['instance_ttl']:g} s) must be more than twice the "

@@ -71,8 +71,8 @@ class Declarations(Control):
         ``@task_manager.task`` alone means ``@task_manager.task()``.
 
         Args:
-            executor: ``"async"``, ``"thread"``, or a name of the manager's ``executors``; None: by
-                the kind of function.
+            executor: ``"async"``, ``"thread"``, ``"process"``, or a name of the manager's
+                ``executors``; None: by the kind of function.
             retries: Attempts after the first one.
             delay: Seconds before the first retry.
             backoff: Factor on the delay for each further retry.

@@ -7,15 +7,23 @@ from collections.abc import Mapping
 from fastapi_taskflow.engine.core.settings import Settings
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.executors.loop import LoopExecutor
+from fastapi_taskflow.executors.process import ProcessExecutor
 from fastapi_taskflow.executors.thread import ThreadExecutor
-from fastapi_taskflow.rules.placing import BUILT_IN, LOOP, THREAD, Check, is_coroutine_callable
+from fastapi_taskflow.rules.placing import (
+    BUILT_IN,
+    LOOP,
+    PROCESS,
+    THREAD,
+    Check,
+    is_coroutine_callable,
+)
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["checks_of", "choose_executors", "executors_for"]
 
-# The last two are to come.
-_TAKEN = frozenset({*BUILT_IN, "process", "dask"})
+# The last one is to come.
+_TAKEN = frozenset({*BUILT_IN, "dask"})
 
 
 def choose_executors(executors: Mapping[str, object] | None) -> dict[str, Executor]:
@@ -53,5 +61,8 @@ def executors_for(settings: Settings, own: Mapping[str, Executor]) -> dict[str, 
     return {
         LOOP: LoopExecutor(settings.max_concurrent_tasks),
         THREAD: ThreadExecutor(settings.max_sync_threads),
+        PROCESS: ProcessExecutor(
+            settings.max_process_workers, patience=settings.process_shutdown_timeout
+        ),
         **own,
     }

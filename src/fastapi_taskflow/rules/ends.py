@@ -84,7 +84,13 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The owner died."""
+    """The owner died.
+
+    Args:
+        how: Of a process, as part of a sentence; None: it was the whole instance.
+    """
+
+    how: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

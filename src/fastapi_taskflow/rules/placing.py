@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from fastapi_taskflow.rules.importable import check_importable
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted
@@ -15,10 +16,12 @@ from fastapi_taskflow.words.quoting import quoted
 __all__ = [
     "BUILT_IN",
     "LOOP",
+    "PROCESS",
     "THREAD",
     "Check",
     "check_coroutine",
     "check_plain",
+    "check_process",
     "default_for",
     "is_coroutine_callable",
     "known_executor",
@@ -30,6 +33,7 @@ Check = Callable[[Callable[..., Any]], None]
 
 LOOP = "async"
 THREAD = "thread"
+PROCESS = "process"
 
 
 def check_coroutine(func: Callable[..., Any]) -> None:
@@ -54,7 +58,21 @@ def check_plain(func: Callable[..., Any]) -> None:
         raise ConfigurationError(f"make it a plain `def`, or use {LOOP!r}.")
 
 
-BUILT_IN: Mapping[str, Check] = {LOOP: check_coroutine, THREAD: check_plain}
+def check_process(func: Callable[..., Any]) -> None:
+    """Refuse what no child process can run.
+
+    Raises:
+        ConfigurationError: a coroutine function, or none that can be imported.
+    """
+    check_plain(func)
+    check_importable(func)
+
+
+BUILT_IN: Mapping[str, Check] = {
+    LOOP: check_coroutine,
+    THREAD: check_plain,
+    PROCESS: check_process,
+}
 
 
 def default_for(func: Callable[..., Any]) -> str:
@@ -72,10 +90,6 @@ def known_executor(value: object, known: Mapping[str, Check]) -> str | None:
         return None
     if isinstance(value, str) and value in known:
         return str.__str__(value)
-    if value == "process":
-        raise ConfigurationError(
-            f"executor='process' is not available yet. Use {THREAD!r} for a plain function."
-        )
     raise ConfigurationError(
         f"Unknown executor {quoted(value)}; use one of {', '.join(map(repr, known))}."
         f"{limits.near(value, known)}"

@@ -103,7 +103,7 @@ def decide(config: TaskConfig, facts: Facts, ended: Ended, *, random: Random) ->
         case Stopped():
             return _after_stop(facts) if facts.started else _never_called(facts)
         case Lost():
-            return _after_death(facts) if facts.started else _never_called(facts)
+            return _after_death(facts, ended) if facts.started else _never_called(facts)
 
 
 def retry_delay(config: TaskConfig, n: int, random: Random) -> float:
@@ -231,16 +231,18 @@ def _after_stop(facts: Facts) -> Verdict:
     return Verdict(Move.INTERRUPT, error=text)
 
 
-def _after_death(facts: Facts) -> Verdict:
+def _after_death(facts: Facts, ended: Lost) -> Verdict:
+    how = f"{ended.how or 'its instance died'} while it ran"
     if facts.cancel_asked:
-        return Verdict(Move.CANCEL, error=f"{_CANCELLED}; its instance died while it ran")
-    text = "Interrupted: its instance died while it ran"
+        return Verdict(Move.CANCEL, error=f"{_CANCELLED}; {how}")
+    text = f"Interrupted: {how}"
     if not facts.requeue:
         return Verdict(Move.LOSE, error=text)
     deaths = facts.interruptions + 1
+    owners = "instances" if ended.how is None else "processes"
     if deaths >= POISON_CAP:
         return Verdict(
             Move.LOSE,
-            error=f"{text}, as {deaths} instances did by now: it is not run again by itself",
+            error=f"{text}, as {deaths} {owners} did by now: it is not run again by itself",
         )
     return Verdict(Move.RESCUE, rescue_delay(deaths), text)

@@ -22,6 +22,9 @@ class Settings:
         queues: Limits by queue name; ``default`` is always there.
         max_concurrent_tasks: Tasks on the event loop at a time; None: no limit.
         max_sync_threads: Threads for plain functions.
+        max_process_workers: Child processes for functions; None: one for each core.
+        process_shutdown_timeout: What a function in a child has between the order to stop and
+            its end.
         durable_default: Every registered function is durable.
         drain_timeout: What a shutdown gives running tasks.
         heartbeat_interval: Between two heartbeats.
@@ -52,6 +55,8 @@ class Settings:
     queues: Mapping[str, QueueConfig] = field(default_factory=dict)
     max_concurrent_tasks: int | None = None
     max_sync_threads: int = 8
+    max_process_workers: int | None = None
+    process_shutdown_timeout: float = 30.0
     durable_default: bool = False
     drain_timeout: float = 25.0
     heartbeat_interval: float = 5.0
