@@ -159,3 +159,17 @@ def test_an_executor_of_ones_own_runs_a_task(guide, tmp_path, monkeypatch):
 
     assert (task["status"], task["executor"]) == ("success", "child")
     assert [line[20:] for line in task["logs"]] == ["ada.jpg in a process of its own"]
+
+
+@pytest.mark.slow
+def test_a_task_runs_in_a_child_process(guide, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    guide("guides/processes")
+    page = importlib.import_module("rendering")
+    with TestClient(page.app) as client:
+        task_id = client.post("/pictures/cat").json()
+        drain(page.task_manager, timeout=60)
+        task = client.get(f"/tasks/{task_id}").json()
+
+    assert (task["status"], task["executor"]) == ("success", "process")
+    assert [line[20:] for line in task["logs"]] == ["cat in 800 px", "so are lines of logging"]

@@ -110,6 +110,8 @@ def test_an_end_leads_to_its_move(ended, facts, move):
         (Lost(), {}, "its instance died while it ran"),
         (Lost(), {"requeue": True}, "its instance died while it ran"),
         (Lost(), {"requeue": True, "interruptions": 3}, "4 instances"),
+        (Lost("it fell"), {}, "Interrupted: it fell while it ran"),
+        (Lost("it fell"), {"requeue": True, "interruptions": 3}, "4 processes"),
         (Lost(), {"cancel_asked": True}, "Cancelled on request"),
         (Unstarted(), {"started": False, "persist": False}, "before the task started"),
     ],
