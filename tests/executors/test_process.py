@@ -180,6 +180,13 @@ async def test_signals_of_a_service_manager_are_for_the_parent(
     assert (await ended(tasks, task_id)).status.value == "success"
 
 
+async def test_a_process_that_a_function_forks_can_be_ended(tasks: TaskManager) -> None:
+    record = await ended(tasks, await added(tasks, childwork.forks))
+
+    assert record.status.value == "success"
+    assert [line[20:] for line in record.logs] == ["15"]
+
+
 async def test_an_argument_that_cannot_be_sent_fails_its_task(tasks: TaskManager) -> None:
     record = await ended(tasks, await added(tasks, childwork.takes, lambda: None))
 

@@ -18,6 +18,7 @@ __all__ = [
     "dies_of",
     "dies_once",
     "fails_first",
+    "forks",
     "matches_to_no_end",
     "meets",
     "own_pid",
@@ -96,6 +97,16 @@ def fails_first() -> None:
 
 def calls_it_off() -> None:
     raise Cancel("not needed")
+
+
+def forks() -> None:
+    """How a process ends that it forks and terminates."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(1)
+    os.kill(pid, signal.SIGTERM)
+    task_log(f"{os.WTERMSIG(os.waitpid(pid, 0)[1])}")
 
 
 def takes(value: object) -> None: ...

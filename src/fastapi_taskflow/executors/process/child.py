@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import socket
 import sys
 import threading
@@ -32,8 +33,12 @@ def main(calls: int, orders: int, level: int) -> None:
     end = socket.socket(fileno=calls)
     for mine in (calls, orders):
         os.set_inheritable(mine, False)
-        # A process that a function forks must not hide from the parent that this one died.
-        os.register_at_fork(after_in_child=lambda mine=mine: os.close(mine))
+    # Held back meanwhile: a signal for the new process must not be taken for one of ours.
+    os.register_at_fork(
+        before=lambda: _mask(signal.SIG_BLOCK),
+        after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
+        after_in_child=lambda: _let_go(calls, orders),
+    )
     server = _Server(wire.Channel(end), Orders(orders))
     logging.getLogger().setLevel(level)
     server.send(wire.READY)
@@ -41,6 +46,22 @@ def main(calls: int, orders: int, level: int) -> None:
         while True:
             _, data = server.channel.receive()
             server.serve(data)
+
+
+def _let_go(calls: int, orders: int) -> None:
+    """In a process that a function forks: it is no child of the pool.
+
+    It must not hide from the parent that this one died, and may be ended by whoever made it.
+    """
+    os.close(calls)
+    os.close(orders)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _mask(signal.SIG_UNBLOCK)
+
+
+def _mask(how: int) -> None:
+    signal.pthread_sigmask(how, (signal.SIGTERM, signal.SIGINT))
 
 
 class _Server:
@@ -93,7 +114,8 @@ class _Server:
             return wire.RETURNED, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         # Of a class of the user's own: the work is done, whatever becomes of its value.
         except Exception as exc:
-            text = f"What it returned ({name_of(type(value))}) cannot leave its process: {exc}"
+            what, why = name_of(type(value)), name_of(type(exc))
+            text = f"What it returned ({what}) cannot leave its process: {why}"
             lines.log(text, "warning", {})
             return wire.RETURNED, pickle.dumps(None)
 
