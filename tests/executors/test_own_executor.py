@@ -337,7 +337,8 @@ async def test_one_executor_is_open_for_one_engine_at_a_time() -> None:
 def test_an_executor_that_nobody_knows_is_refused_with_those_that_are() -> None:
     tasks = TaskManager(executors={"gpu": Own()})
 
-    with pytest.raises(ConfigurationError, match=r"'async', 'thread', 'process', 'gpu'.*mean 'gpu'"):
+    known = r"'async', 'thread', 'process', 'gpu'.*mean 'gpu'"
+    with pytest.raises(ConfigurationError, match=known):
         tasks.task(executor="gpi")(plain.double)
 
 
