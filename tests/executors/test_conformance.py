@@ -1,11 +1,11 @@
-"""The contract of executors, proven on those that are built in and on the guide's."""
+"""The contract of executors, proven on those that are built in and on those of the guide."""
 
 from fastapi_taskflow.executors import Executor
 from fastapi_taskflow.executors.loop import LoopExecutor
 from fastapi_taskflow.executors.process import ProcessExecutor
 from fastapi_taskflow.executors.thread import ThreadExecutor
 from fastapi_taskflow.testing.conformance import ExecutorConformance
-from tests.support.ownexecutor import child_process
+from tests.support.ownexecutor import child_process, own_threads
 
 
 class TestLoop(ExecutorConformance):
@@ -40,3 +40,8 @@ class TestChildProcess(ExecutorConformance):
 
     def make_executor(self) -> Executor:
         return child_process(slots=4)
+
+
+class TestOwnThreads(ExecutorConformance):
+    def make_executor(self) -> Executor:
+        return own_threads(slots=4)

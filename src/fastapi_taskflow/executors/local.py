@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, NamedTuple, Protocol
 
-from fastapi_taskflow.executors.base import Call, Log, OnEnd, Reason, Told
+from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Told
 from fastapi_taskflow.rules.answers import discard, is_unfinished
 from fastapi_taskflow.rules.context import activate
 from fastapi_taskflow.rules.ends import Raised, Returned, Stopped
@@ -151,12 +151,39 @@ class LocalRun:
         return "drain" if self._executor is not None and self._executor.draining else None
 
 
-def perform(call: Call, log: Log) -> Told:
+class _Asking(LocalRun):
+    """Somebody else's run, who is asked whether it is to stop."""
+
+    __slots__ = ("_why",)
+
+    def __init__(
+        self, call: Call, log: Log, executor: Drains | None, why: Callable[[], Reason | None]
+    ) -> None:
+        super().__init__(call, nobody, log, executor)
+        self._why = why
+
+    def _asked(self) -> str | None:
+        self.reason = self._why()
+        return super()._asked()
+
+
+def perform(
+    call: Call,
+    log: Log,
+    *,
+    executor: Executor | None = None,
+    asked: Callable[[], Reason | None] = lambda: None,
+) -> Told:
     """Run a plain function on this thread, in its context, with `task_log` and a `TaskContext`.
 
-    For executors that bring a call elsewhere, such as another process; never raises.
+    For executors that bring a call elsewhere, such as another process or thread; never raises.
+
+    Args:
+        executor: Where it runs, for `TaskContext.stopping`; None: that is not known here.
+        asked: The reason that `Run.stop` was given, None before: for `TaskContext.cancelled`.
+            Called on this thread, whenever the function looks.
     """
-    return carry_out(LocalRun(call, nobody, log, None))
+    return carry_out(_Asking(call, log, executor, asked))
 
 
 def carry_out(run: LocalRun) -> Told:
