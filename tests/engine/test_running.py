@@ -364,3 +364,33 @@ async def test_a_coroutine_that_cancels_itself_has_failed(manager: Make) -> None
         await wait_until(lambda: record.end_time is not None)
 
     assert (record.status.value, record.error) == ("failed", "CancelledError")
+
+
+@pytest.mark.parametrize("persist", [False, True])
+async def test_a_record_that_was_read_is_the_readers(manager: Make, persist: bool) -> None:
+    tasks = manager()
+    release = asyncio.Event()
+
+    @tasks.task(persist=persist)
+    async def talk() -> None:
+        await release.wait()
+        task_log("heard later")
+
+    async with tasks:
+        task_id, _ = await tasks.enqueue(talk, tags={"tenant": "a"})
+        early = await tasks.get(task_id)
+        assert early is not None
+        status = early.status
+        early.tags["tenant"] = "b"
+        early.logs.append("mine")
+        release.set()
+        assert await ended(tasks, task_id) is TaskStatus.SUCCESS
+        late = await tasks.get(task_id)
+        assert late is not None
+        late.tags["tenant"] = "c"
+        last = await tasks.get(task_id)
+
+    assert (early.status, early.logs) == (status, ["mine"])
+    assert last is not None
+    assert last.tags == {"tenant": "a"}
+    assert [line.split(" ", 1)[1] for line in last.logs] == ["heard later"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ def _laid_over(engine: Engine, record: TaskRecord) -> TaskRecord:
     if known is record or live is None:
         return record
     # Lines of earlier attempts may have been written by another instance.
-    known = replace(known, logs=live.all_logs(record.logs))
+    known = replace(known, logs=live.all_logs(record.logs), tags=copy(known.tags))
     if not known.args and not known.kwargs:
         # Ended here, so they are in the store only.
         known.args, known.kwargs = record.args, record.kwargs
@@ -194,9 +195,10 @@ def arguments(engine: Engine, stored: StoredTask) -> tuple[tuple[Any, ...], dict
 
 def _known_here(engine: Engine, live: LiveTask) -> TaskRecord:
     """The record of a task that is not in the store yet."""
+    # The record itself goes on with its task, and is nobody's to change.
+    record = replace(live.record, logs=live.all_logs(live.record.logs), tags=copy(live.record.tags))
     if not live.released or live.payload is None or engine.settings.sealed:
-        return live.record
-    record = replace(live.record)
+        return record
     with suppress(PayloadUnreadable):
         record.args, record.kwargs = engine.registry.decode(record.func_name, live.payload)
     return record
