@@ -410,9 +410,23 @@ class Failing(MemoryBackend):
     lost: frozenset[str] = frozenset()
 
     def __getattribute__(self, name):
+        found = super().__getattribute__(name)
         if name in super().__getattribute__("lost"):
             raise StoreUnavailable("the store does not answer", retry_after=2.5)
-        return super().__getattribute__(name)
+        return FailingLogins(self, found) if name == "sign_in" else found
+
+
+class FailingLogins:
+    """Its sign-in, of which single verbs can be lost as well."""
+
+    def __init__(self, store, logins):
+        self._store = store
+        self._logins = logins
+
+    def __getattr__(self, name):
+        if name in self._store.lost:
+            raise StoreUnavailable("the store does not answer", retry_after=2.5)
+        return getattr(self._logins, name)
 
 
 @pytest.mark.parametrize("verb", ["take_tokens", "forget_buckets", "open_session", "append_audit"])
