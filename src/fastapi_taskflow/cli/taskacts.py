@@ -17,8 +17,9 @@ from fastapi_taskflow.cli.sources import runtime_of
 from fastapi_taskflow.cli.stores import JsonOption, actor, acts
 from fastapi_taskflow.cli.taskfilters import filters
 from fastapi_taskflow.operations.inspecting import Inspector, inspecting
+from fastapi_taskflow.operations.reading import existing
 from fastapi_taskflow.words.counting import plural
-from fastapi_taskflow.words.errors import TaskflowError, TaskNotFound, TaskStateError
+from fastapi_taskflow.words.errors import TaskflowError, TaskStateError
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["cancel", "retry"]
@@ -105,21 +106,15 @@ def retry(
 
 
 async def _retry(inspector: Inspector, task_id: str) -> TaskRecord:
-    record = await _found(inspector, task_id)
+    record = existing(await inspector.get(task_id), task_id)
     if inspector.ends_with_us(record.func_name):
         raise TaskStateError(
             f"Task {task_id} runs {record.func_name!r}, which is not durable "
             "(persist=False): its retry would end with this command. Retry it over HTTP or "
             "in the dashboard."
         )
-    return await _found(inspector, await inspector.retry(task_id, actor=actor()))
-
-
-async def _found(inspector: Inspector, task_id: str) -> TaskRecord:
-    record = await inspector.get(task_id)
-    if record is None:
-        raise TaskNotFound(f"Task {task_id} not found")
-    return record
+    new = await inspector.retry(task_id, actor=actor())
+    return existing(await inspector.get(new), new)
 
 
 async def _failed(inspector: Inspector, query: Query) -> list[str]:

@@ -15,11 +15,11 @@ from fastapi_taskflow.cli.stores import checked, looks
 from fastapi_taskflow.cli.taskfilters import filters
 from fastapi_taskflow.cli.taskviews import page_view, task_view, written_arguments
 from fastapi_taskflow.operations.inspecting import Inspector
+from fastapi_taskflow.operations.reading import existing
 from fastapi_taskflow.words.errors import (
     PayloadUnreadable,
     SealUnopened,
     TaskArgumentError,
-    TaskNotFound,
 )
 
 __all__ = ["app"]
@@ -111,9 +111,7 @@ async def show_task(
 
     Exit code 1 if there is no such task.
     """
-    found = await inspector.inspect(task_id, arguments=False)
-    if found is None:
-        raise TaskNotFound(f"Task {task_id} not found")
+    found = existing(await inspector.inspect(task_id, arguments=False), task_id)
     arguments: str | None = None
     if args:
         record = found.record

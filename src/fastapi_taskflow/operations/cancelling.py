@@ -51,7 +51,5 @@ async def cancel(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> Cancell
         elif live is not None and live.held:
             engine.interventions.ask_cancel(live)
     await desk.note("cancel", task_id, actor, {})
-    record = await reading.get(desk, task_id)
-    if record is None:
-        raise TaskNotFound(f"Task {task_id} not found")
+    record = reading.existing(await reading.get(desk, task_id), task_id)
     return Cancelled(record, asked)

@@ -15,10 +15,9 @@ from typing import Any
 from fastapi_taskflow.backends.base import Backend, Query, Tally
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.operations import Operations
-from fastapi_taskflow.operations.reading import arguments
+from fastapi_taskflow.operations.reading import arguments, existing
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
-from fastapi_taskflow.words.errors import TaskNotFound
 
 __all__ = ["Inspector", "inspecting"]
 
@@ -40,9 +39,8 @@ class Inspector(Operations):
         """
         engine = self.engine
         (stored,) = await engine.backend.get([await whole(engine, task_id)])
-        if stored is None:
-            raise TaskNotFound(f"Task {task_id} not found")
-        return engine.settings.redactor.shown(None, *arguments(engine, stored))
+        read = arguments(engine, existing(stored, task_id))
+        return engine.settings.redactor.shown(None, *read)
 
     async def tally(self) -> list[Tally]:
         """How many tasks there are, by queue, function and state."""

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi_taskflow.backends.base import Attempt, Query, StoredTask
 from fastapi_taskflow.engine.core.live import LiveTask
@@ -15,7 +15,12 @@ from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.rules.redaction import MASK
 from fastapi_taskflow.rules.soundness import mend
-from fastapi_taskflow.words.errors import PayloadUnreadable, SealUnopened, TaskArgumentError
+from fastapi_taskflow.words.errors import (
+    PayloadUnreadable,
+    SealUnopened,
+    TaskArgumentError,
+    TaskNotFound,
+)
 from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
 
 __all__ = [
@@ -25,10 +30,14 @@ __all__ = [
     "audit",
     "catch_up",
     "count",
+    "existing",
     "get",
     "inspect",
     "search",
 ]
+
+
+T = TypeVar("T")
 
 
 class Count(NamedTuple):
@@ -50,6 +59,17 @@ class Inspection(NamedTuple):
     durable: bool
     cancel_asked: bool
     stranded: bool
+
+
+def existing(found: T | None, task_id: str) -> T:
+    """What was found of a task.
+
+    Raises:
+        TaskNotFound: nothing was: there is no such task.
+    """
+    if found is None:
+        raise TaskNotFound(f"Task {task_id} not found")
+    return found
 
 
 async def get(desk: Desk, task_id: str) -> TaskRecord | None:

@@ -26,7 +26,6 @@ from fastapi_taskflow.words.errors import (
     QueueFullError,
     StoreUnavailable,
     TaskflowError,
-    TaskNotFound,
     TaskStateError,
     UnknownTaskFunction,
 )
@@ -93,9 +92,7 @@ async def retry(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> str:
     task_id = await whole(engine, task_id)
     await reading.catch_up(engine)
     (stored,) = await engine.backend.get([task_id])
-    if stored is None:
-        raise TaskNotFound(f"Task {task_id} not found")
-    new = await _again(desk.runtime, stored)
+    new = await _again(desk.runtime, reading.existing(stored, task_id))
     await desk.note("retry", task_id, actor, {"new_task_id": new})
     return new
 

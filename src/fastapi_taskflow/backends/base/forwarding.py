@@ -110,11 +110,15 @@ class Forwarding(Backend):
     purge = _forward(Backend.purge)
 
 
-class _ForwardedLogins(Logins):
-    def __init__(self, inner: Logins, around: Any) -> None:
+class _Beside:
+    """A port beside the verbs, through the `Forwarding.around` of its backend."""
+
+    def __init__(self, inner: Any, around: Any) -> None:
         self.inner = inner
         self.around = around
 
+
+class _ForwardedLogins(_Beside, Logins):
     open_session = _forward(Logins.open_session)
     find_session = _forward(Logins.find_session)
     close_sessions = _forward(Logins.close_sessions)
@@ -122,10 +126,6 @@ class _ForwardedLogins(Logins):
     forget_buckets = _forward(Logins.forget_buckets)
 
 
-class _ForwardedRotation(Rotation):
-    def __init__(self, inner: Rotation, around: Any) -> None:
-        self.inner = inner
-        self.around = around
-
+class _ForwardedRotation(_Beside, Rotation):
     contents = _forward(Rotation.contents)
     rewrite = _forward(Rotation.rewrite)

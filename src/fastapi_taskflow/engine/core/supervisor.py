@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.tracebacks import error_text
 
-__all__ = ["Failing", "Supervisor", "Wakeup", "to_the_end"]
+__all__ = ["Failing", "Supervisor", "Wakeup", "is_cancelled", "to_the_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Supervisor:
                     notify(logger, logging.INFO, "%s works again after %d failures", name, times)
             # A service must outlive any failure of one round.
             except (Exception, asyncio.CancelledError) as exc:
-                if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+                if isinstance(exc, asyncio.CancelledError) and is_cancelled():
                     self._torn_down = True
                     raise
                 times = self.failing[name].times + 1 if name in self.failing else 1
@@ -93,7 +93,7 @@ class Supervisor:
             notify(logger, logging.ERROR, "%s ended with an error", task.get_name(), error=exc)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """This task itself is; else somebody else's cancellation came up in what it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 
 from fastapi_taskflow.engine.core.notices import notify
+from fastapi_taskflow.engine.core.supervisor import is_cancelled
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.words.errors import ConfigurationError
 
@@ -49,7 +50,7 @@ class Places:
                 exc.add_note(
                     f"The executor {name!r} could not be opened (by its `async def open`)."
                 )
-                if not isinstance(exc, asyncio.CancelledError) or _is_cancelled():
+                if not isinstance(exc, asyncio.CancelledError) or is_cancelled():
                     raise
                 raise ConfigurationError(f"The executor {name!r} cancelled its opening.") from exc
 
@@ -85,13 +86,7 @@ class Places:
             # Others are to be closed after it. Who awaits what he cancelled is told of that by
             # a CancelledError, too.
             except (Exception, asyncio.CancelledError) as exc:
-                if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+                if isinstance(exc, asyncio.CancelledError) and is_cancelled():
                     raise
                 text = "The executor %r could not be closed"
                 notify(logger, logging.ERROR, text, name, error=exc)
-
-
-def _is_cancelled() -> bool:
-    """The engine's own start or stop is cancelled, not something within an executor."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
