@@ -18,10 +18,10 @@ from typing import Any
 
 import fastapi
 
-from benchmarks import engine, history, plain, web
+from benchmarks import engine, flow, history, plain, processes, web
 from benchmarks.figures import Figure, as_json, table
 
-SECTIONS = ("engine", "plain", "web", "history")
+SECTIONS = ("engine", "plain", "processes", "web", "history", "flow")
 
 
 def main() -> None:
@@ -58,18 +58,24 @@ def _sections(*, quick: bool) -> dict[str, Callable[[Path], list[Figure]]]:
     if quick:
         tasks = engine.Effort(rounds=3, tasks=10_000, durable_tasks=4_000, samples=1_000)
         calls = plain.Effort(rounds=2, tasks=4_000)
+        children = processes.Effort(rounds=3, calls=300)
         posts = web.Effort(rounds=2, seconds=0.7)
         past = history.Effort(rounds=2, samples=100)
+        limits = flow.Effort(rounds=3, claims=60)
     else:
         tasks = engine.Effort(rounds=9, tasks=20_000, durable_tasks=10_000, samples=2_000)
         calls = plain.Effort(rounds=7, tasks=10_000)
+        children = processes.Effort(rounds=9, calls=1_000)
         posts = web.Effort(rounds=7, seconds=2.0)
         past = history.Effort(rounds=5, samples=200)
+        limits = flow.Effort(rounds=9, claims=100)
     return {
         "engine": lambda folder: asyncio.run(engine.measure(tasks, folder)),
         "plain": lambda folder: asyncio.run(plain.measure(calls, folder)),
+        "processes": lambda _: asyncio.run(processes.measure(children)),
         "web": lambda folder: web.measure(posts, folder),
         "history": lambda folder: asyncio.run(history.measure(past, folder)),
+        "flow": lambda folder: asyncio.run(flow.measure(limits, folder)),
     }
 
 

@@ -20,6 +20,8 @@ FLOOR = [
     "starlette==1.0.0",
     "typer==0.27.0",
     "anyio==4.12.0",
+    "cronsim==2.8",
+    "tzdata==2025.2",
 ]
 # The test client of that Starlette does not know httpx2 yet.
 FLOOR_TOOLS = ["httpx"]

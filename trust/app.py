@@ -20,16 +20,17 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.responses import StreamingResponse
 
-from fastapi_taskflow import ManagedBackgroundTasks, QueueConfig, SqliteBackend, TaskManager
+from fastapi_taskflow import ManagedBackgroundTasks, QueueConfig, TaskManager
 from trust.evidence import Evidence
 from trust.gates import GatedBackend, QuickRescue
+from trust.stores import backend_of
 from trust.tasks import Release, register
 
-__all__ = ["Config", "main"]
+__all__ = ["Announcer", "Config", "build", "main"]
 
 _TICK_SECONDS = 0.05
 # Who adds a task in a request, and how: the ways that SEMANTICS tells apart.
-Via = Literal["lane", "queue", "eager", "enqueue", "thread", "group"]
+Via = Literal["lane", "queue", "shared", "eager", "enqueue", "thread", "group"]
 GROUP_SIZE = 3
 
 
@@ -37,6 +38,7 @@ GROUP_SIZE = 3
 class Config:
     """What one instance is told. Spans are seconds.
 
+    ``db`` is a path or an address, as `trust.stores` takes it; a ``worker`` has no HTTP.
     ``gate`` is a point of `GatedBackend`, ``rescue_factor`` shortens the delays that follow
     repeated deaths, ``graceful`` is uvicorn's own limit for open connections.
     """
@@ -51,6 +53,7 @@ class Config:
     gate: str | None = None
     rescue_factor: float = 1.0
     graceful: int | None = None
+    worker: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -69,7 +72,7 @@ class Announcer:
 def build(config: Config, announce: Callable[[str], None]) -> FastAPI:
     """The app of one instance."""
     evidence = Evidence(config.evidence)
-    gated = GatedBackend(SqliteBackend(config.db), config.gate, announce)
+    gated = GatedBackend(backend_of(config.db), config.gate, announce)
 
     def rescued(task_id: str, delay: float) -> None:
         evidence.write("rescue", task=task_id, delay=delay)
@@ -79,7 +82,11 @@ def build(config: Config, announce: Callable[[str], None]) -> FastAPI:
         drain_timeout=config.drain_timeout,
         heartbeat_interval=config.heartbeat,
         instance_ttl=config.ttl,
-        queues={"side": QueueConfig(), "single": QueueConfig(concurrency=1)},
+        queues={
+            "side": QueueConfig(),
+            "shared": QueueConfig(dispatch="shared"),
+            "single": QueueConfig(concurrency=1),
+        },
     )
     release = Release()
     functions = register(manager, evidence, release, announce)
@@ -89,6 +96,8 @@ def build(config: Config, announce: Callable[[str], None]) -> FastAPI:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, release.set)
         loop.add_signal_handler(signal.SIGUSR2, gated.open_gate)
+        if config.worker:
+            announce("ready")
         yield
 
     app = FastAPI(lifespan=lifespan)
@@ -127,6 +136,8 @@ async def _add(
             return [(await manager.enqueue(function, rid, ms, tags=tags)).task_id]
         case "queue":
             return [tasks.add_task(function, rid, ms, tags=tags, queue="side")]
+        case "shared":
+            return [tasks.add_task(function, rid, ms, tags=tags, queue="shared")]
         case "eager":
             return [tasks.add_task(function, rid, ms, tags=tags, eager=True)]
         case "thread":

@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
@@ -29,13 +28,14 @@ from trust.client import Load, Tally
 from trust.figures import report
 from trust.history import Death, History
 from trust.instances import Instance
+from trust.ledgers import ledger_of
 from trust.oracle import Violation, judge
 from trust.recovery import recoveries
 
-__all__ = ["Chaos", "Options", "main"]
+__all__ = ["Chaos", "Options", "Outcome", "main", "show"]
 
-_START_SECONDS = 60.0
-_QUIESCE_SECONDS = 60.0
+_START_SECONDS = 180.0
+_QUIESCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.02
 # So many kills must hit a server at work.
 _ENOUGH_KILLS = 10
@@ -50,6 +50,7 @@ class Options:
 
     kills: int = 50
     instances: int = 3
+    workers: int = 0
     rate: float = 50.0
     seed: int = 1
     shortest: float = 0.4
@@ -59,6 +60,8 @@ class Options:
     drain_timeout: float = 1.0
     # What a drain may take beyond its own time; 2 is what SEMANTICS says.
     exit_rest: float = 2.0
+    # In which another one sees to what a killed one held.
+    recovery: float = 2.0
     heartbeat: float = 5.0
     ttl: float = 20.0
 
@@ -89,12 +92,18 @@ class Outcome:
 
 
 class Chaos:
-    """One run in one directory."""
+    """One run in one directory.
 
-    def __init__(self, options: Options, place: Path) -> None:
+    Args:
+        place: For what it leaves.
+        store: A path or an address of an empty store; None: a file in that directory.
+    """
+
+    def __init__(self, options: Options, place: Path, store: str | None = None) -> None:
         self._options = options
         self._place = place
-        self._db = place / "tasks.db"
+        self._store = store or str(place / "tasks.db")
+        self._ledger = ledger_of(self._store)
         self._random = random.Random(options.seed)
         # Of its own, so that a seed has the same signals on every machine.
         self._lots = random.Random(options.seed)
@@ -107,29 +116,37 @@ class Chaos:
     async def run(self) -> Outcome:
         """Load and kills, quiet, verdict."""
         begun = time.monotonic()
-        await history.prepare(self._db)
+        await self._ledger.prepare()
         with ExitStack() as stack:
-            for number in range(self._options.instances):
-                instance = Instance(self._config(), self._place / f"server{number}.log")
-                self._instances.append(stack.enter_context(instance))
-                self._spawn(instance)
+            self._start(stack)
             await self._ready(self._instances)
-            urls = [instance.url for instance in self._instances]
-            load = Load(urls, self._options.rate, self._place / "acks.log", self._options.seed)
             async with asyncio.TaskGroup() as group:
-                group.create_task(load.run())
+                group.create_task(self._load.run())
                 try:
                     await self._disturb()
                 finally:
-                    load.stop()
+                    self._load.stop()
             await self._ready(self._instances)
             await self._quiesce()
             await asyncio.gather(*(self._end(instance) for instance in self._instances))
-        found = history.read(
-            self._db, self._place / "effects.log", self._place / "acks.log", self._deaths
+        found = await history.read(
+            self._ledger, self._place / "effects.log", self._place / "acks.log", self._deaths
         )
-        self._check(found, load.tally)
-        return Outcome(found, judge(found), load.tally, time.monotonic() - begun, self._faults)
+        await self._ledger.close()
+        found.recovery_seconds = self._options.recovery
+        tally = self._load.tally
+        self._check(found, tally)
+        return Outcome(found, judge(found), tally, time.monotonic() - begun, self._faults)
+
+    def _start(self, stack: ExitStack) -> None:
+        options = self._options
+        for number in range(options.instances + options.workers):
+            config = replace(self._config(), worker=number >= options.instances)
+            instance = Instance(config, self._place / f"server{number}.log")
+            self._instances.append(stack.enter_context(instance))
+            self._spawn(instance)
+        urls = [one.url for one in self._instances if not one.config.worker]
+        self._load = Load(urls, options.rate, self._place / "acks.log", options.seed)
 
     def _check(self, found: History, tally: Tally) -> None:
         """A run in which nothing happened proves nothing."""
@@ -142,7 +159,7 @@ class Chaos:
 
     def _config(self) -> Config:
         return Config(
-            db=str(self._db),
+            db=self._store,
             evidence=str(self._place / "effects.log"),
             port=0,
             drain_timeout=self._options.drain_timeout,
@@ -153,19 +170,24 @@ class Chaos:
     # Disturbing
 
     async def _disturb(self) -> None:
-        killed = 0
-        while killed < self._options.kills:
-            await asyncio.sleep(self._random.uniform(self._options.shortest, self._options.longest))
-            instance = await self._victim()
-            luck = self._lots.random()
-            if luck < self._options.terms:
-                await self._drain(instance)
-            elif luck < self._options.terms + self._options.stops:
-                await self._pause(instance)
-            else:
-                self._deaths.append(Death(instance.pid, instance.kill(), "KILL"))
-                self._spawn(instance)
-                killed += 1
+        while sum(one.how == "KILL" for one in self._deaths) < self._options.kills:
+            await self._rest()
+            await self._strike()
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(self._random.uniform(self._options.shortest, self._options.longest))
+
+    async def _strike(self) -> None:
+        """One signal to one server."""
+        instance = await self._victim()
+        luck = self._lots.random()
+        if luck < self._options.terms:
+            await self._drain(instance)
+        elif luck < self._options.terms + self._options.stops:
+            await self._pause(instance)
+        else:
+            self._deaths.append(Death(instance.pid, instance.kill(), "KILL"))
+            self._spawn(instance)
 
     async def _victim(self) -> Instance:
         """Any server that serves. (One that is starting has nothing to lose yet.)"""
@@ -194,8 +216,8 @@ class Chaos:
         try:
             await asyncio.to_thread(instance.terminate, limit)
         except AssertionError:
-            self._faults.append(f"server {instance.pid} runs on {limit:g} s after SIGTERM")
-            instance.kill()
+            told = instance.abort()
+            self._faults.append(f"{instance.pid} runs on {limit:g} s after SIGTERM\n{told}")
 
     # Waiting
 
@@ -220,17 +242,8 @@ class Chaos:
     async def _quiesce(self) -> None:
         """Wait until nothing is PENDING or RUNNING; what stays is for the oracle to see."""
         deadline = time.monotonic() + _QUIESCE_SECONDS
-        connection = sqlite3.connect(f"file:{self._db}?mode=ro", uri=True)
-        try:
-            while time.monotonic() < deadline:
-                (left,) = connection.execute(
-                    "SELECT count(*) FROM taskflow_tasks WHERE state < 2"
-                ).fetchone()
-                if not left:
-                    return
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            connection.close()
+        while await self._ledger.left() and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -264,7 +277,11 @@ def _runs(given: argparse.Namespace) -> Iterator[Options]:
 def _show(options: Options, place: Path) -> bool:
     """Run and print; True if all is well."""
     print(options)
-    outcome = asyncio.run(Chaos(options, place).run())
+    return show(asyncio.run(Chaos(options, place).run()), place)
+
+
+def show(outcome: Outcome, place: Path) -> bool:
+    """Print what a run has shown; True if all is well."""
     print(report(outcome.history, outcome.tally, outcome.seconds))
     for violation in outcome.violations[:_MOST_SHOWN]:
         print(f"VIOLATION {violation.rule}: {violation.subject}: {violation.text}")

@@ -19,7 +19,9 @@ from trust.workload import WORK
 
 __all__ = ["Load", "Tally"]
 
-_VIAS: tuple[Via, ...] = ("lane", "lane", "queue", "eager", "enqueue", "thread", "group")
+_VIAS: tuple[Via, ...] = (
+    *("lane", "lane", "queue", "shared", "shared", "eager", "enqueue", "thread", "group"),
+)
 _LONGEST_MS = 120
 # All servers may be dead at once, and start slowly on a busy machine.
 _PATIENCE_SECONDS = 60.0
@@ -87,27 +89,31 @@ class Load:
     async def _post(self, client: httpx2.AsyncClient, kind: str, via: Via, ms: int) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         pause = _FIRST_PAUSE_SECONDS
-        while not await self._try(client, kind, via, ms):
+        while not await self.ask(client, next(self._urls), kind, via, ms):
             if time.monotonic() > deadline:
                 self.tally.given_up += 1
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def _try(self, client: httpx2.AsyncClient, kind: str, via: Via, ms: int) -> bool:
+    async def ask(
+        self, client: httpx2.AsyncClient, server: str, kind: str, via: Via, ms: int
+    ) -> list[str]:
+        """Ask a server for a task; the ids of what was accepted, none if nothing was."""
         rid = f"r{next(self._numbers)}"
         wanted = GROUP_SIZE if via == "group" else 1
-        url = f"{next(self._urls)}/tasks/{kind}"
+        url = f"{server}/tasks/{kind}"
         self._evidence.write("intent", rid=rid, kind=kind, via=via, wanted=wanted)
         begun = time.monotonic()
         try:
             answer = await client.post(url, params={"rid": rid, "ms": ms, "via": via})
         except httpx2.TransportError as error:
             self.tally.answers[type(error).__name__] += 1
-            return False
+            return []
         self.tally.answers[str(answer.status_code)] += 1
         if answer.status_code != httpx2.codes.ACCEPTED:
-            return False
-        self._evidence.write("ack", rid=rid, tasks=answer.json()["task_ids"])
+            return []
+        tasks: list[str] = answer.json()["task_ids"]
+        self._evidence.write("ack", rid=rid, tasks=tasks)
         self.tally.seconds.append(time.monotonic() - begun)
-        return True
+        return tasks

@@ -27,10 +27,10 @@ class Evidence:
         os.write(self._descriptor, json.dumps(line).encode() + b"\n")
 
 
-def read_lines(path: str | Path) -> list[dict[str, Any]]:
-    """All lines of a file, in order; none if it is missing."""
+def read_lines(path: str | Path, having: str = "") -> list[dict[str, Any]]:
+    """All lines of a file (that have a text in them), in order; none if it is missing."""
     try:
         text = Path(path).read_text()
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.splitlines() if having in line]

@@ -17,9 +17,9 @@ __all__ = ["Fault", "FaultyBackend"]
 T = TypeVar("T")
 
 # What an engine asks of a store, at the most, to start.
-_HEALTHY = 6
+_HEALTHY = 8
 # Asked over and over while nothing happens.
-_POLLS = frozenset({"beat", "claim", "next_due", "owned", "signals"})
+_POLLS = frozenset({"beat", "claim", "due", "next_due", "owned", "signals"})
 
 
 class Fault(Enum):

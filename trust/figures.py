@@ -9,7 +9,7 @@ from trust.client import Tally
 from trust.history import INTERRUPTED, PENDING, RUNNING, History
 from trust.recovery import recoveries
 
-__all__ = ["report"]
+__all__ = ["quantiles", "report"]
 
 _STATES = ("pending", "running", "success", "failed", "interrupted", "cancelled", "rejected")
 
@@ -20,7 +20,7 @@ def report(history: History, tally: Tally, seconds: float) -> str:
         ("seconds in all", f"{seconds:.0f}"),
         ("signals", _counts(Counter(death.how for death in history.deaths))),
         ("answers", _counts(tally.answers)),
-        ("answered after (s)", _quantiles(tally.seconds)),
+        ("answered after (s)", quantiles(tally.seconds)),
         ("tasks acknowledged", str(sum(len(one.tasks) for one in history.requests))),
         ("tasks stored", str(len(history.rows))),
         ("by state", _counts(Counter(_STATES[row.state] for row in history.rows.values()))),
@@ -35,9 +35,9 @@ def report(history: History, tally: Tally, seconds: float) -> str:
     found = recoveries(history)
     for how in sorted({one.how for one in found}):
         times = [one.seconds for one in found if one.how == how]
-        lines.append((f"recovered after {how} (s)", f"{len(times)} tasks: {_quantiles(times)}"))
+        lines.append((f"recovered after {how} (s)", f"{len(times)} tasks: {quantiles(times)}"))
         times = [one.attended for one in found if one.how == how]
-        lines.append(("  while another lived (s)", _quantiles(times)))
+        lines.append(("  while another lived (s)", quantiles(times)))
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 
@@ -46,7 +46,8 @@ def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counter.most_common()) or "none"
 
 
-def _quantiles(values: Sequence[float]) -> str:
+def quantiles(values: Sequence[float]) -> str:
+    """Of seconds, for people."""
     if not values:
         return "none"
     ordered = sorted(values)

@@ -1,55 +1,24 @@
 """What happened, as the oracle reads it: three independent accounts of one run.
 
 * the evidence of tasks and clients (`trust.evidence`),
-* the changes of every row, written by triggers of the database itself, so that the library
-  can neither forget nor embellish one,
+* the changes of every row, written down by the store itself (`trust.ledgers`), so that the
+  library can neither forget nor embellish one,
 * the rows at the end.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from fastapi_taskflow import SqliteBackend
 from trust.evidence import read_lines
 from trust.workload import KINDS, Kind
 
-__all__ = ["Change", "Death", "History", "Life", "Request", "Row", "Run", "prepare", "read"]
+__all__ = ["Change", "Death", "History", "Ledger", "Life", "Request", "Row", "Run", "read"]
 
 # States as the database numbers them.
 PENDING, RUNNING, SUCCESS, FAILED, INTERRUPTED, CANCELLED, REJECTED = range(7)
-
-_NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_TRIGGERS = f"""
-CREATE TABLE trust_changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, task TEXT,
-    old_state INTEGER, state INTEGER, old_fence INTEGER, fence INTEGER,
-    old_owner TEXT, owner TEXT, old_failures INTEGER, failures INTEGER,
-    old_interruptions INTEGER, interruptions INTEGER, due_at INTEGER
-);
-CREATE TABLE trust_lives (instance TEXT, pid INTEGER, at REAL);
-CREATE TRIGGER trust_insert AFTER INSERT ON taskflow_tasks BEGIN
-    INSERT INTO trust_changes VALUES (NULL, {_NOW}, NEW.id, NULL, NEW.state, NULL, NEW.fence,
-        NULL, NEW.owner, NULL, NEW.failures, NULL, NEW.interruptions, NEW.due_at);
-END;
-CREATE TRIGGER trust_update
-AFTER UPDATE OF id, state, fence, owner, failures, interruptions, due_at, end_at, error
-ON taskflow_tasks BEGIN
-    INSERT INTO trust_changes VALUES (NULL, {_NOW}, NEW.id, OLD.state, NEW.state, OLD.fence,
-        NEW.fence, OLD.owner, NEW.owner, OLD.failures, NEW.failures, OLD.interruptions,
-        NEW.interruptions, NEW.due_at);
-END;
-CREATE TRIGGER trust_delete AFTER DELETE ON taskflow_tasks BEGIN
-    INSERT INTO trust_changes VALUES (NULL, {_NOW}, OLD.id, OLD.state, NULL, OLD.fence, NULL,
-        OLD.owner, NULL, OLD.failures, NULL, OLD.interruptions, NULL, NULL);
-END;
-CREATE TRIGGER trust_life AFTER INSERT ON taskflow_instances BEGIN
-    INSERT INTO trust_lives VALUES (NEW.id, json_extract(NEW.info, '$.pid'), {_NOW});
-END;
-"""  # noqa: S608  (our own text)
 
 
 class Change(NamedTuple):
@@ -137,49 +106,49 @@ class History:
     requests: list[Request] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
+    # What a killed instance held is to be settled while another one lives so long.
+    recovery_seconds: float = 2.0
 
 
-async def prepare(db: Path) -> None:
-    """Create a store, and install the triggers before anybody uses it."""
-    backend = SqliteBackend(str(db))
-    await backend.open(lambda: None)
-    await backend.close()
-    connection = sqlite3.connect(db)
-    try:
-        connection.executescript(_TRIGGERS)
-    finally:
-        connection.close()
+class Ledger(Protocol):
+    """What a store itself says of its tasks, whatever the library remembers."""
+
+    async def prepare(self) -> None:
+        """Make the store, and have every change written down from now on."""
+
+    async def left(self) -> int:
+        """How many tasks are PENDING or RUNNING."""
+
+    async def held(self, task: str) -> tuple[int, str | None]:
+        """The fence of a task, and its owner."""
+
+    async def changes(self) -> list[Change]:
+        """All changes of all rows, those of one row in the order of their commits."""
+
+    async def lives(self) -> list[Life]:
+        """All instances that enlisted."""
+
+    async def rows(self) -> list[Row]:
+        """All tasks as they are now."""
+
+    async def close(self) -> None:
+        """Let go of the store."""
 
 
-def read(db: Path, effects: Path, acks: Path, deaths: list[Death]) -> History:
+async def read(ledger: Ledger, effects: Path, acks: Path, deaths: list[Death]) -> History:
     """The history of a run that is over."""
-    history = History(deaths=deaths)
-    connection = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
-    try:
-        history.changes = [
-            Change(*row) for row in connection.execute("SELECT * FROM trust_changes ORDER BY seq")
-        ]
-        history.lives = [
-            Life(*row) for row in connection.execute("SELECT * FROM trust_lives ORDER BY at")
-        ]
-        history.rows = {row[0]: Row(*row) for row in connection.execute(ROWS)}
-    finally:
-        connection.close()
-    history.runs = [
-        Run(line["what"], line["at"], line["pid"], line["task"], line["attempt"], line["fence"])
-        for line in read_lines(effects)
-        if line["what"] in ("start", "effect", "fail", "done")
-    ]
-    history.requests = _requests(acks)
-    return history
-
-
-ROWS = """
-SELECT t.id, t.func, t.state, t.fence, t.owner, t.failures, t.interruptions,
-    (SELECT g.value FROM taskflow_tags AS g WHERE g.task = t.seq AND g.key = 'rid'),
-    (SELECT count(*) FROM taskflow_attempts AS a WHERE a.task = t.seq AND a.late)
-FROM taskflow_tasks AS t
-"""
+    return History(
+        changes=await ledger.changes(),
+        rows={row.task: row for row in await ledger.rows()},
+        runs=[
+            Run(line["what"], line["at"], line["pid"], line["task"], line["attempt"], line["fence"])
+            for line in read_lines(effects)
+            if line["what"] in ("start", "effect", "fail", "done")
+        ],
+        requests=_requests(acks),
+        lives=await ledger.lives(),
+        deaths=deaths,
+    )
 
 
 def _requests(acks: Path) -> list[Request]:

@@ -1,4 +1,4 @@
-"""Server processes: started, listened to, killed, frozen and thawed."""
+"""Servers and workers of the app under test: started, listened to, killed, frozen and thawed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import fcntl
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,23 +16,45 @@ from typing import Any, Self
 
 from fastapi_taskflow.backends.sqlite.lockfiles import store_directory
 from trust.app import Config
+from trust.ports import free_port
+from trust.stores import is_file
 
-__all__ = ["Instance", "free_port"]
+__all__ = ["Instance", "freeze"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
+# As users start one.
+_WORKER = ["fastapi_taskflow", "worker", "trust.served:app", "--quiet"]
+# Of the environment, for `trust.served`.
+VARIABLE = "TRUST_CONFIG"
 
 
-def free_port() -> socket.socket:
-    """A socket bound to a free port of 127.0.0.1, which it keeps reserved while it is open."""
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind(("127.0.0.1", 0))
-    return reserved
+def freeze(child: int, db: str) -> float:
+    """SIGSTOP to a child of this process between two writes to a store; gives the wall time.
+
+    A process that is stopped inside a write holds the store's write lock, which is an
+    outage of the store and another story.
+    """
+    while True:
+        at = time.time()
+        os.kill(child, signal.SIGSTOP)
+        os.waitpid(child, os.WUNTRACED)
+        if not _is_written(db):
+            return at
+        os.kill(child, signal.SIGCONT)
+
+
+def _is_written(db: str) -> bool:
+    with (store_directory(db) / "write.lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Instance:
-    """One server, which may be started again and again on the same port.
+    """One server or worker, which may be started again and again on the same port.
 
     Args:
         config: Its ``port`` and ``notify`` are chosen here.
@@ -72,10 +93,16 @@ class Instance:
         self._forget()
         reading, writing = os.pipe()
         config = replace(self.config, notify=writing, **changes)
-        command = [*prefix, sys.executable, "-m", "trust.app", config.to_json()]
+        program = _WORKER if config.worker else ["trust.app", config.to_json()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, pass_fds=(writing,)
+                [*prefix, sys.executable, "-m", *program],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writing,),
+                # On SIGABRT it tells what all of its threads do.
+                env={**os.environ, VARIABLE: config.to_json(), "PYTHONFAULTHANDLER": "1"},
             )
         os.close(writing)
         self._pipe = reading
@@ -151,6 +178,12 @@ class Instance:
         self.process.wait()
         return at
 
+    def abort(self) -> str:
+        """SIGABRT; gives what its threads were at, as far as they run Python."""
+        self.send(signal.SIGABRT)
+        self.process.wait()
+        return self.output()
+
     def release(self) -> None:
         """Let held tasks end."""
         self.send(signal.SIGUSR1)
@@ -160,18 +193,15 @@ class Instance:
         self.send(signal.SIGUSR2)
 
     def freeze(self) -> float:
-        """SIGSTOP between two writes; gives the wall time.
+        """SIGSTOP, to a file's user between two writes; gives the wall time.
 
-        A process that is stopped inside a write holds the store's write lock, which is an
-        outage of the store and another story.
+        A server ends the transactions of who is stopped in one.
         """
-        while True:
-            at = time.time()
-            self.send(signal.SIGSTOP)
-            os.waitpid(self.pid, os.WUNTRACED)
-            if not self._writing():
-                return at
-            self.thaw()
+        if is_file(self.config.db):
+            return freeze(self.pid, self.config.db)
+        at = time.time()
+        self.send(signal.SIGSTOP)
+        return at
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -201,14 +231,6 @@ class Instance:
             self.kill()
         self._forget()
         self._reserved.close()
-
-    def _writing(self) -> bool:
-        with (store_directory(self.config.db) / "write.lock").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
 
     def _forget(self) -> None:
         if self._pipe >= 0:

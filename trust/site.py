@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from trust.app import GROUP_SIZE, Config, Via
 from trust.evidence import Evidence, read_lines
 from trust.history import Death, History, Row
 from trust.instances import Instance
+from trust.ledgers.sqlite import ROWS, SqliteLedger
 
 __all__ = ["Site", "eventually"]
 
@@ -54,7 +54,8 @@ class Site:
         self._stack = ExitStack()
         self._threads = ThreadPoolExecutor(8)
         self.deaths: list[Death] = []
-        asyncio.run(history.prepare(self.db))
+        self._ledger = SqliteLedger(str(self.db))
+        asyncio.run(self._ledger.prepare())
 
     def __enter__(self) -> Self:
         return self
@@ -129,15 +130,11 @@ class Site:
 
     def ask(self, sql: str, *parameters: object) -> list[Any]:
         """What the store holds right now."""
-        connection = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)
-        try:
-            return connection.execute(sql, parameters).fetchall()
-        finally:
-            connection.close()
+        return self._ledger.ask(sql, *parameters)
 
     def rows(self) -> dict[str, Row]:
         """All tasks by id."""
-        return {row[0]: Row(*row) for row in self.ask(history.ROWS)}
+        return {row[0]: Row(*row) for row in self.ask(ROWS)}
 
     def row(self, task: str) -> Row:
         return self.rows()[task]
@@ -161,4 +158,6 @@ class Site:
 
     def history(self) -> History:
         """All that happened so far, for the oracle."""
-        return history.read(self.db, self._place / "effects.log", self._acks, self.deaths)
+        return asyncio.run(
+            history.read(self._ledger, self._place / "effects.log", self._acks, self.deaths)
+        )

@@ -10,8 +10,6 @@ from trust.history import FAILED, INTERRUPTED, PENDING, RUNNING, SUCCESS, Change
 from trust.invariants import POISON_DEATHS
 from trust.recovery import recoveries
 
-RECOVERY_SECONDS = 2.0
-
 # Changes of rows
 
 
@@ -128,9 +126,9 @@ def the_dead_leave_the_right_state(accounts: Accounts) -> Iterator[Finding]:
 
 
 def recovery_is_quick(accounts: Accounts) -> Iterator[Finding]:
-    """What a killed instance held is settled within two seconds in which another one lives."""
+    """What a killed instance held is settled in time, while another one lives."""
     for one in recoveries(accounts.history):
-        if one.how == "KILL" and one.attended > RECOVERY_SECONDS:
+        if one.how == "KILL" and one.attended > accounts.history.recovery_seconds:
             spans = f"{one.seconds:.2f} s, others lived for {one.attended:.2f} s of them"
             yield one.task, f"settled after the kill of {one.pid}: {spans}"
 

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Never
+from typing import Any, Literal
 
-from fastapi import BackgroundTasks, FastAPI
-from starlette.requests import HTTPConnection
+from fastapi import APIRouter, BackgroundTasks, FastAPI
+from fastapi.responses import JSONResponse
+from starlette.requests import HTTPConnection, Request
 
-from fastapi_taskflow.app import integration
+from fastapi_taskflow.app import integration, statusrouter
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.operations import assembly
+from fastapi_taskflow.operations.assembly import note_deprecated
 from fastapi_taskflow.operations.declarations import Declarations
 from fastapi_taskflow.operations.placing import choose_executors
 from fastapi_taskflow.operations.runtime import Runtime
+from fastapi_taskflow.operations.statuses import Followed
 from fastapi_taskflow.rules.crypto import Keyring, Secret
 from fastapi_taskflow.rules.redaction import Redactor
 from fastapi_taskflow.words.models import QueueConfig
 
 __all__ = ["TaskManager"]
-
-_NO_SCHEDULES = (
-    ": schedules are not there yet. For one date there is enqueue(..., run_at=...); a task that "
-    "comes back adds its next run itself"
-)
-_PLANNED = {"schedule": _NO_SCHEDULES, "schedule_once": _NO_SCHEDULES}
 
 
 class TaskManager(Declarations):
@@ -55,6 +52,8 @@ class TaskManager(Declarations):
             they are needed; None: one for each core.
         process_shutdown_timeout: Seconds that a function in a child process has to end when its
             task is cancelled or times out, until the process is killed.
+        process_niceness: How far child processes stand back for others that want the same core,
+            the server among them: 0 (as it) to 19.
         retention_days: Records of tasks that ended longer ago are deleted; None: never.
         retry_replaces_original: A manual retry deletes the record of the original.
         queues: Limits by queue name.
@@ -64,7 +63,7 @@ class TaskManager(Declarations):
         drain_timeout: Seconds that a shutdown gives to running tasks.
         heartbeat_interval: Seconds between two heartbeats.
         instance_ttl: Seconds of standstill after which an instance counts as dead.
-        request_lane: ``"attached"``: a response's tasks run in its background chain, as with
+        request_lane: ``"attached"``: a response's tasks run in its background, as with
             plain FastAPI; ``"detached"``: they leave it at once.
         redact: Names of parameters, keys, fields and tags whose values are hidden from errors,
             logs and shown arguments, beside ``redaction.DEFAULT_NAMES``.
@@ -74,9 +73,17 @@ class TaskManager(Declarations):
         max_payload_bytes: Limit of one task's encoded arguments.
         executors: Places of your own where functions run, by the name for
             ``@task(executor=...)``.
+        max_tasks_per_child: Tasks after which a child process is replaced; None: any number.
+        max_memory_per_child: Bytes, or a text such as ``"1GB"``, that a child process may hold
+            after a task; one that holds more is replaced. None: any number.
+        dask: Where ``executor="dask"`` runs: the address of a scheduler, or a
+            `distributed.Client`, which stays yours to close.
+        max_loop_lag: Seconds. While the event loop is later than this, no task starts on this
+            instance, so that requests are answered first. None: they start all the same.
 
     Raises:
         ConfigurationError: a setting that cannot work.
+        ImportError: a setting whose extra is not installed.
     """
 
     def __init__(  # noqa: PLR0913  (the settings are the API)
@@ -98,6 +105,7 @@ class TaskManager(Declarations):
         max_sync_threads: int | None = None,
         max_process_workers: int | None = None,
         process_shutdown_timeout: float = 30.0,
+        process_niceness: int = 15,
         retention_days: float | None = None,
         retry_replaces_original: bool = False,
         queues: Mapping[str, QueueConfig] | None = None,
@@ -116,13 +124,12 @@ class TaskManager(Declarations):
         redact: Iterable[str] = (),
         max_payload_bytes: int = 262_144,
         executors: Mapping[str, Executor] | None = None,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
+        dask: Any = None,
+        max_loop_lag: float | None = None,
     ) -> None:
-        assembly.note_deprecated(
-            instance_url=instance_url,
-            instance_tasks_prefix=instance_tasks_prefix,
-            registry_ttl=registry_ttl,
-            registry_heartbeat=registry_heartbeat,
-        )
+        note_deprecated(instance_url, instance_tasks_prefix, registry_ttl, registry_heartbeat)
         backend = assembly.choose_backend(snapshot_db, snapshot_backend, table_prefix)
         keyring = None if encrypt_args_key is None else Keyring(encrypt_args_key)
         settings = assembly.choose_settings(
@@ -133,6 +140,9 @@ class TaskManager(Declarations):
             merged_list_ttl=merged_list_ttl,
             max_process_workers=max_process_workers,
             process_shutdown_timeout=process_shutdown_timeout,
+            process_niceness=process_niceness,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
             drain_timeout=drain_timeout,
             heartbeat_interval=heartbeat_interval,
             instance_ttl=instance_ttl,
@@ -140,6 +150,7 @@ class TaskManager(Declarations):
             roles=roles,
             idempotency_ttl=idempotency_ttl,
             max_payload_bytes=max_payload_bytes,
+            max_loop_lag=max_loop_lag,
             retention_days=retention_days,
             snapshot_interval=snapshot_interval,
             retry_replaces_original=retry_replaces_original,
@@ -154,17 +165,10 @@ class TaskManager(Declarations):
             mode=log_file_mode,
             log_lifecycle=log_lifecycle,
         )
-        super().__init__(Runtime(backend, settings, observer, keyring, choose_executors(executors)))
+        places = choose_executors(executors, dask, settings)
+        super().__init__(Runtime(backend, settings, observer, keyring, places))
         #: The observer of all events; None without one.
         self.logger = observer
-
-    # Not for type checkers, to whom every name would be one of ours.
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Never:
-            """Say of what is planned how to do without it."""
-            what = f"'TaskManager' object has no attribute {name!r}{_PLANNED.get(name, '')}"
-            raise AttributeError(what, name=name, obj=self)
 
     @integration.also_called_directly
     async def get_tasks(
@@ -177,6 +181,49 @@ class TaskManager(Declarations):
     def background_tasks(self) -> Callable[..., Any]:
         """Another name of `get_tasks`."""
         return self.get_tasks
+
+    def status_router(self, prefix: str = "/status", *, show_logs: bool = False) -> APIRouter:
+        """Routes for people without an account, who have a `status_token` of one task or batch.
+
+        ``GET {prefix}/{task_id}?token=`` answers its status, progress and emitted data,
+        ``GET {prefix}/{task_id}/events?token=`` sends them as server-sent events as they change;
+        ``{prefix}/batches/{batch_id}`` and its ``/events`` the counts of a batch or chain.
+        Nothing else is shown; ``app.include_router`` makes them part of an app.
+
+        Args:
+            show_logs: With its log lines.
+        """
+        return statusrouter.status_router(self, prefix, show_logs=show_logs)
+
+    async def status_token(self, followed: Followed, expires: float = 3_600.0) -> str:
+        """What lets somebody follow one task or batch for so many seconds, on any instance.
+
+        Args:
+            followed: The task's id; or the batch, as `batch`, `chain` or ``batches.get`` give it.
+            expires: Seconds, up to 30 days.
+
+        Raises:
+            ConfigurationError: not such a span.
+            EngineNotRunning, StoreUnavailable: the key to sign it is not to be had now.
+        """
+        return await self.status_tokens.make(followed, expires)
+
+    async def status_accepted(
+        self, request: Request, followed: Followed, expires: float = 3_600.0
+    ) -> JSONResponse:
+        """The answer 202 with ``Location``: where it can be followed, with a token.
+
+        Its body has the same address as ``status``, and that of the events as ``events``.
+
+        Args:
+            request: The one that is answered, by an app that has the `status_router`.
+            followed: As of `status_token`.
+
+        Raises:
+            ConfigurationError: the app has no `status_router` of this manager; or as
+                `status_token`.
+        """
+        return await statusrouter.accepted(self, request, followed, expires)
 
     def init_app(self, app: FastAPI) -> None:
         """Start and stop with the app, and answer its errors of ours with 409, 429, 503."""

@@ -1,6 +1,8 @@
 """Reading pages as a browser would: elements, attributes and text."""
 
+import json
 from html.parser import HTMLParser
+from typing import Any
 
 
 class Page(HTMLParser):
@@ -27,6 +29,13 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return "".join(self.words)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the dashboard's page is told with itself."""
+        (given,) = self.attributes("data-settings")
+        settings: dict[str, Any] = json.loads(given)
+        return settings
 
     def attributes(self, name: str) -> list[str]:
         """The values of an attribute wherever it stands."""

@@ -12,6 +12,23 @@ from fastapi_taskflow import QueueConfig, TaskAdmin, TaskManager, TaskStatus
 from fastapi_taskflow.backends.base import NewTask
 from fastapi_taskflow.words.ids import new_id
 
+# Limits over all instances
+
+
+def test_limits_of_all_instances_are_set_and_taken_away():
+    tasks, app = TaskManager(queues={"mail": QueueConfig()}), FastAPI()
+    TaskAdmin(app, tasks, auto_install=True)
+    with TestClient(app) as client:
+        wrong = client.patch("/tasks/queues/mail", json={"rate_limit": "fast"})
+        given = {"rate_limit": "10/s", "global_concurrency": 3}
+        client.patch("/tasks/queues/mail", json=given)
+        left = client.patch("/tasks/queues/mail", json={"rate_limit": None}).json()
+
+    assert wrong.status_code == 400
+    assert "'100/m'" in wrong.json()["detail"]
+    assert (left["rate_limit"], left["global_concurrency"]) == (None, 3)
+
+
 # Retry
 
 
@@ -290,7 +307,7 @@ def test_every_act_is_audited_newest_first(desk):
     assert [(each["action"], each["task_id"], each["detail"]) for each in entries] == [
         ("resume", "mail", {"paused": False}),
         ("pause", "mail", {"paused": True}),
-        ("update_queue", "mail", {"concurrency": 4}),
+        ("update_queue", "mail", {"before": {"concurrency": 2}, "after": {"concurrency": 4}}),
         ("cancel", waiting, {}),
         ("retry", failed, {"new_task_id": new}),
     ]

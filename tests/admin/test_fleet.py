@@ -4,6 +4,7 @@ import os
 import socket
 from datetime import UTC, datetime
 
+from fastapi_taskflow import __version__
 from fastapi_taskflow.backends.base import InstanceInfo, NewTask
 from fastapi_taskflow.words.ids import new_id
 from tests.support.waiting import wait_until
@@ -35,6 +36,19 @@ def test_the_instance_that_answers_says_what_it_is(desk):
     assert one["roles"] == ["enqueue", "execute", "maintain", "observe"]
     assert one["started_at"].endswith("+00:00")
     assert one["lag"] >= 0
+    assert (one["version"], one["running"]) == (__version__, 0)
+    assert one["draining"] is False
+
+
+def test_another_one_that_stops_says_so_through_the_store(desk):
+    other = enlist(desk, "a")
+    desk.call(desk.store.beat, other, 0.25, running=3, draining=True)
+
+    (shown, _) = desk.client.get("/tasks/instances").json()
+
+    assert shown["instance_id"] == other
+    assert (shown["lag"], shown["running"], shown["draining"]) == (0.25, 3, True)
+    assert shown["version"] is None
 
 
 def test_its_heartbeats_grow(desk):
@@ -99,6 +113,8 @@ def test_a_registered_function_shows_its_settings_before_it_had_a_task(desk):
         "max_delay": None,
         "jitter": 0.0,
         "timeout": 60.0,
+        "memory_limit": None,
+        "result_ttl": None,
     }
     assert (shown["pending"], shown["ended"], shown["avg_duration_seconds"]) == (0, 0, None)
 

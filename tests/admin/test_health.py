@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_taskflow import MemoryBackend, SqliteBackend, StoreUnavailable, TaskAdmin, TaskManager
+from fastapi_taskflow.backends.base import Finding, Level
 
 
 def test_an_instance_that_is_well_is_ready(desk, store):
@@ -16,6 +17,8 @@ def test_an_instance_that_is_well_is_ready(desk, store):
     letter = "A" if isinstance(store, SqliteBackend) else "C"
     assert response.status_code == 200
     assert told.pop("lag") >= 0
+    assert [one["name"] for one in told.pop("executors")] == ["async", "process", "thread"]
+    assert all(one["level"] == "ok" for one in told.pop("store_findings"))
     assert told == {
         "status": "ok",
         "reasons": [],
@@ -25,6 +28,7 @@ def test_an_instance_that_is_well_is_ready(desk, store):
         "draining": False,
         "store": "ok",
         "unsettled": 0,
+        "strained": False,
         "late": 0,
         "events_dropped": 0,
         "states_dropped": 0,
@@ -78,6 +82,32 @@ def test_a_store_that_does_not_answer_makes_it_unready_in_bounded_time(open_desk
     assert told["reasons"] == [f"the store does not answer{why}"]
     assert (told["grade"], told["lag"]) == ("C", None)
     assert ready.elapsed.total_seconds() < 5
+
+
+class Evicting(MemoryBackend):
+    """A store whose server is set up badly, and counts who asks."""
+
+    asked = 0
+
+    async def vitals(self):
+        self.asked += 1
+        return [
+            Finding("eviction", Level.PROBLEM, "policy allkeys-lru", "Set noeviction."),
+            Finding("memory", Level.WARNING, "nearly full", "Give it more."),
+        ]
+
+
+def test_a_problem_of_the_store_is_told_and_asked_for_once(open_desk):
+    store = Evicting()
+    desk = open_desk(store)
+
+    told = [desk.client.get("/tasks/health").json() for _ in range(3)][-1]
+
+    assert store.asked == 1
+    assert told["status"] == "degraded"
+    assert told["reasons"] == ["the store: policy allkeys-lru. Set noeviction."]
+    assert [one["check"] for one in told["store_findings"]] == ["eviction", "memory"]
+    assert told["store_findings"][0]["level"] == "problem"
 
 
 def test_without_an_engine_it_is_alive_and_not_ready():

@@ -214,11 +214,9 @@ def test_arguments_are_hidden_unless_they_are_asked_for(open_desk, store):
     task_id = desk.ended(desk.tell, "public", note="s3cret").task_id
 
     shown = desk.client.get(f"/tasks/{task_id}").json()
-    page = desk.client.get(f"/tasks/dashboard/tasks/{task_id}").text
 
     assert {"args", "kwargs"}.isdisjoint(shown)
-    assert "s3cret" not in page
-    assert "Arguments" not in page
+    assert "s3cret" not in str(shown)
 
 
 def test_an_argument_is_shown_by_its_attributes_and_never_by_its_own_code(memory_desk):
@@ -245,9 +243,8 @@ def test_a_number_that_python_refuses_to_write_is_shown_by_its_length(desk, make
     task_id = desk.ended(desk.succeed, make(10**5_000)).task_id
 
     answer = desk.client.get(f"/tasks/{task_id}")
-    page = desk.client.get(f"/tasks/dashboard/tasks/{task_id}")
 
-    assert answer.status_code == page.status_code == 200
+    assert answer.status_code == 200
     assert "<int of 16610 bits>" in answer.json()["args"][0]
 
 
@@ -276,10 +273,8 @@ def test_a_task_that_no_instance_can_run_says_so(desk):
     stranded = [
         desk.client.get(f"/tasks/{task.task_id}").json()["stranded"] for task in (strange, known)
     ]
-    page = desk.client.get(f"/tasks/dashboard/tasks/{strange.task_id}").text
 
     assert stranded == [True, False]
-    assert "No instance can run this" in page
 
 
 # Numbers
@@ -295,7 +290,7 @@ def test_metrics_add_up_what_became_of_all_tasks(desk):
     functions = {each["func_name"]: each for each in metrics.pop("functions")}
 
     assert metrics.pop("avg_duration_seconds") >= 0
-    assert 0 < metrics.pop("p50") <= metrics.pop("p95")
+    assert 0 < metrics.pop("p50") <= metrics.pop("p95") <= metrics.pop("p99")
     assert metrics == {
         "series": None,
         "total": 5,
@@ -322,6 +317,7 @@ def test_metrics_add_up_what_became_of_all_tasks(desk):
         "avg_duration_seconds": None,
         "p50": None,
         "p95": None,
+        "p99": None,
     }
 
 
@@ -337,11 +333,16 @@ def test_queues_show_their_limits_and_numbers(desk):
         "name": "mail",
         "concurrency": 2,
         "max_size": 50,
+        "global_concurrency": None,
+        "rate_limit": None,
         "paused": False,
+        "draining": False,
+        "drained": False,
         "pending": 1,
         "running": 1,
         "finished": 1,
         "rejected": 0,
+        "executors": [{"name": "async", "running": 1, "slots": None}],
     }
 
 

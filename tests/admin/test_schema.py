@@ -29,7 +29,7 @@ GUARDED = GUARDED_APP.openapi()
 OPERATIONS = operations(SCHEMA)
 LOGIN, LOGOUT = "POST /tasks/auth/login", "POST /tasks/auth/logout"
 PROBLEM, FAULTS = (
-    {"$ref": f"#/components/schemas/{name}"} for name in ("ProblemInfo", "HTTPValidationError")
+    {"$ref": f"#/components/schemas/{name}"} for name in ("TaskflowProblem", "HTTPValidationError")
 )
 
 
@@ -38,20 +38,44 @@ def test_the_routes_are_all_there_and_the_pages_are_not():
         "DELETE /tasks/history",
         "GET /tasks",
         "GET /tasks/audit",
+        "GET /tasks/audit/verify",
+        "GET /tasks/export.csv",
+        "GET /tasks/pauses",
+        "POST /tasks/pauses",
+        "POST /tasks/pauses/resume",
+        "GET /tasks/bulk",
+        "GET /tasks/bulk/{bulk_id}",
+        "POST /tasks/bulk",
+        "POST /tasks/bulk/preview",
+        "POST /tasks/bulk/{bulk_id}/cancel",
+        "POST /tasks/failures/{group}/retry",
+        "GET /tasks/batches",
+        "GET /tasks/batches/{batch_id}",
+        "GET /tasks/failures",
+        "GET /tasks/failures/{group}",
         "GET /tasks/functions",
         "GET /tasks/health",
         "GET /tasks/health/live",
         "GET /tasks/instances",
         "GET /tasks/metrics",
         "GET /tasks/queues",
+        "GET /tasks/schedules",
         "PATCH /tasks/queues/{name}",
+        "POST /tasks/batches/{batch_id}/cancel",
+        "POST /tasks/batches/{batch_id}/retry",
         "POST /tasks/bulk-retry",
+        "POST /tasks/queues/{name}/drain",
         "POST /tasks/queues/{name}/pause",
         "POST /tasks/queues/{name}/resume",
         "POST /tasks/retry-failed",
+        "POST /tasks/schedules/{name}/pause",
+        "POST /tasks/schedules/{name}/resume",
+        "POST /tasks/schedules/{name}/run",
         "GET /tasks/{task_id}",
+        "GET /tasks/{task_id}/arguments",
         "POST /tasks/{task_id}/cancel",
         "POST /tasks/{task_id}/retry",
+        "POST /tasks/{task_id}/run-again",
     }
 
 
@@ -101,7 +125,9 @@ def test_answers_are_typed_and_refusals_documented(name, schema):
         expected |= {"400"}
 
     assert expected <= answers.keys()
-    assert all(answer["content"]["application/json"]["schema"] for answer in answers.values())
+    kind = "text/csv" if name.endswith(".csv") else "application/json"
+    for status, answer in answers.items():
+        assert answer["content"][kind if status == "200" else "application/json"]["schema"]
     assert all("Retry-After" in answers[status]["headers"] for status in ("429", "503"))
 
 

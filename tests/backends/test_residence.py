@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow import MemoryBackend, TaskManager, TaskStatus
-from fastapi_taskflow.backends.base import Backend, MirrorAnswer, Query, Residence, Snapshot
+from fastapi_taskflow.backends.base import Backend, MirrorAnswer, Query, Residence, Result, Snapshot
 from fastapi_taskflow.backends.sealed import SealedBackend
 from fastapi_taskflow.models import TaskRecord
 from fastapi_taskflow.rules.crypto import Keyring
@@ -21,6 +21,7 @@ from fastapi_taskflow.testing.conformance.mirroring import Mirroring
 from fastapi_taskflow.testing.conformance.rollups import Rollups
 from fastapi_taskflow.testing.statemachine import BackendStateMachine, profile
 from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.failures import Failure
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +36,9 @@ class Owned:
     requeue: bool = False
     failures: int = 0
     kept: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    emitted: str | None = None
+    result: Result | None = None
+    failure: Failure | None = None
 
 
 def owned(task_id: str = "one", status: TaskStatus = TaskStatus.RUNNING) -> Owned:
@@ -72,11 +76,13 @@ class Sharing(MemoryBackend):
         record.due_at, record.elapsed = snapshot.due_at, snapshot.elapsed
         record.retries_used = snapshot.retries_used
         record.error, record.stacktrace = snapshot.error, snapshot.stacktrace
+        failure = snapshot.failure if snapshot.status is TaskStatus.FAILED else None
+        record.failure = None if failure is None else failure.group
         record.logs = [*([] if snapshot.logs_anew else record.logs), *snapshot.logs]
         if snapshot.start_time is not None:
             record.instance = instance
         payload = task.payload if before is None else None
-        one = Owned(record, payload, task.requeue, snapshot.failures)
+        one = Owned(record, payload, task.requeue, snapshot.failures, failure=snapshot.failure)
         (noted,) = self.residence.note(instance, [one])
         if not noted:
             return (await super().mirror(instance, [snapshot]))[0]
@@ -92,6 +98,9 @@ class TestSharing(Mirroring, MirroredCounts, Rollups):
 
 
 class SharingMachine(BackendStateMachine):
+    # Live tasks say things in other forms than the texts of a machine.
+    tells = False
+
     def make_backend(self, clock: Clock, place: Path) -> Backend:
         return Sharing(clock=clock)
 

@@ -1,6 +1,8 @@
 """The contract holds with everything sealed, but for what a store cannot search then."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from fastapi_taskflow.testing.conformance import BackendConformance
 from fastapi_taskflow.testing.conformance.harness import accept, end, running, task
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.states import Move
+from tests.support.shops import session_on
 
 KEYRING = Keyring(["the newest of the secrets", "an older of the secrets"])
 
@@ -26,6 +29,15 @@ class Sealed(BackendConformance):
         page = await backend.search(Query(text="abcd"), limit=9)
 
         assert [one.record.task_id for one in page.tasks] == [named.task_id]
+
+    async def test_they_are_in_records_and_lists_and_are_searched(self, backend: Backend) -> None:
+        lease = await running(backend, task(title="Bill Ada"))
+        await end(backend, lease, Move.SUCCEED, summary="sent")
+
+        (found,) = (await backend.search(Query(), limit=9)).tasks
+
+        assert (found.record.title, found.record.summary) == ("Bill Ada", "sent")
+        assert (await backend.search(Query(text="Bill"), limit=9)).tasks == []
 
     @pytest.mark.parametrize("text", ["%", "*", "?", "é", ";--"])
     async def test_text_is_taken_literally(self, backend: Backend, text: str) -> None:
@@ -50,6 +62,9 @@ class TestSealedMemory(Sealed):
 class TestSealedSqlite(Sealed):
     def make_backend(self, clock: Clock, place: Path) -> Backend:
         return SealedBackend(SqliteBackend(str(place / "tasks.db"), clock=clock), KEYRING)
+
+    def make_session(self, place: Path) -> AbstractContextManager[Any]:
+        return session_on(f"sqlite:///{place / 'tasks.db'}")
 
 
 @pytest.mark.slow

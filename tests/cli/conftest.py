@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ import pytest
 
 from fastapi_taskflow import QueueConfig, SqliteBackend, TaskManager, TaskRecord
 from tests.support.choosing import slow_but_the_first
+from tests.support.commands import COMMAND, run_command
 
-COMMAND = Path(sys.executable).with_name("fastapi-taskflow")
 STORE = "sqlite:///tasks.db"
 
 APP = """
@@ -154,17 +153,7 @@ class Place:
     def run(self, *arguments: str, store: str | None = STORE) -> Ended:
         """A command and its end; ``store`` is in its environment."""
         more = {} if store is None else {"TASKFLOW_STORE": store}
-        return Ended(
-            subprocess.run(
-                [COMMAND, *arguments],
-                cwd=self.folder,
-                env={**environment(), **more},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-        )
+        return Ended(run_command(arguments, self.folder, {**environment(), **more}))
 
     def on_terminal(self, *arguments: str, prompt: str, answer: str) -> str:
         """What a terminal shows of a command that asks something."""
@@ -199,6 +188,20 @@ class Place:
     def enqueue(self, name: str, *args: Any, **options: Any) -> str:
         """Store a task from this process, which runs none."""
         return asyncio.run(self._enqueue(name, args, options))
+
+    def batch(self, *texts: str) -> tuple[str, tuple[str, ...]]:
+        """Store a batch of ``fail`` from this process, which runs none; its id and its tasks'."""
+
+        async def stored() -> tuple[str, tuple[str, ...]]:
+            tasks = TaskManager(snapshot_db=self.folder / "tasks.db", roles=["enqueue"])
+
+            @tasks.task(name="fail", persist=True)
+            def function(text: str) -> None: ...
+
+            async with tasks:
+                return await tasks.batch([tasks.call(function, text) for text in texts])
+
+        return asyncio.run(stored())
 
     async def _enqueue(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> str:
         task_manager = TaskManager(

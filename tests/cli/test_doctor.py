@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from fastapi_taskflow.backends.sqlite.placecheck import wal_reset_fixed
-from tests.cli.conftest import COMMAND, wait_until
+from tests.cli.conftest import wait_until
+from tests.support.commands import COMMAND
 from tests.support.tools import need
 
 
@@ -33,9 +34,13 @@ def test_a_well_store_has_no_problems(place):
         "disk",
         "store",
         "schema",
+        "log",
+        "pages",
         "integrity",
         "rows",
+        "audit",
         "instances",
+        "executors",
         "tasks",
         "queues",
         "clock",
@@ -69,6 +74,15 @@ def test_functions_that_no_live_instance_has_are_named(place):
     assert "'gone_with_the_last_release'" in found["detail"]
 
 
+def test_the_slots_of_all_instances_are_told(place):
+    place.worker("--concurrency", "1")
+    place.worker("--concurrency", "1")
+
+    (found,) = findings(place.run("doctor", "--json"), "executors")
+
+    assert found["detail"] == "Runs at a time, in all: async 2, process 2, thread 2"
+
+
 def test_a_dead_instance_is_found(place):
     worker = place.worker()
     worker.process.kill()
@@ -90,6 +104,25 @@ def test_a_paused_queue_with_waiting_tasks_is_a_warning(place):
 
     assert found["level"] == "warning"
     assert found["detail"] == "Queue 'mail' is paused; 1 task waiting in it"
+
+
+def test_whatever_else_is_paused_is_a_warning(place):
+    place.enqueue("fail", "text")
+    known = place.run("pauses", "add", "--func-name", "fail")
+    unknown = place.run("pauses", "add", "--func-name", "fial")
+    place.run("pauses", "remove", "--func-name", "fial")
+    place.run("pauses", "add", "--tag", "customer:7")
+
+    found = findings(place.run("doctor", "--json"), "queues")
+
+    assert [one["level"] for one in found] == ["warning", "warning"]
+    assert [one["detail"] for one in found] == [
+        "Function 'fail' is paused: nothing of it starts",
+        "Tag 'customer:7' is paused: nothing of it starts",
+    ]
+    assert "pauses remove --tag customer:7" in found[1]["mend"]
+    assert "no task of it is known" not in known.out
+    assert "No instance has a function 'fial'" in unknown.out
 
 
 def test_a_file_that_others_may_read_is_a_warning(place):

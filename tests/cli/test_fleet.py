@@ -27,7 +27,7 @@ def _of_a_worker(place):
 
 @pytest.mark.quick
 def test_instances_show_who_lives_and_who_died(place):
-    dead, alive = place.worker(), place.worker("--queues", "default")
+    dead, alive = place.worker(), place.worker("--concurrency", "1")
     dead.send(signal.SIGKILL)
     dead.ended()
 
@@ -36,9 +36,11 @@ def test_instances_show_who_lives_and_who_died(place):
 
     assert found[alive.process.pid]["alive"]
     assert "add" in found[alive.process.pid]["functions"]
+    assert found[alive.process.pid]["executors"] == {"async": 1, "process": 1, "thread": 1}
     # It may have been recovered and struck off already.
     assert not found.get(dead.process.pid, {"alive": False})["alive"]
     assert str(alive.process.pid) in told.out
+    assert "async 1, process 1, thread 1" in told.out
 
 
 def test_a_store_without_either_says_so(place):

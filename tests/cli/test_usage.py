@@ -92,7 +92,7 @@ def test_looking_changes_nothing_and_needs_no_app(place, command):
         (("tasks", "list", "--tag", "nix"), "--tag"),
         (("queues", "set", "default", "--concurrency", "two"), "--concurrency"),
         (("queues", "set", "default"), "--max-size"),
-        (("tasks", "list", "--store", "redis://user:secret@host"), "--store"),
+        (("tasks", "list", "--store", "oracle://user:secret@host"), "--store"),
         (("nonsense",), "nonsense"),
     ],
 )

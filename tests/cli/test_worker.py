@@ -1,4 +1,5 @@
 import signal
+import socket
 import sqlite3
 
 import httpx2
@@ -288,3 +289,26 @@ def test_all_managers_of_the_app_take_part(place):
     place.wait_for_state(task_id, "success")
     assert "Queues: mail\n" in worker.log
     assert "Queues: none of this TaskManager's" in worker.log
+
+
+def test_a_port_says_whether_it_lives_and_is_ready(place):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    worker = place.worker("main:app", "--health-port", str(port))
+    worker.wait_for("is ready")
+
+    def status(path: str, method: str = "GET") -> int:
+        return httpx2.request(method, f"http://127.0.0.1:{port}{path}").status_code
+
+    assert [status("/live"), status("/ready"), status("/other")] == [200, 200, 404]
+    assert status("/ready", "POST") == 405
+
+    # What it answers while a task keeps it from ending.
+    place.enqueue("hold")
+    place.wait_for_file("held")
+    worker.process.send_signal(signal.SIGTERM)
+    worker.wait_for("Stopping")
+    assert [status("/live"), status("/ready")] == [200, 503]
+    (place.folder / "released").touch()
+    assert worker.process.wait(60) == 0

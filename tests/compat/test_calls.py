@@ -219,7 +219,11 @@ async def test_the_store_finds_what_had_a_key_before(tmp_path):
     async with manager:
         found = manager.store.find_by_idempotency_key("k")
         assert (found.task_id, found.status) == (first.task_id, TaskStatus.SUCCESS)
-        assert await manager.enqueue(work, 1, idempotency_key="k") == (first.task_id, True)
+        assert await manager.enqueue(work, 1, idempotency_key="k") == (
+            first.task_id,
+            True,
+            "existing",
+        )
 
 
 async def test_a_second_start_shows_every_task_once(tmp_path):

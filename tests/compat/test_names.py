@@ -113,18 +113,6 @@ def test_a_log_file_that_a_logger_has_already_is_not_written_twice(tmp_path, mon
 # Backends
 
 
-@pytest.mark.parametrize("name", ["schedule", "schedule_once"])
-def test_what_is_not_there_yet_says_how_to_do_without(name):
-    with pytest.raises(AttributeError, match=rf"{name!r}: schedules are not there yet.*run_at"):
-        getattr(TaskManager(), name)
-
-
-def test_another_name_is_missing_as_ever():
-    with pytest.raises(AttributeError, match=r"'TaskManager' object has no attribute 'schedul'$"):
-        TaskManager().schedul  # noqa: B018
-    assert not hasattr(TaskManager(), "schedule")
-
-
 def test_the_older_name_of_the_port_is_the_port():
     assert SnapshotBackend is Backend
     assert isinstance(MemoryBackend(), SnapshotBackend)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,45 @@ def test_it_prints_its_urls_and_customers_come_pay_and_are_retried(tmp_path):
         assert shop.process.wait(PATIENCE_SECONDS) == 0
 
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_pictures_are_drawn_in_processes_of_which_some_crash(tmp_path):
+    with opened(tmp_path, "--no-traffic") as shop:
+
+        def crashed() -> list[dict[str, Any]]:
+            shop.client.post("/products/mug/images", params={"width": 20}).raise_for_status()
+            found: list[dict[str, Any]] = shop.tasks(status="interrupted")
+            return found
+
+        (first, *_) = eventually(crashed)
+        drawn = eventually(lambda: shop.tasks(status="success"))
+
+        assert {one["executor"] for one in (first, *drawn)} == {"process"}
+        assert "was killed by SIGKILL (signal 9)" in first["error"]
+        assert drawn[0]["logs"][-1].endswith("mug drawn, 40 bytes")
+
+
+def test_an_import_asks_the_supplier_no_faster_than_it_may_and_can_be_followed(tmp_path):
+    with opened(tmp_path, "--no-traffic") as shop:
+        answer = shop.client.post("/imports", params={"products": 8})
+        followed = answer.headers["location"]
+        page = shop.client.get("/imports").text
+
+        def over() -> dict[str, Any]:
+            status: dict[str, Any] = shop.client.get(followed).json()
+            return status if status["over"] else {}
+
+        status = eventually(over)
+        (told,) = eventually(lambda: shop.tasks(func_name="tell_of_import", status="success"))
+        starts = sorted(one["start_time"] for one in shop.tasks(func_name="import_product"))
+
+    assert answer.status_code == 202
+    assert "new EventSource" in page
+    assert (status["progress"]["done"], status["progress"]["total"]) == (8, 8)
+    assert told["logs"][-1].endswith("of 8 products imported")
+    taken = datetime.fromisoformat(starts[-1]) - datetime.fromisoformat(starts[0])
+    # Five at once, and then one every 0.2 seconds.
+    assert taken.total_seconds() > 0.5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -195,6 +235,7 @@ def test_killed_and_opened_again_it_ends_what_it_had_accepted(tmp_path):
         ended = eventually(lambda: all_ended(shop, [report, *orders]))
 
         assert ended[report]["status"] == "success"
+        assert (ended[report]["progress"]["done"], ended[report]["progress"]["total"]) == (24, 24)
         assert ended[report]["instance"] != killed
         assert {ended[order]["status"] for order in orders} <= {"success", "failed"}
 

@@ -173,3 +173,81 @@ def test_a_task_runs_in_a_child_process(guide, tmp_path, monkeypatch):
 
     assert (task["status"], task["executor"]) == ("success", "process")
     assert [line[20:] for line in task["logs"]] == ["cat in 800 px", "so are lines of logging"]
+
+
+@pytest.mark.slow
+def test_a_picture_that_is_too_large_fails_for_its_limit(guide, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    guide("guides/memory-limits")
+    page = importlib.import_module("enlarging")
+    with TestClient(page.app) as client:
+        ids = [client.post("/pictures", params={"width": 30_000, "height": 30_000}).json()]
+        ids.append(client.post("/pictures", params={"width": 300, "height": 300}).json())
+        drain(page.task_manager, timeout=60)
+        large, small = (client.get(f"/tasks/{task_id}").json() for task_id in ids)
+
+    assert (large["status"], small["status"]) == ("failed", "success")
+    assert (large["retries_used"], large["error"]) == (
+        0,
+        "MemoryError (its memory_limit is 512 MB)",
+    )
+    assert "bytearray(3 * width * height)" in large["stacktrace"]
+
+
+def test_a_task_says_how_far_it_is(guide):
+    page = guide("guides/progress")
+    with TestClient(page.app) as client:
+        task_id = client.post("/imports", json=["a", "b"]).json()
+        drain(page.task_manager, timeout=60)
+        progress = client.get(f"/tasks/{task_id}").json()["progress"]
+
+    assert progress == {"done": 2, "total": 2, "message": "row b"}
+
+
+def test_schedules_are_made_changed_and_run(guide, capsys):
+    page = guide("guides/schedules")
+    with TestClient(page.app) as client:
+        key = client.post("/trials", params={"customer": 7}).json()
+        client.portal.call(page.on_demand)
+        (date,) = client.portal.call(page.task_manager.list_scheduled)
+        drain(page.task_manager, timeout=60)
+
+    assert (key, date.run_key, date.args) == ("trial:7", "trial:7", (7,))
+    out = capsys.readouterr().out
+    assert "hourly Every hour" in out
+    assert "weekdays At 06:00 on Monday through Friday (Europe/Berlin)" in out
+    assert "the long report" in out
+
+
+def test_whoever_has_the_id_waits_for_the_result(guide):
+    page = guide("guides/results")
+    with TestClient(page.app) as client:
+        task_id = client.post("/counts", params={"text": "to be or not to be"}).json()
+
+        assert client.get(f"/counts/{task_id}").json() == {"to": 2, "be": 2, "or": 1, "not": 1}
+        assert client.get("/counts/nobody").status_code == 404
+
+
+def test_an_order_and_its_task_are_one_transaction(guide):
+    page = guide("guides/transactions")
+    with TestClient(page.app) as client:
+        order = client.post("/orders", params={"email": "ada@example.com"}).json()
+        drain(page.task_manager, timeout=60)
+    with page.Session(page.engine) as session:
+        shipped = session.get_one(page.Order, order).shipped
+    page.engine.dispose()
+
+    assert shipped
+
+
+def test_an_import_reports_once_when_all_rows_are_done(guide, capsys):
+    page = guide("guides/batches")
+    with TestClient(page.app) as client:
+        batch_id = client.post("/imports?rows=15").json()
+        last = client.portal.call(page.begin, "https://example.com")
+        drain(page.task_manager, delayed=True, timeout=60)
+
+        assert client.get(f"/imports/{batch_id}").json() == {"done": 15, "of": 15}
+        assert client.get(f"/tasks/{last}").json()["status"] == "success"
+        client.portal.call(page.remind, [1, 2])
+    assert sorted(capsys.readouterr().out.splitlines()) == ["14 of 15 rows", "what https"]

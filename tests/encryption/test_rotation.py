@@ -27,6 +27,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.testing.conformance.scheduling import schedule, schedules_of, store_all
 from fastapi_taskflow.words.states import Move
 
 OLD, NEW = "the secret of last year", "the secret of this year"
@@ -78,6 +79,25 @@ async def test_afterwards_the_new_key_alone_opens_everything(raw: Backend, befor
     assert rotated.replaced >= 3 * 7
     await assert_whole(SealedBackend(raw, NEW_RING), made)
     assert (await rotate(raw, BOTH)).replaced == 0
+
+
+@pytest.mark.parametrize("before", [OLD_RING, None])
+async def test_afterwards_the_new_key_alone_opens_schedules(raw: Backend, before: Keyring | None):
+    one = schedule(payload=b"a secret")
+    await store_all(SealedBackend(raw, before), one, schedule("other", payload=None))
+
+    rotated = await rotate(raw, BOTH)
+    (found,) = await schedules_of(SealedBackend(raw, NEW_RING)).find([one.name])
+    (unopened,) = await schedules_of(SealedBackend(raw, OLD_RING)).find([one.name])
+
+    assert rotated.replaced == 1
+    assert found is not None
+    assert (found.payload, found.definition, found.unopened) == (b"a secret", "when", False)
+    assert unopened is not None
+    assert unopened.unopened
+    assert b"a secret" not in (unopened.payload or b"")
+    assert (await rotate(SealedBackend(raw, BOTH), BOTH)).replaced == 0
+    assert (await rotate(raw, Keyring("a secret of nobody else"))).unopened == 1
 
 
 async def test_what_no_key_opens_is_counted_and_left(raw: Backend):

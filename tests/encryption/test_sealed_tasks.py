@@ -61,7 +61,7 @@ async def test_the_task_gets_its_arguments_and_the_store_does_not(
 
     async with first:
         await first.pause("default")
-        task_id, _ = await first.enqueue(func, CANARY, n=1)
+        task_id, *_ = await first.enqueue(func, CANARY, n=1)
     async with second:
         await second.resume("default")
         assert await ended(second, task_id) is TaskStatus.FAILED
@@ -87,7 +87,7 @@ async def test_the_task_gets_its_arguments_and_the_store_does_not(
 async def test_a_record_from_the_store_has_the_sealed_arguments_and_hides_them(manager: Make):
     first, second, job = manager(), manager(), Job()
     async with first:
-        task_id, _ = await first.enqueue(job.on(first), CANARY)
+        task_id, *_ = await first.enqueue(job.on(first), CANARY)
         await ended(first, task_id)
 
     async with second:
@@ -103,7 +103,7 @@ async def test_a_retry_by_hand_runs_with_the_same_arguments(manager: Make):
     tasks, job = manager(), Job()
     job.fails = True
     async with tasks:
-        task_id, _ = await tasks.enqueue(job.on(tasks), CANARY, n=1)
+        task_id, *_ = await tasks.enqueue(job.on(tasks), CANARY, n=1)
         await ended(tasks, task_id)
         job.fails = False
         retried = await tasks.retry(task_id)
@@ -121,7 +121,7 @@ async def test_a_secret_is_stored_where_it_is_encrypted_and_else_refused(manager
         with pytest.raises(TaskArgumentError, match=r"SecretStr.* encrypt_args_key"):
             await clear.enqueue(unsealed, SecretStr(CANARY))
     async with sealed:
-        task_id, _ = await sealed.enqueue(func, SecretStr(CANARY), to={"b": SecretBytes(b"x")})
+        task_id, *_ = await sealed.enqueue(func, SecretStr(CANARY), to={"b": SecretBytes(b"x")})
         assert await ended(sealed, task_id) is TaskStatus.SUCCESS
 
     assert job.seen == [((SecretStr(CANARY),), {"to": {"b": SecretBytes(b"x")}})]
@@ -135,7 +135,7 @@ async def test_without_the_key_records_are_shown_without_their_secrets(
     job.fails = True
     job.on(second)
     async with first:
-        task_id, _ = await first.enqueue(job.on(first), CANARY)
+        task_id, *_ = await first.enqueue(job.on(first), CANARY)
         await ended(first, task_id)
 
     async with second:
@@ -206,9 +206,10 @@ async def test_equal_calls_under_one_idempotency_key_are_one_task_also_after_a_r
         with pytest.raises(IdempotencyConflict):
             await second.enqueue(rotated, "other", idempotency_key="k1")
 
-        assert again == (kept[0], True)
+        assert again == (kept[0], True, "existing")
         assert not new.duplicate
-        assert await second.enqueue(rotated, 5, idempotency_key="k5") == (new.task_id, True)
+        repeated = await second.enqueue(rotated, 5, idempotency_key="k5")
+        assert repeated == (new.task_id, True, "existing")
         await ended(second, new.task_id)
     assert len(job.seen) == 3
 
@@ -219,7 +220,7 @@ async def test_what_was_stored_before_encryption_runs_under_it(manager: Make):
     job.on(after)
     async with before:
         await before.pause("default")
-        task_id, _ = await before.enqueue(func, 7)
+        task_id, *_ = await before.enqueue(func, 7)
 
     async with after:
         await after.resume("default")

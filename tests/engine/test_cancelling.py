@@ -30,11 +30,11 @@ async def test_what_has_not_started_never_starts(manager: Make, persist: bool, w
         delay = 30.0 if where == "later" else None
         if where == "line":
             await tasks.pause("mail")
-        task_id, _ = await tasks.enqueue(note, 1, queue="mail", delay=delay)
+        task_id, *_ = await tasks.enqueue(note, 1, queue="mail", delay=delay)
         record = await tasks.cancel(task_id)
         assert record.status is TaskStatus.CANCELLED
         await tasks.resume("mail")
-        other, _ = await tasks.enqueue(note, 2, queue="mail")
+        other, *_ = await tasks.enqueue(note, 2, queue="mail")
         assert await ended(tasks, other) is TaskStatus.SUCCESS
         with pytest.raises(TaskStateError, match="cancelled"):
             await tasks.cancel(task_id)
@@ -53,7 +53,7 @@ async def test_a_running_coroutine_is_cancelled(manager: Make, persist: bool) ->
         await asyncio.Event().wait()
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(wait_for_ever)
+        task_id, *_ = await tasks.enqueue(wait_for_ever)
         await inside.wait()
         await tasks.cancel(task_id)
         assert await ended(tasks, task_id) is TaskStatus.CANCELLED
@@ -73,7 +73,7 @@ async def test_a_thread_is_asked_and_decides(manager: Make, persist: bool) -> No
             context.check_cancelled()
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(work)
+        task_id, *_ = await tasks.enqueue(work)
         await wait_until(inside.is_set)
         record = await tasks.cancel(task_id)
         assert record.status in (TaskStatus.RUNNING, TaskStatus.CANCELLED)
@@ -99,7 +99,7 @@ async def test_asked_and_returned_is_success_asked_and_raised_is_cancelled(
     async with tasks:
         for raises, status in [(False, TaskStatus.SUCCESS), (True, TaskStatus.CANCELLED)]:
             inside.clear()
-            task_id, _ = await tasks.enqueue(stubborn, raises)
+            task_id, *_ = await tasks.enqueue(stubborn, raises)
             await inside.wait()
             await tasks.cancel(task_id)
             assert await ended(tasks, task_id) is status
@@ -119,7 +119,7 @@ async def test_cancel_works_from_another_instance(manager: Make, persist: bool) 
         await asyncio.Event().wait()
 
     async with owner, other:
-        task_id, _ = await owner.enqueue(wait_for_ever)
+        task_id, *_ = await owner.enqueue(wait_for_ever)
         await inside.wait()
 
         async def runs_elsewhere() -> bool:
@@ -150,7 +150,7 @@ async def test_a_wait_for_retry_can_be_cancelled(manager: Make) -> None:
         raise ValueError("no")
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(fail)
+        task_id, *_ = await tasks.enqueue(fail)
 
         async def waits() -> bool:
             record = await tasks.get(task_id)

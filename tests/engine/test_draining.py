@@ -29,7 +29,7 @@ async def test_what_runs_is_waited_for(manager: Make, persist: bool) -> None:
         await wait_until(lambda: context.stopping)
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(until_drain)
+        task_id, *_ = await tasks.enqueue(until_drain)
         await inside.wait()
 
     async with later:
@@ -63,7 +63,7 @@ async def test_what_runs_past_the_deadline_ends_by_the_drain_rule(
     func = stuck_async if is_async else stuck
     tasks.task(**settings)(func)  # type: ignore[call-overload]
     async with tasks:
-        task_id, _ = await tasks.enqueue(func)
+        task_id, *_ = await tasks.enqueue(func)
         await wait_until(inside.is_set)
     release.set()  # nobody waited for it
 
@@ -97,10 +97,10 @@ async def test_durable_tasks_that_wait_go_back_and_others_run_on(manager: Make) 
 
     plain = tasks.task()(work_plain)
     async with tasks:
-        first, _ = await tasks.enqueue(durable, "runs", queue="one")
+        first, *_ = await tasks.enqueue(durable, "runs", queue="one")
         await inside.wait()
-        second, _ = await tasks.enqueue(durable, "waits", queue="one")
-        third, _ = await tasks.enqueue(plain, "in memory", queue="one")
+        second, *_ = await tasks.enqueue(durable, "waits", queue="one")
+        third, *_ = await tasks.enqueue(plain, "in memory", queue="one")
 
     assert ran == ["runs", "in memory"]
     async with later:
@@ -114,6 +114,34 @@ async def test_durable_tasks_that_wait_go_back_and_others_run_on(manager: Make) 
             assert record.status is status
 
 
+async def test_who_drains_says_so_to_others_with_what_still_runs(manager: Make) -> None:
+    tasks, other = manager(heartbeat_interval=0.05), manager(heartbeat_interval=0.05)
+    inside, over = asyncio.Event(), asyncio.Event()
+
+    @tasks.task()
+    async def long() -> None:
+        inside.set()
+        await over.wait()
+
+    async def states() -> set[tuple[int, bool]]:
+        found = await other.operations.instances()
+        return {(one.peer.running, one.peer.draining) for one in found if not one.this}
+
+    async with other:
+        await tasks.startup()
+        await tasks.enqueue(long)
+        await inside.wait()
+
+        async def sees(wanted: tuple[int, bool]) -> bool:
+            return wanted in await states()
+
+        await wait_until(lambda: sees((1, False)))
+        end = asyncio.create_task(tasks.shutdown())
+        await wait_until(lambda: sees((1, True)))
+        over.set()
+        await end
+
+
 async def test_a_plain_task_that_waits_for_its_time_is_interrupted_and_says_so(
     manager: Make,
 ) -> None:
@@ -124,7 +152,7 @@ async def test_a_plain_task_that_waits_for_its_time_is_interrupted_and_says_so(
         raise AssertionError
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(never, delay=60)
+        task_id, *_ = await tasks.enqueue(never, delay=60)
 
     async with later:
         record = await later.get(task_id)
@@ -143,7 +171,7 @@ async def test_a_manager_starts_again_after_its_end(manager: Make) -> None:
 
     for _ in range(3):
         async with tasks:
-            task_id, _ = await tasks.enqueue(work)
+            task_id, *_ = await tasks.enqueue(work)
             assert await ended(tasks, task_id) is TaskStatus.SUCCESS
     await tasks.shutdown()
 
@@ -174,7 +202,7 @@ async def test_what_the_deadline_ends_is_named_once(
     func = slow if is_async else polite
     tasks.task(func)
     async with tasks:
-        task_id, _ = await tasks.enqueue(func)
+        task_id, *_ = await tasks.enqueue(func)
         await asyncio.to_thread(inside.wait)
 
     (told,) = [each.message for each in caplog.records if "Drain time is over" in each.message]
@@ -256,7 +284,7 @@ async def test_what_is_claimed_while_the_drain_begins_goes_back_unstarted(
         await tasks.startup()
         if verb == "next_due":
             await store.idle.wait()
-        task_id, _ = await accepting.enqueue(work if is_async else plain, 1)
+        task_id, *_ = await accepting.enqueue(work if is_async else plain, 1)
         store.stored.set()
         await store.given.wait()
         engine = tasks.runtime.engine()

@@ -117,8 +117,8 @@ async def test_an_instance_declared_dead_goes_on_under_a_new_id(
     async with tasks:
         engine = tasks.runtime.engine()
         former = engine.instance_id
-        requeued, _ = await tasks.enqueue(twice)
-        plain, _ = await tasks.enqueue(once)
+        requeued, *_ = await tasks.enqueue(twice)
+        plain, *_ = await tasks.enqueue(once)
 
         async def both_run() -> bool:
             records = [await tasks.get(task_id) for task_id in (requeued, plain)]
@@ -205,7 +205,7 @@ async def test_a_function_that_nobody_has_waits(manager: Make) -> None:
             SYSTEM_CLOCK.now(),
         )
         await first.runtime.backend.insert([[unknown]])
-        task_id, _ = await first.enqueue(known)
+        task_id, *_ = await first.enqueue(known)
         assert await ended(first, task_id) is TaskStatus.SUCCESS
         record = await first.get(unknown.task_id)
         assert record is not None
@@ -232,7 +232,7 @@ async def test_an_instance_without_the_execute_role_leaves_the_work_to_others(
     for tasks in (web, worker):
         tasks.task(persist=True)(work)
     async with web:
-        task_id, _ = await web.enqueue(work)
+        task_id, *_ = await web.enqueue(work)
         async with worker:
             assert await ended(web, task_id) is TaskStatus.SUCCESS
             record = await web.get(task_id)

@@ -130,7 +130,7 @@ class Shop:
         await wait_until(lambda: self.succeeded(more), every=0.02)
         await wait_until(lambda: not any(q["running"] for q in self.manager.queue_stats()))
         assert {one.task_id for one in await self.manager.merged_list()} >= {*ids, *more}
-        for page in ("/tasks?limit=200", "/tasks/dashboard", "/tasks/metrics", "/tasks/queues"):
+        for page in ("/tasks?limit=200", "/tasks/metrics", "/tasks/queues"):
             answer = await self.client.get(page)
             assert answer.status_code == 200, (page, answer.text)
         listed = (await self.client.get("/tasks?limit=200")).json()

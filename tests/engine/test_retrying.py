@@ -28,7 +28,7 @@ async def test_it_makes_a_linked_task_with_the_same_arguments(manager: Make, per
             raise ConnectionError("bank is closed")
 
     async with tasks:
-        first, _ = await tasks.enqueue(pay, 7, currency="EUR", tags={"tenant": "a"}, priority=3)
+        first, *_ = await tasks.enqueue(pay, 7, currency="EUR", tags={"tenant": "a"}, priority=3)
         assert await ended(tasks, first) is TaskStatus.FAILED
         second = await tasks.retry(first)
         assert await ended(tasks, second) is TaskStatus.SUCCESS
@@ -58,7 +58,7 @@ async def test_the_original_can_be_replaced(manager: Make) -> None:
         raise Cancel("enough")
 
     async with tasks:
-        first, _ = await tasks.enqueue(stop)
+        first, *_ = await tasks.enqueue(stop)
         assert await ended(tasks, first) is TaskStatus.CANCELLED
         second = await tasks.retry(first)
         assert await ended(tasks, second) is TaskStatus.CANCELLED
@@ -76,11 +76,11 @@ async def test_a_retry_takes_its_originals_key_over(manager: Make) -> None:
             raise ValueError("first")
 
     async with tasks:
-        first, _ = await tasks.enqueue(once, 1, idempotency_key="order-1")
+        first, *_ = await tasks.enqueue(once, 1, idempotency_key="order-1")
         assert await ended(tasks, first) is TaskStatus.FAILED
         second = await tasks.retry(first)
         again = await tasks.enqueue(once, 1, idempotency_key="order-1")
-        assert again == (second, True)
+        assert again == (second, True, "existing")
         assert await ended(tasks, second) is TaskStatus.SUCCESS
 
     assert calls == [1, 1]
@@ -94,7 +94,7 @@ async def test_what_cannot_be_retried_says_why(manager: Make) -> None:
         raise ValueError("no")
 
     async with first, second:
-        task_id, _ = await first.enqueue(only_here)
+        task_id, *_ = await first.enqueue(only_here)
         assert await ended(first, task_id) is TaskStatus.FAILED
         with pytest.raises(UnknownTaskFunction, match="only_here"):
             await second.retry(task_id)

@@ -46,7 +46,7 @@ async def test_a_task_runs_and_its_record_says_so(manager: Make, persist: bool) 
         task_log(f"hello {name} {loud}")
 
     async with tasks:
-        task_id, duplicate = await tasks.enqueue(greet, "Ann", loud=True, tags={"tenant": "a"})
+        task_id, duplicate, _ = await tasks.enqueue(greet, "Ann", loud=True, tags={"tenant": "a"})
         assert await ended(tasks, task_id) is TaskStatus.SUCCESS
         record = await tasks.get(task_id)
 
@@ -79,7 +79,7 @@ async def test_it_is_tried_once_more_per_retry(
             raise ValueError(f"failure {len(seen)}")
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(flaky)
+        task_id, *_ = await tasks.enqueue(flaky)
         assert await ended(tasks, task_id) is status
         record = await tasks.get(task_id)
 
@@ -118,7 +118,7 @@ async def test_whatever_a_task_raises_is_its_own_failure(
     func = raise_it_async if is_async else raise_it
     tasks.task(persist=persist)(func)
     async with tasks:
-        task_id, _ = await tasks.enqueue(func)
+        task_id, *_ = await tasks.enqueue(func)
         assert await ended(tasks, task_id) is TaskStatus.FAILED
 
 
@@ -131,7 +131,7 @@ async def test_a_task_that_cancels_itself_has_failed(manager: Make, persist: boo
         raise asyncio.CancelledError
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(give_up)
+        task_id, *_ = await tasks.enqueue(give_up)
         assert await ended(tasks, task_id) is TaskStatus.FAILED
 
 
@@ -149,7 +149,7 @@ async def test_snooze_waits_without_spending_a_retry(manager: Make, persist: boo
             raise Snooze(0.01)
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(patient)
+        task_id, *_ = await tasks.enqueue(patient)
         assert await ended(tasks, task_id) is TaskStatus.SUCCESS
 
     assert attempts == [0, 0, 0, 0]
@@ -168,7 +168,7 @@ async def test_retry_asks_for_another_attempt_while_there_are_some(
         raise Retry(after=0.01, reason="not yet")
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(again)
+        task_id, *_ = await tasks.enqueue(again)
         assert await ended(tasks, task_id) is TaskStatus.FAILED
         record = await tasks.get(task_id)
 
@@ -186,7 +186,7 @@ async def test_cancel_raised_ends_a_task_without_retry(manager: Make, persist: b
         raise Cancel("gone")
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(stop)
+        task_id, *_ = await tasks.enqueue(stop)
         assert await ended(tasks, task_id) is TaskStatus.CANCELLED
         record = await tasks.get(task_id)
 
@@ -207,7 +207,7 @@ async def test_a_coroutine_that_takes_too_long_is_cancelled(manager: Make, persi
             cleaned.set()
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(slow)
+        task_id, *_ = await tasks.enqueue(slow)
         assert await ended(tasks, task_id) is TaskStatus.FAILED
         record = await tasks.get(task_id)
 
@@ -234,7 +234,7 @@ async def test_a_coroutine_that_catches_its_timeout_has_failed_too(
         return "done"
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(stubborn)
+        task_id, *_ = await tasks.enqueue(stubborn)
         assert await ended(tasks, task_id) is TaskStatus.FAILED
         record = await tasks.get(task_id)
 
@@ -260,8 +260,8 @@ async def test_a_thread_that_takes_too_long_keeps_its_slot(manager: Make, persis
         order.append("other ran")
 
     async with tasks:
-        first, _ = await tasks.enqueue(stuck)
-        second, _ = await tasks.enqueue(other)
+        first, *_ = await tasks.enqueue(stuck)
+        second, *_ = await tasks.enqueue(other)
         assert await ended(tasks, first) is TaskStatus.FAILED
         waiting = await tasks.get(second)
         assert waiting is not None
@@ -285,7 +285,7 @@ async def test_a_delay_is_kept_by_the_store(manager: Make) -> None:
         tasks.task(persist=True, name="later")(later)
 
     async with first:
-        task_id, _ = await first.enqueue(later, delay=0.4)
+        task_id, *_ = await first.enqueue(later, delay=0.4)
         record = await first.get(task_id)
     assert record is not None
     assert record.due_at is not None
@@ -308,7 +308,7 @@ async def test_stored_arguments_that_cannot_be_read_fail_the_task(
 
     async with tasks:
         await tasks.pause("default")
-        task_id, _ = await tasks.enqueue(victim, 1, delay=0.01)
+        task_id, *_ = await tasks.enqueue(victim, 1, delay=0.01)
         backend = tasks.runtime.backend
         (stored,) = await backend.get([task_id])
         assert stored is not None
@@ -377,7 +377,7 @@ async def test_a_record_that_was_read_is_the_readers(manager: Make, persist: boo
         task_log("heard later")
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(talk, tags={"tenant": "a"})
+        task_id, *_ = await tasks.enqueue(talk, tags={"tenant": "a"})
         early = await tasks.get(task_id)
         assert early is not None
         status = early.status

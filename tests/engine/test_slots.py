@@ -1,7 +1,8 @@
 """Which task runs next, and how many at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from fastapi_taskflow import (
     TaskManager,
     TaskStatus,
 )
+from fastapi_taskflow.backends.memory import MemoryBackend
 from fastapi_taskflow.exceptions import ConfigurationError
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
@@ -154,8 +156,66 @@ async def test_a_limit_that_is_left_out_stays_as_it_is(manager: Make) -> None:
         assert limits() == (None, 3)
         tasks.update_queue_config("mail", 5, None)
         assert limits() == (5, None)
-        with pytest.raises(ConfigurationError, match="give concurrency=, max_size= or both"):
+        with pytest.raises(ConfigurationError, match="give concurrency=, max_size= or another"):
             tasks.update_queue_config("mail")
+
+
+class Slow(MemoryBackend):
+    """A store whose first change of a queue takes until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = asyncio.Event()
+        self.asked: list[Mapping[str, Any]] = []
+
+    async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.asked.append(settings)
+        if len(self.asked) == 1:
+            await self.first.wait()
+        return await super().set_queue(queue, settings)
+
+
+async def test_the_last_limit_said_is_the_last_one_stored() -> None:
+    store = Slow()
+    async with TaskManager(snapshot_backend=store, queues={"mail": QueueConfig()}) as tasks:
+        for limit in range(1, 10):
+            tasks.update_queue_config("mail", max_size=limit)
+        await wait_until(lambda: store.asked)
+        tasks.update_queue_config("mail", max_size=10)
+        pausing = asyncio.ensure_future(tasks.pause("mail"))
+        await asyncio.sleep(0)
+        store.first.set()
+        await pausing
+        (mail,) = (queue for queue in tasks.queue_stats() if queue["name"] == "mail")
+        stored = await store.set_queue("mail", {})
+
+    assert [each.get("max_size", "paused") for each in store.asked[:-1]] == [
+        *range(1, 11),
+        "paused",
+    ]
+    assert (mail["max_size"], mail["paused"]) == (10, True)
+    assert (stored["max_size"], stored["paused"]) == (10, True)
+
+
+async def test_a_queue_tells_of_the_executors_that_its_tasks_are_at(manager: Make) -> None:
+    gate = Gate()
+    tasks = manager(max_concurrent_tasks=3)
+    stand = gated(tasks, gate, persist=False)
+
+    async with tasks:
+        added = ManagedBackgroundTasks(tasks)
+        for number in range(4):
+            added.add_task(stand, str(number), queue="default")
+        await added()
+        await wait_until(lambda: gate.inside == 3)
+        (stats,) = tasks.queue_stats()
+        gate.open()
+        await wait_until(lambda: tasks.queue_stats()[0]["finished"] == 4)
+        (after,) = tasks.queue_stats()
+
+    assert (stats["running"], stats["pending"]) == (3, 1)
+    assert stats["executors"] == [{"name": "async", "slots": 3, "running": 3}]
+    assert "executors" not in after
 
 
 async def test_what_has_no_slot_here_runs_where_there_is_one(manager: Make) -> None:
@@ -258,7 +318,7 @@ async def test_an_unknown_queue_means_the_default_one(
     stand = gated(tasks, gate, persist=False)
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(stand, "x", queue="nowhere")
+        task_id, *_ = await tasks.enqueue(stand, "x", queue="nowhere")
         assert await ended(tasks, task_id) is TaskStatus.SUCCESS
         record = await tasks.get(task_id)
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,7 +109,7 @@ async def test_what_is_cancelled_before_its_call_is_never_called(shop: Shop) -> 
 def test_as_many_are_ahead_as_are_called_while_a_start_is_stored(
     call: float, start: float, ahead: int
 ) -> None:
-    pool = Pool("thread", 2)
+    pool = Pool("thread", SimpleNamespace(slots=2))
     for _ in range(200):
         pool.called_for(call)
         pool.started_in(start)
@@ -119,7 +120,7 @@ def test_as_many_are_ahead_as_are_called_while_a_start_is_stored(
 
 
 def test_nothing_is_ahead_before_anything_is_known() -> None:
-    pool = Pool("thread", 2)
+    pool = Pool("thread", SimpleNamespace(slots=2))
     pool.started_in(0.1)
 
     assert pool.ahead == 0

@@ -3,14 +3,19 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import pytest
 
-from fastapi_taskflow import TaskManager, TaskObserver
+from fastapi_taskflow import MemoryBackend, TaskManager, TaskObserver
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.loggers.base import TaskEvent
 from tests.support.gates import Gate
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
+
+T = TypeVar("T")
 
 Make = Callable[..., TaskManager]
 
@@ -198,3 +203,28 @@ async def test_what_is_put_off_happens_only_before_the_stop(stopped: bool) -> No
     await later.wait()
 
     assert happened == ([] if stopped else ["put off"])
+
+
+class Forgetful(Forwarding):
+    """Loses in one verb that it was cancelled, as a client of a server may while it connects."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+        self.asked = 0
+
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
+        if verb == "purge":
+            self.asked += 1
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await call()
+
+
+async def test_a_store_that_loses_a_cancellation_holds_up_no_stop() -> None:
+    store = Forgetful()
+    tasks = TaskManager(snapshot_backend=store)
+    await tasks.startup()
+    await wait_until(lambda: store.asked)
+
+    # The next round of housekeeping is ten times as far away.
+    await asyncio.wait_for(tasks.shutdown(), PATIENCE_SECONDS)

@@ -24,7 +24,6 @@ class TestThread(ExecutorConformance):
 class TestProcess(ExecutorConformance):
     stops = True
     apart = True
-    carries_context = False
     crowd = 12
 
     def make_executor(self) -> Executor:

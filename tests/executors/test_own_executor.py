@@ -15,12 +15,12 @@ from fastapi_taskflow import ConfigurationError, TaskManager
 from fastapi_taskflow.executors import (
     Call,
     Executor,
-    Log,
     OnEnd,
     Raised,
     Reason,
     Returned,
     Run,
+    Say,
     perform,
 )
 from fastapi_taskflow.testing import async_drain
@@ -43,11 +43,11 @@ class Own(Executor):
     async def close(self, grace: float) -> None:
         self.life.append("close")
 
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
         self.calls.append(call)
 
         def work() -> None:
-            told = perform(call, log)
+            told = perform(call, say)
             ended(told)
             ended(Returned("told twice"))
 
@@ -61,12 +61,12 @@ class _Asked:
 
 
 class Broken(Executor):
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
         raise ConnectionError("no cluster")
 
 
 class AsyncRun(Executor):
-    async def run(self, call: Call, ended: OnEnd, log: Log) -> Run:  # type: ignore[override]
+    async def run(self, call: Call, ended: OnEnd, say: Say) -> Run:  # type: ignore[override]
         raise NotImplementedError
 
 
@@ -78,7 +78,7 @@ class Gives(Own):
         self.told = told
         self.elsewhere = elsewhere
 
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
         if self.elsewhere:
             threading.Thread(target=ended, args=(self.told,)).start()
         else:
@@ -116,7 +116,7 @@ class Deaf(Own):
         super().__init__()
         self._stop = stop
 
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
         return _Deaf(self._stop)
 
 

@@ -5,11 +5,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Lock
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from fastapi_taskflow import ConfigurationError, TaskManager, TaskRecord
+from fastapi_taskflow.rules import importable
 from fastapi_taskflow.testing import async_drain
 from tests.support import childwork
 from tests.support.gone import is_gone
@@ -188,10 +191,10 @@ async def test_a_process_that_a_function_forks_can_be_ended(tasks: TaskManager) 
 
 
 async def test_an_argument_that_cannot_be_sent_fails_its_task(tasks: TaskManager) -> None:
-    record = await ended(tasks, await added(tasks, childwork.takes, lambda: None))
+    record = await ended(tasks, await added(tasks, childwork.takes, Lock()))
 
     assert record.status.value == "failed"
-    assert "takes: an argument cannot be sent to a process" in str(record.error)
+    assert "takes: argument 1 (lock) cannot be sent to a process: TypeError: " in str(record.error)
 
 
 async def test_what_runs_at_the_end_is_stopped_with_it(tmp_path: Path) -> None:
@@ -211,17 +214,18 @@ def test_what_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def coroutine() -> None: ...
 
-    def of_main() -> None: ...
+    def typed() -> None: ...
 
-    of_main.__module__, of_main.__qualname__ = "__main__", "of_main"
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    typed.__module__, typed.__qualname__ = "__main__", "typed"
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    monkeypatch.setattr(importable, "can_send_code", lambda: False)
     task = TaskManager().task(executor="process")
 
     for func, text in (
         (nested, "inside another function"),
         (lambda: None, "lambda"),
         (coroutine, "make it a plain `def`"),
-        (of_main, "__main__"),
+        (typed, "fastapi-taskflow.process."),
     ):
         with pytest.raises(ConfigurationError, match=text):
             task(func)

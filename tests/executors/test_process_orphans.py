@@ -45,9 +45,26 @@ async def busy(server: Server, place: Path) -> list[int]:
     return pids
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-async def test_children_end_with_their_server(tmp_path: Path, number: signal.Signals) -> None:
-    with serving(SOURCE, tmp_path) as server:
+# As on macOS, where the kernel does not end children.
+WITH_REAPER = """
+from fastapi_taskflow.executors.process import reaper
+reaper.NEEDED = True
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [
+        pytest.param(signal.SIGKILL, "", id="kill"),
+        pytest.param(signal.SIGTERM, "", id="term"),
+        pytest.param(signal.SIGINT, "", id="int"),
+        pytest.param(signal.SIGKILL, WITH_REAPER, id="kill-with-reaper"),
+    ],
+)
+async def test_children_end_with_their_server(
+    tmp_path: Path, number: signal.Signals, before: str
+) -> None:
+    with serving(before + SOURCE, tmp_path) as server:
         pids = await busy(server, tmp_path)
         assert not any(map(is_gone, pids))
         server.send(number)

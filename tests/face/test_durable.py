@@ -209,7 +209,7 @@ def test_a_sub_app_without_handlers_answers_503_and_429(make_manager: Make) -> N
 
     assert full.status_code == 429
     assert full.headers["retry-after"] == "1"
-    assert "is full" in full.json()["detail"]
+    assert "takes no new tasks" in full.json()["detail"]
     assert unavailable.status_code == 503
     assert unavailable.headers["retry-after"] == "2"
 

@@ -219,8 +219,9 @@ async def test_enqueue_says_whether_it_was_a_duplicate(tasks: TaskManager) -> No
         second = await tasks.enqueue(charge, 5, idempotency_key="k")
         await wait_until(lambda: ran)
 
+    assert first.disposition == "created"
     assert not first.duplicate
-    assert second == (first.task_id, True)
+    assert second == (first.task_id, True, "existing")
 
 
 async def test_arguments_that_cannot_be_stored_are_not_compared(tasks: TaskManager) -> None:
@@ -234,4 +235,4 @@ async def test_arguments_that_cannot_be_stored_are_not_compared(tasks: TaskManag
         again = await tasks.enqueue(look, object(), idempotency_key="k")
 
     assert added == first.task_id
-    assert again == (first.task_id, True)
+    assert again == (first.task_id, True, "existing")

@@ -166,7 +166,7 @@ async def test_a_thread_learns_that_it_was_cancelled(tasks: TaskManager, persist
         seen.append(False)
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(cooperative)
+        task_id, *_ = await tasks.enqueue(cooperative)
         await asyncio.to_thread(started.wait, 10)
         record = await tasks.cancel(task_id)
         assert record.status is TaskStatus.RUNNING

@@ -214,7 +214,7 @@ async def test_a_cancellation(
     async with tasks:
         if not running:
             await tasks.pause("default")
-        task_id, _ = await tasks.enqueue(stand)
+        task_id, *_ = await tasks.enqueue(stand)
         if running:
             await gate.reached()
         await tasks.cancel(task_id)
@@ -259,7 +259,7 @@ async def test_a_timeout_is_told_and_logged(
 
     registered = tasks.task(persist=persist, timeout=0.02)(on_loop if is_async else in_thread)
     async with tasks:
-        task_id, _ = await tasks.enqueue(registered)
+        task_id, *_ = await tasks.enqueue(registered)
         await wait_until(lambda: len(observer.lifecycle_events) == 3)
         release.set()
 

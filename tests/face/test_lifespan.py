@@ -402,7 +402,7 @@ async def test_a_shutdown_waits_for_what_runs(tasks: TaskManager) -> None:
         await gate.stand()
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(stand)
+        task_id, *_ = await tasks.enqueue(stand)
         await gate.reached()
         asyncio.get_running_loop().call_later(0.05, gate.open)
 
@@ -421,7 +421,7 @@ async def test_a_shutdown_ends_what_runs_too_long(make_manager: Make) -> None:
         await gate.stand()
 
     async with tasks:
-        task_id, _ = await tasks.enqueue(stand)
+        task_id, *_ = await tasks.enqueue(stand)
         await gate.reached()
 
     record = tasks.store.get(task_id)

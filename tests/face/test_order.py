@@ -9,7 +9,7 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_taskflow import ManagedBackgroundTasks, QueueConfig, TaskManager
+from fastapi_taskflow import ConfigurationError, ManagedBackgroundTasks, QueueConfig, TaskManager
 from fastapi_taskflow.testing import async_drain, drain
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
@@ -100,6 +100,43 @@ async def test_what_is_due_first_starts_first(make_manager: Make, persist: bool)
         await wait_until(lambda: len(order.started) == 5)
 
     assert order.started == ["long due", "arrived", "first", "second", "last"]
+
+
+@pytest.mark.parametrize(
+    ("ageing", "expected"),
+    [
+        (None, ["urgent", "urgent later", "waits"]),
+        (3_600, ["urgent", "urgent later", "waits"]),
+        (60, ["waits", "urgent", "urgent later"]),
+    ],
+)
+async def test_what_has_waited_long_goes_before_what_is_urgent(
+    make_manager: Make, persist: bool, ageing: float | None, expected: list[str]
+) -> None:
+    tasks = make_manager(queues={"work": QueueConfig(concurrency=1, ageing=ageing)})
+    order, gate = Order(tasks, persist), Gate()
+
+    @tasks.task(persist=persist, queue="work")
+    async def stand() -> None:
+        await gate.stand()
+
+    async with tasks:
+        await tasks.enqueue(stand)
+        await gate.reached()
+        await tasks.enqueue(order.work, "urgent", priority=5)
+        past = datetime.now(UTC) - timedelta(hours=1)
+        await tasks.enqueue(order.work, "waits", run_at=past)
+        await tasks.enqueue(order.work, "urgent later", priority=5)
+        gate.open()
+        await wait_until(lambda: len(order.started) == 3)
+
+    assert order.started == expected
+
+
+@pytest.mark.parametrize("ageing", [0, -1, True, "5m", timedelta(seconds=5), float("nan")])
+def test_an_ageing_that_cannot_be_is_refused(ageing: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"ageing takes seconds above 0"):
+        QueueConfig(ageing=ageing)
 
 
 async def test_a_retry_does_not_wait_for_what_comes_later(

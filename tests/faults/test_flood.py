@@ -20,4 +20,4 @@ async def test_a_flood_of_lines_takes_bounded_memory_and_lets_the_loop_answer() 
     assert figures["events_dropped"] > 0
     assert figures["events_dropped"] + figures["events_seen"] <= 50_002
     assert figures["store_mib"] < 2
-    assert figures["loop_lag_p99_ms"] < 500
+    assert figures["loop_lag_p99_ms"] < 2_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastapi_taskflow import SqliteBackend, TaskManager
+from fastapi_taskflow import PostgresBackend, SqliteBackend, TaskManager
 from fastapi_taskflow.exceptions import ConfigurationError, StoreUnavailable
 
 PASSWORD = "hunter2"  # noqa: S105  (of nobody)
@@ -11,19 +11,42 @@ PASSWORD = "hunter2"  # noqa: S105  (of nobody)
 @pytest.mark.parametrize(
     "address",
     [
-        f"postgresql+asyncpg://ada:{PASSWORD}@host/db",
-        f"redis://:{PASSWORD}@host:6379/0",
+        f"redis://:{PASSWORD}@host:port/0",
+        f"redis://:{PASSWORD}@[host",
         f"sqlite://ada:{PASSWORD}@host/db",
         f"oracle://ada:{PASSWORD}@host",
         f"postgres:/ada:{PASSWORD}@host",
         f"postgres//ada:{PASSWORD}@host",
-        f"postgresql://host/db?user=ada&password={PASSWORD}",
-        f"postgresql://ada:{PASSWORD}/x@host/db",
+        f"postgresql://ada:{PASSWORD}@host",
+        f"mysql://ada:{PASSWORD}@host",
     ],
 )
 def test_an_address_that_is_refused_is_told_without_its_password(address):
     with pytest.raises((ConfigurationError, ImportError)) as refused:
         TaskManager(snapshot_backend=address)
+
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql+asyncpg://ada:{PASSWORD}@host/db",
+        f"postgresql://host/db?user=ada&password={PASSWORD}",
+        f"postgresql://ada:{PASSWORD}/x@host/db",
+    ],
+)
+def test_a_place_is_shown_without_its_password(address):
+    assert PASSWORD not in PostgresBackend(address).place
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [("sslmode=verify", "verify-full"), ("sslmode=verify-ca&sslrootcert=none.pem", "none.pem")],
+)
+def test_tls_that_cannot_be_had_is_refused_when_the_store_is_made(options, told):
+    with pytest.raises(ConfigurationError, match=told) as refused:
+        PostgresBackend(f"postgresql://ada:{PASSWORD}@host/db?{options}")
 
     assert PASSWORD not in str(refused.value)
 

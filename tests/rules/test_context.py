@@ -30,8 +30,8 @@ class Run:
         self.task_context = TaskContext(task_id, "send", 0, {})
         self.lines = []
 
-    def log(self, message, level, extra):
-        self.lines.append((message, level, extra))
+    def say(self, line):
+        self.lines.append(tuple(line))
 
 
 @pytest.fixture

@@ -103,7 +103,11 @@ def test_an_end_leads_to_its_move(ended, facts, move):
         (failure(Cancel()), {}, "cancelled by the task"),
         (failure(Retry(reason="busy")), {}, "busy"),
         (TimedOut(2.5), {}, "timeout of 2.5 s"),
-        (TimedOut(2.5, left_running=True), {}, "its thread was left running"),
+        (
+            TimedOut(2.5, left_running=True),
+            {},
+            "could not be stopped, and was left running",
+        ),
         (CancelAsked(), {}, "Cancelled on request"),
         (Stopped(), {}, "shut down"),
         (Stopped(), {"cancel_asked": True}, "Cancelled on request"),
@@ -126,7 +130,7 @@ def test_an_error_says_what_happened(ended, facts, error):
 def test_what_is_no_end_and_no_failure_has_no_error(ended):
     started = not isinstance(ended, CancelAsked)
 
-    assert verdict(ended, started=started)[2:] == (None, None)
+    assert verdict(ended, started=started)[2:] == (None, None, None)
 
 
 def test_a_failure_brings_its_stack_trace():

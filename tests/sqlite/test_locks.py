@@ -67,10 +67,10 @@ LIVE_WITH_A_FORKED_CHILD = """
         await backend.enlist(instance(sys.argv[2]))
         child = os.fork()
         if child == 0:
+            # It has let go of the lock by now, as `fork` returns.
+            print("ready", os.getpid(), sep="\\n", flush=True)
             time.sleep(60)
             os._exit(0)
-        print("ready", flush=True)
-        print(child, flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 
     asyncio.run(main())

@@ -18,7 +18,10 @@ from fastapi_taskflow.exceptions import ConfigurationError
 from fastapi_taskflow.models import TaskStatus
 from fastapi_taskflow.testing.conformance.harness import find
 
-FILES = sorted(Path(__file__).with_name("files").glob("version-*.sql"))
+FILES = sorted(
+    Path(__file__).with_name("files").glob("version-*.sql"),
+    key=lambda file: int(file.stem.removeprefix("version-")),
+)
 DONE, FAILED, WAITING, ALIAS = (f"018f0000-0000-7000-8000-{n:012x}" for n in (1, 2, 3, 4))
 
 every_version = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

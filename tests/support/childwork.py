@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -13,14 +14,18 @@ from fastapi_taskflow import Cancel, get_task_context, task_log
 
 __all__ = [
     "TwoArguments",
+    "advances",
+    "arrives",
     "calls_it_off",
     "counts_to_no_end",
     "dies_of",
     "dies_once",
     "fails_first",
     "forks",
+    "lists_modules",
     "matches_to_no_end",
     "meets",
+    "own_niceness",
     "own_pid",
     "says",
     "takes",
@@ -35,6 +40,10 @@ class TwoArguments(Exception):
         super().__init__(f"{what}: {why}")
 
 
+def own_niceness() -> int:
+    return os.nice(0)
+
+
 def own_pid() -> int:
     return os.getpid()
 
@@ -46,10 +55,27 @@ def meets(place: str, name: str) -> None:
         time.sleep(0.005)
 
 
+def arrives(place: str, name: str) -> None:
+    """As `meets`, for a task that may run in two places."""
+    (Path(place) / f"{name} is.{os.getpid()}").touch()
+    while not (Path(place) / "open").exists():
+        time.sleep(0.005)
+
+
 def says(place: str) -> None:
     task_log("by hand", level="warning")
     logging.getLogger("a.library").error("by %s", "logging")
     meets(place, "says")
+
+
+def advances(place: str, steps: int) -> None:
+    """Say how far it is, wait until it may go on, and say once more."""
+    context = get_task_context()
+    assert context is not None
+    for number in range(steps):
+        context.progress(number, steps, f"for {place}")
+    meets(place, "advances")
+    context.progress(steps, steps)
 
 
 def tidies(place: str) -> None:
@@ -107,6 +133,11 @@ def forks() -> None:
         os._exit(1)
     os.kill(pid, signal.SIGTERM)
     task_log(f"{os.WTERMSIG(os.waitpid(pid, 0)[1])}")
+
+
+def lists_modules(path: str) -> None:
+    """What its process has imported."""
+    Path(path).write_text("\n".join(sys.modules))
 
 
 def takes(value: object) -> None: ...

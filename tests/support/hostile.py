@@ -1,6 +1,7 @@
 """Values, exceptions and options with which no caller may harm another."""
 
 import asyncio
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +9,11 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from pydantic import BaseModel
+
+# These look at all classes of exceptions there are when they are imported; ours harm them.
+with contextlib.suppress(ImportError):
+    import dask.multiprocessing  # noqa: F401
+    import distributed  # noqa: F401
 
 
 class Refusal(Exception):

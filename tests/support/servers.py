@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,25 +22,39 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Server:
-    """A uvicorn process that serves ``app`` of a module's source.
+    """A process that serves ``app`` of a module's source; it leads a process group.
 
     Args:
         source: The module.
-        folder: Where it is written and run.
+        folder: Where it is written and run, and the home of its user.
+        options: Of the program.
+        program: A Python module and what it is told before its options.
     """
 
-    def __init__(self, source: str, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        folder: Path,
+        *options: str,
+        program: Sequence[str] = ("uvicorn", "served:app", "--port", "0"),
+    ) -> None:
         (folder / "served.py").write_text(source)
         self._log: IO[str] = (folder / "server.log").open("w+")
         path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "served:app", "--port", "0", *options],
+            [sys.executable, "-m", *program, *options],
             cwd=folder,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                "HOME": str(folder),
+                "PYTHONPATH": os.pathsep.join(path),
+                "PYTHONUNBUFFERED": "1",
+            },
+            start_new_session=True,
         )
-        self.port = int(self._await(r"running on http://[\d.]+:(\d+)"))
+        self.port = int(self._await(r"(?:running on|Listening at:) http://[\d.]+:(\d+)"))
 
     @property
     def url(self) -> str:
@@ -54,6 +68,14 @@ class Server:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def terminate(self) -> None:
+        """What a service manager does: SIGTERM to the first process."""
+        self.send(signal.SIGTERM)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C in a terminal does: SIGINT to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def ended(self) -> None:
         """Wait for its end."""
         self.process.wait(PATIENCE_SECONDS)
@@ -63,9 +85,9 @@ class Server:
         return self._await(pattern)
 
     def close(self) -> None:
-        """Kill it if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
+        """Kill what still runs of its group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._log.close()
 
@@ -80,9 +102,9 @@ class Server:
 
 
 @contextmanager
-def serving(source: str, folder: Path, *options: str) -> Iterator[Server]:
-    """A server process for the time of the block."""
-    server = Server(source, folder, *options)
+def serving(source: str, folder: Path, *options: str, **more: Any) -> Iterator[Server]:
+    """A server process for the time of the block; as `Server` is made."""
+    server = Server(source, folder, *options, **more)
     try:
         yield server
     finally:

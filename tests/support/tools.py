@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 # Where each program comes from on Debian and Ubuntu.
-_PACKAGES = {"strace": "strace", "unshare": "util-linux"}
+_PACKAGES = {"chromium": "chromium", "strace": "strace", "unshare": "util-linux"}
 
 
 def need(program: str, *trial: str) -> None:

@@ -56,7 +56,7 @@ Auth: TypeAlias = User | Sequence[User] | TaskAuthBackend | _LocalOnly | None
 
 
 class TaskAdmin:
-    """Adds the task API and the status page to an app, and starts the manager with it.
+    """Adds the task API and the dashboard to an app, and starts the manager with it.
 
     Who may use them: direct local clients, unless ``auth`` or ``dependencies`` say otherwise.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import BackgroundTasks
 
-from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.app.strays import stray
 from fastapi_taskflow.app.unit import Unit
+from fastapi_taskflow.app.units import Bond, Units
 from fastapi_taskflow.engine.accept.options import Options, asked
 from fastapi_taskflow.operations.adding import find_duplicate
 from fastapi_taskflow.operations.control import Control
@@ -32,13 +32,13 @@ class ManagedBackgroundTasks(BackgroundTasks):
 
     Args:
         task_manager: Whose tasks these are.
-        background_tasks: Share this object's chain; what is added here runs in it.
+        background_tasks: Share this object's background; what is added here runs in it.
     """
 
     # A request's stock object becomes this class by assignment of `__class__`, so there
     # must be no slots, and `bind` stands in for `__init__`.
     _manager: Control
-    _chain: Chain
+    _units: Units
     _unit: Unit | None
 
     def __init__(
@@ -51,24 +51,24 @@ class ManagedBackgroundTasks(BackgroundTasks):
             self.tasks = background_tasks.tasks
         match background_tasks:
             case None:
-                chain = Chain(Bond.CALL)
+                units = Units(Bond.CALL)
             case ManagedBackgroundTasks():
-                chain = background_tasks.chain
+                units = background_tasks.units
             case _:
-                chain = Chain(Bond.NONE)
-        self.bind(task_manager, chain)
+                units = Units(Bond.NONE)
+        self.bind(task_manager, units)
 
-    def bind(self, task_manager: Control, chain: Chain) -> None:
+    def bind(self, task_manager: Control, units: Units) -> None:
         """Make the tasks of this object managed."""
         self._manager = task_manager
-        self._chain = chain
+        self._units = units
         # Found with the first task: many requests add none.
         self._unit = None
 
     @property
-    def chain(self) -> Chain:
+    def units(self) -> Units:
         """What is stored and run together with the tasks of this object."""
-        return self._chain
+        return self._units
 
     @property
     def task_manager(self) -> Control:
@@ -86,6 +86,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         queue: str | None = UNSET,
         delay: float | None = UNSET,
         run_at: datetime | None = UNSET,
+        debounce: float | None = UNSET,
+        throttle: float | None = UNSET,
         **kwargs: Any,
     ) -> str:
         """Add a task to run after the response; may be called from any thread.
@@ -102,12 +104,18 @@ class ManagedBackgroundTasks(BackgroundTasks):
             tags: Labels: names to text, numbers, dates and the like, which become text.
             eager: Start now, without waiting for the response; wins over the next two.
             priority: Higher runs first. With it the task runs from its queue, beside the
-                response's chain.
+                response's background.
             queue: A configured queue; an unknown one means ``default``.
             delay: Seconds before it may start, at most ten years. It waits beside the
-                response's chain; an eager one is accepted at once and waits as well.
+                response's background; an eager one is accepted at once and waits as well.
             run_at: When it may start, of the years 1970 to 9998 (a naive one is in UTC); not
                 together with ``delay``.
+            debounce: Seconds after which it starts unless an equal call comes, which takes its
+                place and begins to wait anew; at the latest ten times that after the first
+                call. Calls are equal if they are of one function and ``key``, or without a key
+                if their arguments are equal. The one that was replaced is CANCELLED.
+            throttle: Seconds within which an equal call adds nothing, from the start of this
+                task, and before that; the answer is the id of the task that is there.
 
         Returns:
             The task's id, 36 characters.
@@ -125,7 +133,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
         """
         given = None
         # Nearly always nothing is.
-        if not (idempotency_key is tags is eager is priority is queue is delay is run_at is UNSET):  # type: ignore[comparison-overlap]
+        plain = idempotency_key is tags is eager is priority is queue is delay is UNSET  # type: ignore[comparison-overlap]
+        if not (plain and run_at is UNSET and debounce is throttle is UNSET):
             given = said(
                 idempotency_key=idempotency_key,
                 tags=tags,
@@ -134,6 +143,8 @@ class ManagedBackgroundTasks(BackgroundTasks):
                 queue=queue,
                 delay=delay,
                 run_at=run_at,
+                debounce=debounce,
+                throttle=throttle,
             )
         return self._add(*asked(self._manager.registry, func, args, kwargs, given))
 
@@ -142,7 +153,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
         unit, engine = self._unit, runtime.running_engine()
         if unit is None or unit.engine is not engine:
             # For the engine that runs now; without one tasks run as FastAPI's own.
-            unit = self._unit = None if engine is None else self._chain.unit(engine)
+            unit = self._unit = None if engine is None else self._units.unit(engine)
         if unit is None:
             runtime.require_engine_for(registered, options)
         if options.idempotency_key is not None:
@@ -156,10 +167,10 @@ class ManagedBackgroundTasks(BackgroundTasks):
             or options.is_later
         )
         if unit is None:
-            waits = in_queue and self._chain.bond is Bond.CALL
+            waits = in_queue and self._units.bond is Bond.CALL
             own = stray(runtime, registered, call, options, waits=waits)
             if waits:
-                self._chain.beside.append(own)
+                self._units.beside.append(own)
             else:
                 self.tasks.append(own)
             return own.task_id
@@ -171,7 +182,7 @@ class ManagedBackgroundTasks(BackgroundTasks):
             task,
             eager=config.eager if options.eager is None else options.eager,
             lane=not in_queue,
-            committed=self._chain.bond is not Bond.NONE,
+            committed=self._units.bond is not Bond.NONE,
         )
         if item is not None:
             self.tasks.append(item)
@@ -183,10 +194,10 @@ class ManagedBackgroundTasks(BackgroundTasks):
         Raises:
             TaskflowError: outside a request, the store refused; nothing runs.
         """
-        await self._chain.answer()
+        await self._units.answer()
         try:
-            for own in self._chain.beside:
+            for own in self._units.beside:
                 await own()
             await super().__call__()
         finally:
-            self._chain.skip_lanes()
+            self._units.skip_lanes()

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_taskflow.app import explicit, http_errors, lifespans, routes, scopes
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
-from fastapi_taskflow.app.chain import Bond, Chain
 from fastapi_taskflow.app.responses import Own, guard_handlers
+from fastapi_taskflow.app.units import Bond, Units
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -153,8 +153,8 @@ def bind(
         first: No dependency of the request was entered before.
     """
     tasks, is_new = _bound(task_manager, conn, background_tasks)
-    if is_new and tasks.chain.bond is Bond.NONE:
-        scopes.attach(tasks.chain, conn.scope, first=first)
+    if is_new and tasks.units.bond is Bond.NONE:
+        scopes.attach(tasks.units, conn.scope, first=first)
     return tasks
 
 
@@ -164,12 +164,12 @@ def _bound(
     """The managed tasks, and whether they are new.
 
     The request's stock object becomes the first manager's. A second manager gets an object
-    of its own that shares the response's chain.
+    of its own that shares the response's background.
     """
     if type(background_tasks) is BackgroundTasks:
         background_tasks.__class__ = ManagedBackgroundTasks
         tasks = cast("ManagedBackgroundTasks", background_tasks)
-        tasks.bind(task_manager, Chain(Bond.NONE))
+        tasks.bind(task_manager, Units(Bond.NONE))
         return tasks, True
     if isinstance(background_tasks, ManagedBackgroundTasks) and (
         background_tasks.task_manager is task_manager

@@ -65,7 +65,7 @@ async def _living(
         for task_manager in chosen:
             await task_manager.runtime.startup()
             # A second signal counts as long as the drain lasts.
-            stack.callback(signals.chain(task_manager))
+            stack.callback(signals.stand_in_front(task_manager))
             stack.push_async_callback(task_manager.shutdown)
         token = _entering.set(outer | {key})
         try:

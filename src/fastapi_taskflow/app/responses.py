@@ -23,8 +23,8 @@ from starlette.types import ASGIApp
 
 from fastapi_taskflow.app import scopes
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
-from fastapi_taskflow.app.chain import Bond
 from fastapi_taskflow.app.endpoints import connection_of, enclose, is_enclosed
+from fastapi_taskflow.app.units import Bond
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.placing import is_coroutine_callable
@@ -59,9 +59,9 @@ class Own:
         """
         background = response.background
         if isinstance(background, ManagedBackgroundTasks):
-            if background.chain.bond is Bond.CALL:
+            if background.units.bond is Bond.CALL:
                 # Made by the endpoint, not the request's: now it is stored with the request.
-                scopes.attach(background.chain, conn.scope, first=False)
+                scopes.attach(background.units, conn.scope, first=False)
             return
         items = _items(background)
         owners = [self._owner(item) for item in items]
@@ -160,7 +160,7 @@ def _returns(endpoint: Callable[..., Any]) -> bool:
 
 
 def _items(background: object) -> Sequence[BackgroundTask]:
-    """The tasks of a chain; none of one that is managed."""
+    """The tasks of a response; none of one that is managed."""
     if isinstance(background, stock.BackgroundTasks):
         return () if isinstance(background, ManagedBackgroundTasks) else background.tasks
     return (background,) if isinstance(background, BackgroundTask) else ()

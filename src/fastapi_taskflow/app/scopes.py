@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_taskflow.app import http_errors
 from fastapi_taskflow.app.background import ManagedBackgroundTasks
-from fastapi_taskflow.app.chain import Bond, Chain
+from fastapi_taskflow.app.units import Bond, Units
 from fastapi_taskflow.words.errors import TaskflowError
 
 __all__ = ["FUNCTION_STACK", "HAS_STACKS", "REQUEST_STACK", "attach", "by_yield"]
@@ -54,8 +54,8 @@ HAS_STACKS = _names_stacks("request_response") and _names_stacks("websocket_sess
 """This FastAPI puts its exit stacks where `attach` looks for them."""
 
 
-def attach(chain: Chain, scope: Scope, *, first: bool) -> None:
-    """Commit the chain when the endpoint has returned, close it when the scope ends.
+def attach(units: Units, scope: Scope, *, first: bool) -> None:
+    """Commit the tasks when the endpoint has returned, close them when the scope ends.
 
     The callbacks run last of all: after the user's own commits, and after exits that may
     still add tasks.
@@ -69,9 +69,9 @@ def attach(chain: Chain, scope: Scope, *, first: bool) -> None:
     ):
         return
 
-    chain.bond = Bond.REQUEST
-    _push(function_stack, _FunctionExit(chain, scope), first=first)
-    _push(request_stack, _RequestExit(chain), first=first)
+    units.bond = Bond.REQUEST
+    _push(function_stack, _FunctionExit(units, scope), first=first)
+    _push(request_stack, _RequestExit(units), first=first)
 
 
 def by_yield(bind: Bind) -> params.Depends:
@@ -79,64 +79,64 @@ def by_yield(bind: Bind) -> params.Depends:
 
     async def close_at_end(
         conn: HTTPConnection, background_tasks: BackgroundTasks
-    ) -> AsyncIterator[Chain]:
-        chain = bind(conn, background_tasks).chain
-        chain.bond = Bond.REQUEST
-        async with _RequestExit(chain):
-            yield chain
+    ) -> AsyncIterator[Units]:
+        units = bind(conn, background_tasks).units
+        units.bond = Bond.REQUEST
+        async with _RequestExit(units):
+            yield units
 
-    chain_of_request: Any = params.Depends(close_at_end)
+    units_of_request: Any = params.Depends(close_at_end)
 
     async def commit_at_return(
-        conn: HTTPConnection, chain: Chain = chain_of_request
+        conn: HTTPConnection, units: Units = units_of_request
     ) -> AsyncIterator[None]:
-        async with _FunctionExit(chain, conn.scope):
+        async with _FunctionExit(units, conn.scope):
             yield
 
     return params.Depends(commit_at_return, scope="function")
 
 
 class _RequestExit:
-    """Closes the chain. An object of its own costs an exit stack less than a closure."""
+    """Closes the units. An object of its own costs an exit stack less than a closure."""
 
-    __slots__ = ("_chain",)
+    __slots__ = ("_units",)
 
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
+    def __init__(self, units: Units) -> None:
+        self._units = units
 
     async def __aenter__(self) -> None:
         pass
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        if not self._chain.close_now():
-            await self._chain.close(failed=exc is not None and not isinstance(exc, _LEFT))
+        if not self._units.close_now():
+            await self._units.close(failed=exc is not None and not isinstance(exc, _LEFT))
 
 
 class _FunctionExit:
-    """Commits the chain: the endpoint has returned or raised, and nothing was sent yet."""
+    """Commits the units: the endpoint has returned or raised, and nothing was sent yet."""
 
-    __slots__ = ("_chain", "_scope")
+    __slots__ = ("_scope", "_units")
 
-    def __init__(self, chain: Chain, scope: Scope) -> None:
-        self._chain = chain
+    def __init__(self, units: Units, scope: Scope) -> None:
+        self._units = units
         self._scope = scope
 
     async def __aenter__(self) -> None:
         pass
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
-        chain, scope = self._chain, self._scope
-        if exc is None and chain.commit_now():
+        units, scope = self._units, self._scope
+        if exc is None and units.commit_now():
             return
         websocket = scope["type"] == "websocket"
         # A websocket's function ends when its client leaves, mostly with this exception.
         if exc is not None and not (websocket and isinstance(exc, WebSocketDisconnect)):
-            chain.discard()
+            units.discard()
             if isinstance(exc, TaskflowError):
                 http_errors.translate(exc, scope)
             return
         try:
-            await chain.commit()
+            await units.commit()
         except TaskflowError as error:
             if websocket:
                 logger.exception("The tasks of a websocket could not be stored")

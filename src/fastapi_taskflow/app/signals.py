@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.control import Control
 
-__all__ = ["chain"]
+__all__ = ["stand_in_front"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # uvicorn ends by itself after `--limit-max-requests` (gunicorn's `--max-requests`), or when
@@ -37,7 +37,7 @@ _listening: WeakSet[Engine] = WeakSet()
 _behind: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def chain(task_manager: Control) -> Callable[[], None]:
+def stand_in_front(task_manager: Control) -> Callable[[], None]:
     """Put our handlers in front; gives a function that puts the former ones back.
 
     Only in the main thread, and only where somebody handles the signal: a default action

@@ -25,7 +25,7 @@ __all__ = ["StrayItem", "stray"]
 
 
 class StrayItem(BackgroundTask):
-    """One of them in a background chain. It runs once, whoever comes first."""
+    """One of them in a background. It runs once, whoever comes first."""
 
     def __init__(self, task: LiveTask, call: TaskCall, redactor: Redactor) -> None:
         super().__init__(call.func, *call.args, **call.kwargs)

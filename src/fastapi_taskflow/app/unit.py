@@ -1,8 +1,8 @@
 """The unit of work of one request: its tasks are stored together and run after it.
 
 Open: tasks are staged. Committed: the endpoint returned; durable tasks are stored, in one
-transaction, before the status line is sent. Answered: the response is out, its background
-chain runs. Closed: the request's scope ended; what the chain did not run runs from its
+transaction, before the status line is sent. Answered: the response is out, its
+background runs. Closed: the request's scope ended; what the background did not run runs from its
 queue.
 """
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Unit:
-    """One manager's tasks in one chain.
+    """One manager's tasks in one response.
 
     `add` is called from any thread, everything else on the event loop.
     """
@@ -45,33 +45,33 @@ class Unit:
         self._staged: list[LiveTask] = []
         self._eager: list[Future[None]] = []
         # Committed: tasks that need no store and are accepted once the response is out,
-        # and tasks that the chain has not come to.
+        # and tasks that the background has not come to.
         self._fresh: list[LiveTask] = []
         self._lane: dict[str, LiveTask] = {}
         self._answered = False
         self._closed = closed
 
     def add(self, task: LiveTask, *, eager: bool, lane: bool, committed: bool) -> LaneItem | None:
-        """Take a prepared task; gives what the chain has to run, if anything.
+        """Take a prepared task; gives what the background has to run, if anything.
 
         Args:
             eager: Start it now.
-            lane: It may run in the chain.
+            lane: It may run in the background.
             committed: Somebody will `commit`. Where nobody does, durable tasks are refused,
-                and the others are accepted by their turn in the chain.
+                and the others are accepted by their turn in the background.
         """
         if task.durable and not committed:
             self.engine.commits.drop([task])
             raise ConfigurationError(_UNCOMMITTED.format(task.record.func_name))
-        in_chain = lane and not eager
-        task.launch_on_commit = not in_chain
-        if not in_chain:
+        in_background = lane and not eager
+        task.launch_on_commit = not in_background
+        if not in_background:
             task.context = contextvars.copy_context()
         with self._lock:
             closed = self._closed
             if not eager and not closed:
                 self._staged.append(task)
-                return LaneItem(self, task) if in_chain or not committed else None
+                return LaneItem(self, task) if in_background or not committed else None
         task.launch_on_commit = True
         task.context = task.context or contextvars.copy_context()
         self._start_at_once(task, closed=closed)
@@ -148,7 +148,7 @@ class Unit:
             logger.exception("Tasks added after the response had begun could not be stored")
 
     async def run_in_lane(self, task: LiveTask) -> None:
-        """Run a task of the chain and wait for it."""
+        """Run a task of the background and wait for it."""
         if self._staged or not self._answered:
             await self.answer_late()
         if self._lane.pop(task.record.task_id, None) is None:
@@ -157,7 +157,7 @@ class Unit:
         await self.engine.lanes.run(task)
 
     def close_now(self) -> bool:
-        """`close`, if the chain has run everything; else False."""
+        """`close`, if the background has run everything; else False."""
         with self._lock:
             if not self._answered or self._staged or self._eager or self._fresh or self._lane:
                 return False
@@ -165,7 +165,7 @@ class Unit:
         return True
 
     async def close(self, *, failed: bool) -> None:
-        """The scope ends: no chain will run what is left.
+        """The scope ends: no background will run what is left.
 
         If it ``failed`` before any response, what is not stored is dropped, as FastAPI would.
         """
@@ -180,7 +180,7 @@ class Unit:
             self.skip_lane()
 
     def skip_lane(self) -> None:
-        """The chain waits for nothing more: its tasks run from their queues."""
+        """The background waits for nothing more: its tasks run from their queues."""
         if not self.engine.core.is_here():
             self.engine.core.call_soon(self.skip_lane)
         elif self._lane:
@@ -248,7 +248,7 @@ class Unit:
 
 
 class LaneItem(BackgroundTask):
-    """A unit's task in the background chain, which waits for its attempts.
+    """A unit's task in the background, which waits for its attempts.
 
     ``func`` is the user's function, so FastAPI's telemetry names the right thing.
     """
@@ -260,7 +260,7 @@ class LaneItem(BackgroundTask):
         self._unit = unit
         self._task = task
 
-    # The task lets go of its arguments at its end; the chain lives on.
+    # The task lets go of its arguments at its end; the background lives on.
 
     @property
     def args(self) -> Any:  # type: ignore[override]  # the base has an attribute

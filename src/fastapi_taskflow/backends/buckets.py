@@ -33,7 +33,7 @@ import hashlib
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Bucket", "Level", "bucket_name", "longest_wait", "take"]
+__all__ = ["Bucket", "Level", "bucket_name", "drain", "longest_wait", "take", "tokens", "until"]
 
 _MICROS_PER_SECOND = 1_000_000
 # A clock that is set right by less forgives nobody; then waits are so much longer at most.
@@ -96,6 +96,24 @@ def take(levels: MutableMapping[str, Level], buckets: Sequence[Bucket], now: int
         for bucket in buckets:
             levels[bucket.name] = _taken(bucket, levels.get(bucket.name), now)
     return wait
+
+
+def tokens(bucket: Bucket, level: Level | None, now: int) -> int:
+    """How many may be taken from a bucket at once, of one whose waits do not grow."""
+    left = now + _span(bucket) - _present(bucket, level, now).clear_at
+    return 0 if left < 0 else left // _micros(bucket.refill) + 1
+
+
+def until(bucket: Bucket, level: Level | None, now: int, number: int) -> int:
+    """Microseconds until so many may be taken from it, one after the other; as for `tokens`."""
+    first = _present(bucket, level, now).clear_at - _span(bucket) - now
+    return max(0, first + (number - 1) * _micros(bucket.refill))
+
+
+def drain(bucket: Bucket, level: Level | None, now: int, number: int) -> Level:
+    """The level after so many of its `tokens` were taken."""
+    clear_at, strikes = _present(bucket, level, now)
+    return Level(clear_at + number * _micros(bucket.refill), strikes)
 
 
 def _wait(bucket: Bucket, level: Level | None, now: int) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from fastapi_taskflow.backends.buckets import Bucket
 
-__all__ = ["MOST_SESSIONS", "PURGED", "LoginSession", "Logins", "is_live", "needs_mark"]
+__all__ = ["MOST_SESSIONS", "PURGED", "LoginSession", "Logins", "is_due", "is_live", "needs_mark"]
 
 MOST_SESSIONS = 100
 """Of one user; the oldest goes for a newer one. More than anybody has browsers."""
@@ -105,6 +105,20 @@ class Logins(ABC):
 
         Sending it again is safe, but forgets what was taken in between as well.
         """
+
+    @abstractmethod
+    async def signing_keys(self, fresh: bytes, *, renew: float, keep: float) -> list[bytes]:
+        """The keys by which all instances sign, newest first: at least one.
+
+        ``fresh`` becomes the newest where there is none, or the newest is older than ``renew``
+        seconds; of several who send one at the same time, one wins. Those that were followed
+        by a newer one ``keep`` seconds ago are deleted, and tell nobody any more.
+        """
+
+
+def is_due(created_at: datetime | None, now: datetime, renew: float) -> bool:
+    """A newer key is to follow the one that was made then; None: there is none."""
+    return created_at is None or now - created_at >= timedelta(seconds=renew)
 
 
 def is_live(session: LoginSession, now: datetime, idle: float) -> bool:

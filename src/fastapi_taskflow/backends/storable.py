@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from fastapi_taskflow.backends.base import LogChunk, NewTask, Outcome, Snapshot
+from fastapi_taskflow.backends.base import LogChunk, NewBatch, NewTask, Outcome, Snapshot
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.limits import LARGEST
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["check_chunks", "check_groups", "check_outcomes", "check_snapshots"]
+__all__ = ["check_batches", "check_chunks", "check_groups", "check_outcomes", "check_snapshots"]
 
 
 def check_groups(groups: Sequence[Sequence[NewTask]]) -> None:
@@ -29,11 +29,20 @@ def check_groups(groups: Sequence[Sequence[NewTask]]) -> None:
             _check_task(task)
 
 
+def check_batches(batches: Sequence[NewBatch]) -> None:
+    """New batches; raises as `check_groups`."""
+    for one in batches:
+        check_groups([one.tasks, list(one.callbacks.values())])
+        if one.tags:
+            _check_tags(one.batch_id, one.tags)
+
+
 def check_snapshots(snapshots: Sequence[Snapshot]) -> None:
     """States of tasks; raises as `check_groups`."""
     for one in snapshots:
         _check_task(one.task)
         _check_end(one.task.task_id, one.elapsed, one.error, one.stacktrace, one.logs)
+        _check_told(one.task.task_id, one)
         if one.due_at is not None:
             _check_moment(one.task.task_id, "due_at", one.due_at)
 
@@ -43,14 +52,16 @@ def check_outcomes(outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         task_id = one.lease.task_id
         _check_end(task_id, one.elapsed, one.error, one.stacktrace, one.logs)
+        _check_told(task_id, one)
         if one.delay:
             _check_delay(task_id, one.delay)
 
 
 def check_chunks(chunks: Sequence[LogChunk]) -> None:
-    """Log lines; raises as `check_groups`."""
+    """What running attempts tell; raises as `check_groups`."""
     for one in chunks:
         _check_lines(one.lease.task_id, one.lines)
+        _check_told(one.lease.task_id, one)
 
 
 def _check_task(task: NewTask) -> None:
@@ -67,6 +78,10 @@ def _check_task(task: NewTask) -> None:
         _check_moment(task_id, "due_at", task.due_at)
     if task.tags:
         _check_tags(task_id, task.tags)
+    if task.title is not None and type(task.title) is not str:
+        raise _unstorable(task_id, "title", task.title)
+    if task.order_key is not None and not (type(task.order_key) is str and task.persist):
+        raise _unstorable(task_id, "order_key", task.order_key)
 
 
 def _check_delay(task_id: str, delay: float) -> None:
@@ -102,6 +117,13 @@ def _check_end(
         raise _unstorable(task_id, "stacktrace", stacktrace)
     if logs:
         _check_lines(task_id, logs)
+
+
+def _check_told(task_id: str, said: LogChunk | Outcome | Snapshot) -> None:
+    texts = ("progress", said.progress), ("emitted", said.emitted), ("summary", said.summary)
+    for name, text in texts:
+        if text is not None and type(text) is not str:
+            raise _unstorable(task_id, name, text)
 
 
 def _check_lines(task_id: str, lines: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fastapi_taskflow.backends.base import Backend, Finding, Level
 from fastapi_taskflow.cli.bars import bar
-from fastapi_taskflow.cli.fleetcheck import examine_fleet, rows_finding
+from fastapi_taskflow.cli.fleetcheck import audit_finding, examine_fleet, rows_finding
 from fastapi_taskflow.cli.output import Answer, give, plain
 from fastapi_taskflow.cli.stores import JsonOption, PrefixOption, StoreOption, backend_of, opened
 from fastapi_taskflow.words.addresses import hide_passwords
@@ -29,8 +29,10 @@ _MARKS = {
 # From the ground up; what a driver finds beside these comes after them.
 _ORDER = (
     *("sqlite", "filesystem", "permissions", "disk", "lock", "store", "schema", "older"),
-    *("integrity", "rows", "instances", "tasks", "queues", "encryption", "unreadable", "late"),
-    "clock",
+    *("log", "pages", "durability", "persistence", "eviction", "memory", "isolation"),
+    *("transactions", "bloat", "history", "replication", "replicas", "slots"),
+    *("integrity", "rows", "audit", "instances", "executors", "tasks", "queues", "encryption"),
+    *("unreadable", "late", "clock"),
 )
 
 
@@ -73,6 +75,7 @@ async def _examine(backend: Backend) -> AsyncIterator[Finding]:
             async with opened(backend) as inspector:
                 yield Finding("store", Level.OK, f"{backend.place} answers")
                 yield await rows_finding(inspector)
+                yield await audit_finding(inspector)
                 async for finding in examine_fleet(inspector):
                     yield finding
     except ConfigurationError as exc:

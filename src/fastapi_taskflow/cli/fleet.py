@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
@@ -12,9 +13,10 @@ from fastapi_taskflow.operations import Instance
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["functions", "instances"]
+__all__ = ["functions", "instances", "slots"]
 
 _SHORT = 8
+_COLORS = {"alive": "green", "draining": "yellow", "died": "red"}
 
 
 @looks
@@ -47,18 +49,22 @@ async def instances(inspector: Inspector) -> Answer:
     rows = [
         [
             plain(one["instance_id"][-_SHORT:]),
-            plain("alive", "green") if one["alive"] else plain("died", "red"),
+            plain(one["state"], _COLORS[one["state"]]),
             plain(one["host"]),
             plain(one["pid"]),
             plain(one["age"]),
             plain(f"{one['lag']:.3f}s"),
+            plain(one["running"]),
+            plain(one["version"] or ""),
             plain(len(one["functions"])),
+            plain(slots(one["executors"])),
             plain(", ".join(one["roles"]) or "none"),
         ]
         for one in found
     ]
-    titles = ["ID", "STATE", "HOST", "PID", "AGE", "LAG", "FUNCTIONS", "ROLES"]
-    shown = table(titles, rows, right="PID AGE LAG FUNCTIONS")
+    titles = ["ID", "STATE", "HOST", "PID", "AGE", "LAG", "RUNNING", "VERSION", "FUNCTIONS"]
+    titles += ["EXECUTORS", "ROLES"]
+    shown = table(titles, rows, right="PID AGE LAG RUNNING FUNCTIONS")
     return Answer(document=found, shown=[shown if rows else "No instances."])
 
 
@@ -68,11 +74,21 @@ def _runners(function: dict[str, Any]) -> Text:
     return plain(number or "none", "yellow" if waits and not number else "")
 
 
+def slots(executors: Mapping[str, int | None]) -> str:
+    """How many runs each takes at a time, where that is limited."""
+    return ", ".join(
+        name if limit is None else f"{name} {limit}" for name, limit in sorted(executors.items())
+    )
+
+
 def _described(instance: Instance) -> dict[str, Any]:
     peer = instance.peer
     return {
         "instance_id": peer.info.instance_id,
         "alive": not peer.gone,
+        "state": "died" if peer.gone else "draining" if peer.draining else "alive",
+        "version": peer.info.version,
+        "running": peer.running,
         "host": peer.info.host,
         "pid": peer.info.pid,
         "started_at": peer.info.started_at.isoformat(),
@@ -80,4 +96,5 @@ def _described(instance: Instance) -> dict[str, Any]:
         "lag": peer.lag,
         "roles": sorted(peer.info.roles),
         "functions": sorted(peer.info.functions),
+        "executors": {one.name: one.slots for one in instance.executors},
     }

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import Finding, Level, Peer
+from fastapi_taskflow.cli.fleet import slots
 from fastapi_taskflow.cli.output import age
-from fastapi_taskflow.operations import Function
+from fastapi_taskflow.operations import Function, Pause
+from fastapi_taskflow.operations.executors import slots_of
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.counting import plural
 from fastapi_taskflow.words.errors import StoreUnavailable
 
-__all__ = ["examine_fleet", "rows_finding"]
+__all__ = ["audit_finding", "examine_fleet", "rows_finding"]
 
 # An event loop this late serves nobody well.
 _LATE_SECONDS = 1.0
@@ -30,7 +32,7 @@ async def examine_fleet(inspector: Inspector) -> AsyncIterator[Finding]:
         yield finding
     for finding in _stuck(await inspector.functions(), alive):
         yield finding
-    for finding in _paused(await inspector.queues()):
+    for finding in _paused(await inspector.queues(), await inspector.pauses()):
         yield finding
 
 
@@ -55,6 +57,23 @@ async def rows_finding(inspector: Inspector) -> Finding:
         "They are shown as they are and never run. Restore a backup, mend the values by hand, or "
         "delete the rows; the other tasks go on meanwhile.",
     )
+
+
+async def audit_finding(inspector: Inspector) -> Finding:
+    """Reads all of the audit."""
+    check = await inspector.verify_audit()
+    if check.broken is not None:
+        return Finding(
+            "audit",
+            Level.PROBLEM,
+            f"Entry {check.broken.entry_id} is not as it was written: {check.broken.reason}",
+            "Somebody has changed the store beside the library. Compare with a backup, and see who "
+            "can write to it.",
+        )
+    older = f", {check.unchained} older ones have no hash" if check.unchained else ""
+    head = f"; keep its head elsewhere: {check.head}" if check.head else ""
+    acts = plural(check.checked, "act")
+    return Finding("audit", Level.OK, f"{acts} as written{older}{head}")
 
 
 def _death(peer: Peer, alive: Sequence[Peer]) -> Finding:
@@ -85,6 +104,8 @@ def _lives(alive: Sequence[Peer], *, some_died: bool) -> Iterator[Finding]:
     if alive:
         told = ", ".join(f"pid {peer.info.pid} since {age(peer.info.started_at)}" for peer in alive)
         yield Finding("instances", Level.OK, f"{len(alive)} alive: {told}")
+        if found := slots_of(peer.info for peer in alive):
+            yield Finding("executors", Level.OK, f"Runs at a time, in all: {slots(found)}")
     elif not some_died:
         yield Finding("instances", Level.NOTE, "No instance runs")
 
@@ -112,10 +133,10 @@ def _stuck(functions: Sequence[Function], alive: Sequence[Peer]) -> Iterator[Fin
             )
 
 
-def _paused(queues: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+def _paused(queues: Sequence[dict[str, Any]], pauses: Sequence[Pause]) -> Iterator[Finding]:
     paused = [queue for queue in queues if queue["paused"]]
-    if not paused:
-        yield Finding("queues", Level.OK, "None is paused")
+    if not pauses:
+        yield Finding("queues", Level.OK, "Nothing is paused")
     for queue in paused:
         name, count = queue["name"], queue["pending"]
         yield Finding(
@@ -124,3 +145,12 @@ def _paused(queues: Sequence[dict[str, Any]]) -> Iterator[Finding]:
             f"Queue {name!r} is paused; {plural(count, 'task')} waiting in it",
             f"`queues resume {name}`, once it may go on.",
         )
+    for one in pauses:
+        if one.kind != "queue":
+            option = "func-name" if one.kind == "function" else one.kind
+            yield Finding(
+                "queues",
+                Level.WARNING,
+                f"{one.kind.capitalize()} {one.value!r} is paused: nothing of it starts",
+                f"`pauses remove --{option} {one.value}`, once it may go on.",
+            )

@@ -12,14 +12,20 @@ import typer
 from rich.console import Console
 
 from fastapi_taskflow._version import __version__
+from fastapi_taskflow.cli.batches import app as batches
+from fastapi_taskflow.cli.bulk import app as bulk
 from fastapi_taskflow.cli.demo import demo
 from fastapi_taskflow.cli.doctor import doctor
+from fastapi_taskflow.cli.failures import app as failures
 from fastapi_taskflow.cli.fleet import functions, instances
 from fastapi_taskflow.cli.hashing import hash_password
 from fastapi_taskflow.cli.importing import import_store
+from fastapi_taskflow.cli.migrating import migrate
 from fastapi_taskflow.cli.output import plain
+from fastapi_taskflow.cli.pauses import app as pauses
 from fastapi_taskflow.cli.queues import app as queues
 from fastapi_taskflow.cli.rotating import rotate
+from fastapi_taskflow.cli.schedules import app as schedules
 from fastapi_taskflow.cli.tasks import app as tasks
 from fastapi_taskflow.cli.worker import worker
 from fastapi_taskflow.words.errors import TaskflowError
@@ -40,10 +46,16 @@ app = typer.Typer(
 )
 app.command("worker")(worker)
 app.add_typer(tasks, name="tasks")
+app.add_typer(failures, name="failures")
+app.add_typer(bulk, name="bulk")
+app.add_typer(pauses, name="pauses")
 app.add_typer(queues, name="queues")
+app.add_typer(schedules, name="schedules")
+app.add_typer(batches, name="batches")
 app.command("functions")(functions)
 app.command("instances")(instances)
 app.command("doctor")(doctor)
+app.command("migrate")(migrate)
 app.command("rotate-keys")(rotate)
 app.command("import")(import_store)
 app.command("hash-password")(hash_password)

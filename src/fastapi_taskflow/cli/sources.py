@@ -18,13 +18,21 @@ from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["KeyFileOption", "TargetOption", "chosen_runtime", "runtime_of"]
+__all__ = ["AppOption", "KeyFileOption", "TargetOption", "chosen_runtime", "runtime_of"]
 
 _KEYS = "TASKFLOW_KEYS"
 
 TargetOption = Annotated[
     str | None,
     typer.Option("--app", metavar="MODULE:APP", help="Take store and keys from this app."),
+]
+AppOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE:APP",
+        help="The app with the functions; without it, the one that `fastapi` would find.",
+    ),
 ]
 KeyFileOption = Annotated[
     Path | None,

@@ -17,7 +17,6 @@ import typer
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.cli.output import Answer, give
 from fastapi_taskflow.manager import TaskManager
-from fastapi_taskflow.operations.addresses import not_yet
 from fastapi_taskflow.operations.assembly import choose_backend
 from fastapi_taskflow.operations.inspecting import Inspector, inspecting
 from fastapi_taskflow.operations.runtime import Runtime
@@ -42,7 +41,8 @@ _STORE = typer.Option(
     "--store",
     "-s",
     envvar="TASKFLOW_STORE",
-    help="The task store: its file, or its address, such as sqlite:///tasks.db.",
+    help="The task store: its file, or its address, such as sqlite:///tasks.db "
+    "or postgresql://user@host/database.",
     metavar="STORE",
 )
 StoreOption = Annotated[str, _STORE]
@@ -67,7 +67,7 @@ def backend_of(store: str, prefix: str) -> Backend:
     """The store's backend, not opened.
 
     Raises:
-        BadParameter: an address of no known kind.
+        BadParameter: an address of no known kind, or of one whose extra is not installed.
     """
     try:
         is_address = "://" in store
@@ -77,10 +77,13 @@ def backend_of(store: str, prefix: str) -> Backend:
     except ConfigurationError as exc:
         # An address may hold a password: it is not repeated.
         raise typer.BadParameter(
-            "Expected the path of a file, or an address such as sqlite:///tasks.db (relative) or "
-            f"sqlite:////srv/tasks.db (absolute), and a plain table prefix.{not_yet(store)}",
+            "Expected the path of a file, or an address such as sqlite:///tasks.db (relative), "
+            "sqlite:////srv/tasks.db (absolute), postgresql://user@host/database, "
+            "mysql://user@host/database or redis://host:6379/0, and a plain table prefix.",
             param_hint="--store",
         ) from exc
+    except ImportError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--store") from exc
     assert backend is not None  # noqa: S101  (one of the two was given)
     return backend
 

@@ -13,7 +13,7 @@ from fastapi_taskflow.admin.api.schemas import TaskInfo
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.output import Answer, give, plain
-from fastapi_taskflow.cli.sources import runtime_of
+from fastapi_taskflow.cli.sources import AppOption, runtime_of
 from fastapi_taskflow.cli.stores import JsonOption, actor, acts
 from fastapi_taskflow.cli.taskfilters import filters
 from fastapi_taskflow.operations.inspecting import Inspector, inspecting
@@ -62,14 +62,7 @@ def retry(
     func_name: Annotated[
         str | None, typer.Option(help="With --failed: only this function.")
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--app",
-            metavar="MODULE:APP",
-            help="The app with the functions; without it, the one that `fastapi` would find.",
-        ),
-    ] = None,
+    target: AppOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run tasks that ended without success once more, as new tasks.

@@ -13,6 +13,7 @@ from fastapi_taskflow.cli.output import age, block, facts, plain, status, table,
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations import Count, Inspection
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.waiting import Waiting
 
 __all__ = ["page_view", "task_view", "written_arguments"]
 
@@ -25,14 +26,15 @@ def page_view(
         return ["No tasks."]
     queues = any(record.queue != DEFAULT_QUEUE for record in records)
     errors = any(record.error for record in records)
-    titles = ["ID", "STATUS", "FUNCTION", "AGE", "TOOK"]
+    titled = any(record.title for record in records)
+    titles = ["ID", "STATUS", "TASK" if titled else "FUNCTION", "AGE", "TOOK"]
     titles += ["QUEUE"] * queues + ["ERROR"] * errors
     rows = []
     for record in records:
         row = [
             plain(record.task_id),
             status(record.status.value),
-            plain(record.func_name),
+            plain(record.title or record.func_name),
             plain(age(record.created_at)),
             plain(took(record.duration)),
         ]
@@ -90,8 +92,13 @@ def _facts(task: Inspection, arguments: str | None) -> list[tuple[str, Text | st
     told: list[tuple[str, Text | str | None]] = [
         ("Task", record.task_id),
         ("Alias of", record.duplicate_of),
+        ("Title", record.title and plain(record.title)),
         ("Function", record.func_name),
         ("Status", state),
+        ("Waits for", record.waiting_for and plain(_waits_for(record.waiting_for))),
+        ("Key", record.order_key and plain(record.order_key)),
+        ("Summary", record.summary and plain(record.summary)),
+        ("Progress", record.progress and plain(str(record.progress))),
         ("Error", record.error and plain(record.error, "red")),
         ("Queue", record.queue),
         ("Priority", None if record.priority is None else str(record.priority)),
@@ -110,6 +117,11 @@ def _facts(task: Inspection, arguments: str | None) -> list[tuple[str, Text | st
         ("Arguments", arguments),
     ]
     return [(name, value) for name, value in told if value]
+
+
+def _waits_for(waiting: Waiting) -> str:
+    """Limits in the app's code are nothing that the store tells."""
+    return waiting.text + (", or a limit in the app's code" if waiting.reason == "slot" else "")
 
 
 def _moment(moment: datetime | None) -> str | None:

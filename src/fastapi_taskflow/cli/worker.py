@@ -20,7 +20,9 @@ from fastapi import FastAPI
 
 from fastapi_taskflow.cli.discovery import load_app, managers_of
 from fastapi_taskflow.cli.output import took
+from fastapi_taskflow.cli.probes import probed
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
+from fastapi_taskflow.executors.process import cores
 from fastapi_taskflow.loggers.base import LifecycleEvent, LogEvent, TaskObserver
 from fastapi_taskflow.manager import TaskManager
 from fastapi_taskflow.words.limits import near
@@ -61,8 +63,18 @@ def worker(
         typer.Option(
             min=1,
             metavar="N",
-            help="Run at most N coroutine functions and N plain ones at a time. Without it the "
-            "app's TaskManager says how many.",
+            help="Run at most N coroutine functions and N plain ones at a time, and no more than "
+            "N in child processes. Without it the app's TaskManager says how many.",
+            show_default=False,
+        ),
+    ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_535,
+            metavar="PORT",
+            help="Answer GET /live and GET /ready on this port, with 200 or 503.",
             show_default=False,
         ),
     ] = None,
@@ -86,12 +98,16 @@ def worker(
         settings = replace(runtime.settings, roles=_ROLES, claims=claims)
         if concurrency is not None:
             settings = replace(
-                settings, max_concurrent_tasks=concurrency, max_sync_threads=concurrency
+                settings,
+                max_concurrent_tasks=concurrency,
+                max_sync_threads=concurrency,
+                # A thread more costs little, a process more does not.
+                max_process_workers=min(concurrency, settings.max_process_workers or cores()),
             )
         runtime.settings = settings
         if not quiet:
             runtime.observe(_Narrator())
-    asyncio.run(_serve(name, app, found))
+    asyncio.run(_serve(name, app, found, health_port))
     logger.info("Worker stopped")
 
 
@@ -113,7 +129,9 @@ def _known(queues: Sequence[str], managers: Sequence[TaskManager]) -> frozenset[
     return frozenset(chosen)
 
 
-async def _serve(name: str, app: FastAPI, found: Sequence[TaskManager]) -> None:
+async def _serve(
+    name: str, app: FastAPI, found: Sequence[TaskManager], health_port: int | None
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -123,7 +141,7 @@ async def _serve(name: str, app: FastAPI, found: Sequence[TaskManager]) -> None:
 
     former = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
-        async with app.router.lifespan_context(app):
+        async with probed(health_port, found), app.router.lifespan_context(app):
             for task_manager in found:
                 _introduce(name, task_manager)
             await stop.wait()

@@ -10,17 +10,19 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
-from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
-from fastapi.responses import RedirectResponse
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from fastapi_taskflow import ManagedBackgroundTasks, TaskAdmin
 from fastapi_taskflow.demo import traffic
 from fastapi_taskflow.demo.tasks import (
     charge_card,
+    import_product,
     render_image,
     send_welcome_mail,
     task_manager,
+    tell_of_import,
     write_report,
 )
 
@@ -45,7 +47,13 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
 app = FastAPI(title="Shop", lifespan=lifespan)
 # The plain BackgroundTasks of all endpoints below are managed from here on.
 TaskAdmin(app, task_manager, auto_install=True, title="Shop")
+# Where whoever started an import follows it, without an account.
+app.include_router(task_manager.status_router())
 Tasks = Annotated[ManagedBackgroundTasks, Depends(task_manager.get_tasks)]
+
+
+Width = Annotated[int, Query(ge=10, le=2_000, description="Pixels")]
+Products = Annotated[int, Query(ge=1, le=1_000)]
 
 
 class SignUp(BaseModel):
@@ -121,7 +129,9 @@ async def payment(task: str) -> Payment:
 
 
 @app.post("/products/{sku}/images", status_code=202)
-async def image(sku: str, tasks: Tasks, *, width: int = 400, front_page: bool = False) -> Accepted:
+async def image(
+    sku: str, tasks: Tasks, *, width: Width = 400, front_page: bool = False
+) -> Accepted:
     """What the front page needs is drawn before everything else."""
     priority = FRONT_PAGE if front_page else None
     tags = {"sku": sku}
@@ -132,3 +142,33 @@ async def image(sku: str, tasks: Tasks, *, width: int = 400, front_page: bool = 
 async def report(day: date, tasks: Tasks) -> Accepted:
     """One report a day, however often it is asked for."""
     return Accepted(task=tasks.add_task(write_report, day, idempotency_key=f"report-{day}"))
+
+
+@app.post("/imports", status_code=202)
+async def import_products(request: Request, products: Products = 40) -> JSONResponse:
+    """Ask the supplier for each product; the answer says where the import can be followed."""
+    calls = [task_manager.call(import_product, f"product-{n}") for n in range(products)]
+    batch = await task_manager.batch(calls, on_done=tell_of_import, tags={"kind": "import"})
+    return await task_manager.status_accepted(request, batch)
+
+
+@app.get("/imports", response_class=HTMLResponse)
+async def import_page() -> str:
+    """Starts an import, and shows how far it is."""
+    return IMPORT_PAGE
+
+
+IMPORT_PAGE = """<!doctype html><title>Import</title>
+<p><progress id="bar" value="0"></progress> <output id="told"></output></p>
+<script type="module">
+  const answer = await fetch("/imports", {method: "POST"})
+  const events = new EventSource((await answer.json()).events)
+  events.addEventListener("status", ({data}) => {
+    const {progress, failed} = JSON.parse(data)
+    bar.max = progress.total
+    bar.value = progress.done
+    told.value = `${progress.done} of ${progress.total}, ${failed} failed`
+  })
+  events.addEventListener("end", () => events.close())
+</script>
+"""

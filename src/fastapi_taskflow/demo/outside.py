@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-import time
+import signal
 from decimal import Decimal
 
-__all__ = ["CardDeclinedError", "UnknownAddressError", "charge", "draw", "send_mail"]
+__all__ = [
+    "CardDeclinedError",
+    "UnknownAddressError",
+    "ask_supplier",
+    "charge",
+    "draw",
+    "send_mail",
+]
 
 
 class CardDeclinedError(Exception):
@@ -50,6 +58,38 @@ async def charge(order_id: str, amount: Decimal) -> str:
     return f"R-{order_id}"
 
 
-def draw(width: int) -> None:
-    """Stands for work that blocks its thread, as image libraries do."""
-    time.sleep(width / 2000)
+async def ask_supplier(sku: str) -> int:
+    """How many of a product there are. Who asks more than five times a second is cut off.
+
+    Raises:
+        LookupError: it is not made any more; no use to ask again.
+    """
+    await asyncio.sleep(random.uniform(0.02, 0.1))
+    if random.random() < 0.02:
+        raise LookupError(f"the supplier makes no {sku} any more")
+    return random.randrange(1_000)
+
+
+def draw(width: int) -> bytes:
+    """A banner in shades of grey: of the Mandelbrot set, as a shop of programmers sells it.
+
+    Now and then it takes more memory than there is, and the system kills its process.
+    """
+    if random.random() < 0.04:
+        os.kill(os.getpid(), signal.SIGKILL)
+    height = width // 8
+    return bytes(
+        255 - 8 * _steps(complex(3.5 * x / width - 2.5, 2 * y / height - 1))
+        for y in range(height)
+        for x in range(width)
+    )
+
+
+def _steps(point: complex, most: int = 31) -> int:
+    """How long a point stays near."""
+    at = 0j
+    for step in range(most):
+        at = at * at + point
+        if abs(at) > 2:
+            return step
+    return most

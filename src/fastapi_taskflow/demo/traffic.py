@@ -52,10 +52,12 @@ class _Customers:
         elif chance < 0.70 and self._order:
             # A double click: the same order again, with the same key.
             self._post("/orders", self._order, {"Idempotency-Key": self._key})
-        elif chance < 0.98:
+        elif chance < 0.975:
             front = "&front_page=true" if random.random() < 0.2 else ""
             sku, width = random.choice(SKUS), random.choice((200, 400, 800))
             self._post(f"/products/{sku}/images?width={width}{front}")
+        elif chance < 0.98:
+            self._post("/imports")
         else:
             self._day += timedelta(days=1)
             self._post(f"/reports/{self._day}")

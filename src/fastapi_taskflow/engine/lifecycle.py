@@ -14,6 +14,7 @@ from fastapi_taskflow.engine.core.supervisor import to_the_end
 from fastapi_taskflow.engine.services import Services
 from fastapi_taskflow.engine.upkeep import collector
 from fastapi_taskflow.engine.upkeep.remembering import remember
+from fastapi_taskflow.rules.programs import check_not_loading
 from fastapi_taskflow.words.texts import escape
 
 __all__ = ["Engine"]
@@ -49,6 +50,7 @@ class Engine(Services):
             StoreUnavailable, ConfigurationError: the store cannot be used.
             Exception: as an executor's `open`.
         """
+        check_not_loading()
         be_heard()
         # Not in the `try`: what was never opened here may be somebody else's to close.
         await self.backend.open(self.fleet.hint)
@@ -61,6 +63,7 @@ class Engine(Services):
             await self.fleet.start()
             self.mirror.start()
             self.housekeeping.start()
+            await self.scheduler.start()
             await remember(self.core)
         except BaseException:
             collector.restore()
@@ -77,9 +80,11 @@ class Engine(Services):
         be_heard()
         if self.core.draining or self.dispatcher.begun:
             return
+        self.lateness.start()
         self.dispatcher.begin()
         if self.core.executes:
             self.claims.start()
+        self.scheduler.begin()
 
     async def drain(self) -> None:
         """Start nothing more and end what runs, in the drain time; tasks are still accepted."""

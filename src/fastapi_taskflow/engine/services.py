@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.engine.accept.commits import Commits
 from fastapi_taskflow.engine.accept.intake import Intake
+from fastapi_taskflow.engine.accept.joining import Joining
 from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.changes.feed import Feed
 from fastapi_taskflow.engine.changes.mirroring import Mirror
@@ -30,10 +31,12 @@ from fastapi_taskflow.engine.run.claims import Claims
 from fastapi_taskflow.engine.run.dispatcher import Dispatcher
 from fastapi_taskflow.engine.run.hints import Hints
 from fastapi_taskflow.engine.run.lanes import Lanes
+from fastapi_taskflow.engine.run.lateness import Lateness
 from fastapi_taskflow.engine.run.places import Places
 from fastapi_taskflow.engine.run.starts import Starts
 from fastapi_taskflow.engine.run.unreadable import Unreadable
 from fastapi_taskflow.engine.upkeep.housekeeping import Housekeeping
+from fastapi_taskflow.engine.upkeep.scheduler import Scheduler
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
 from fastapi_taskflow.rules.registry import TaskRegistry
@@ -62,7 +65,7 @@ class Services:
         executors: Mapping[str, Executor],
         observer: TaskObserver | None = None,
     ) -> None:
-        pools = [Pool(name, executor.slots) for name, executor in executors.items()]
+        pools = [Pool(name, executor) for name, executor in executors.items()]
         self.core = Core(backend, registry, store, settings, clock=clock, pools=pools)
         self.backend = backend
         self.registry = registry
@@ -74,7 +77,7 @@ class Services:
         watching = observer if "observe" in settings.roles else None
         self.feed = Feed(watching, clock, self.core.supervisor)
         self.mirror = Mirror(self.core, self.feed, self._cancel_asked)
-        self.changes = Changes(self.feed, self.mirror)
+        self.changes = Changes(self.feed, self.mirror, self.core.ends)
         self._make_ends()
         self._make_runs(executors)
         self._make_claims()
@@ -115,7 +118,8 @@ class Services:
             settle=settling.settle,
             lost=self._lost,
         )
-        self.dispatcher = Dispatcher(core, self.hints, self.starts, has_room=settling.has_room)
+        self.lateness = Lateness(core, relieved=self._relieved)
+        self.dispatcher = Dispatcher(core, self.hints, self.starts, has_room=self._has_room)
         self.lanes = Lanes(core, self.dispatcher, give_back=self.interventions.give_back)
 
     def _make_claims(self) -> None:
@@ -130,7 +134,7 @@ class Services:
             in_lane=self.lanes.__contains__,
         )
         self.claims = Claims(
-            core, self.hints, self.dispatcher, adopt=adoption.adopt, has_room=settling.has_room
+            core, self.hints, self.dispatcher, adopt=adoption.adopt, has_room=self._has_room
         )
 
     def _make_fronts(self) -> None:
@@ -141,16 +145,27 @@ class Services:
             run_when_due=self.dispatcher.run_when_due,
             hint_after=self.hints.hint_after,
         )
+        self.joining = Joining(self.core, hint=self.hints.hint)
         self.intake = Intake(self.core, rejected=self.commits.rejected)
         self.fleet = Fleet(self.core, self.changes, self.interventions, self.hints)
         self.housekeeping = Housekeeping(self.core, hint=self.hints.hint)
+        self.scheduler = Scheduler(self.core, hint=self.hints.hint)
+
+    def _has_room(self) -> bool:
+        """More may start: ends do not pile up, and the event loop is in time."""
+        return self.settling.has_room() and not self.lateness.is_late
+
+    def _relieved(self) -> None:
+        """The event loop is in time again."""
+        self.dispatcher.pump()
+        self.hints.nudge()
 
     def _cancel_asked(self, task: LiveTask) -> None:
         """The store knows that somebody wants the task to end."""
         self.interventions.ask_cancel(task)
 
     def _lane_started(self, task: LiveTask) -> None:
-        """A response's chain waits for it, and it has a slot now."""
+        """A response's background waits for it, and it has a slot now."""
         self.lanes.started(task.record.task_id)
 
     def _delayed(self, task: LiveTask) -> None:
@@ -182,6 +197,7 @@ class Services:
             task.held = False
             core.store.settle(task)
             self.hints.hint_after(record.queue, delay)
+            self._freed(task)
         elif delay > 0:
             self.dispatcher.run_in(task, delay)
         else:
@@ -196,6 +212,9 @@ class Services:
         if not task.durable:
             keep(self.core, task)
         self.core.queues.get(task.record.queue).finished += 1
+        if task.record.batch_id is not None:
+            # A callback may be due now, or the next step, in any queue.
+            self.hints.hint()
         self._gone(task)
 
     def _lost(self, task: LiveTask) -> None:
@@ -209,7 +228,13 @@ class Services:
         task.held = False
         core.queues.uncount(task)
         core.store.settle(task)
+        self._freed(task)
         if task.lane:
             self.lanes.leave(task.record.task_id)
         if core.draining:
             core.progress.set()
+
+    def _freed(self, task: LiveTask) -> None:
+        """Its lease counts no more: under a limit, another task may start in its place."""
+        for queue in self.core.limiting.freed(task):
+            self.hints.hint(queue)

@@ -18,8 +18,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from fastapi_taskflow.rules.ends import Lost, Raised, Returned, Stopped
 from fastapi_taskflow.rules.placing import check_plain
+from fastapi_taskflow.words.said import Say
 
-__all__ = ["Call", "Executor", "Log", "OnEnd", "Reason", "Run", "Told"]
+__all__ = ["Call", "Executor", "OnEnd", "Reason", "Run", "Told"]
 
 Reason = Literal["cancel", "timeout", "drain", "lost"]
 """Why a run is to stop: somebody asked for it, its time is over, the drain's time is over, or
@@ -30,7 +31,6 @@ Told = Returned | Raised | Stopped | Lost
 `Lost`: what it ran in died."""
 
 OnEnd = Callable[[Told], None]
-Log = Callable[[str, str, dict[str, Any]], None]
 
 
 class Call(NamedTuple):
@@ -42,6 +42,8 @@ class Call(NamedTuple):
         timeout: Seconds after which the engine stops the run; None: it does not.
         attempt: Attempts that failed before this one.
         at_once: Somebody waits for the end: what need not wait may run within `Executor.run`.
+        memory_limit: Bytes that what it runs in may hold; None: any number. For an executor
+            to keep, if it can.
     """
 
     func_name: str
@@ -55,6 +57,8 @@ class Call(NamedTuple):
     fence: int = 0
     timeout: float | None = None
     at_once: bool = False
+    memory_limit: int | None = None
+    batch_id: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self._replace(context=None)._asdict(),)  # type: ignore[arg-type]
@@ -84,7 +88,8 @@ class Executor(ABC):
 
     Attributes:
         slots: How many runs it takes at a time; None: any number. The engine keeps to it. A
-            run has its slot until its end is told.
+            run has its slot until its end is told. It may change while it is open: fewer stop
+            nothing, more are noticed within a second.
         draining: The engine stops soon: `TaskContext.stopping` says so.
         home: The event loop on which an engine has it open; None: it is not.
     """
@@ -112,7 +117,7 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
         """Begin to run a call; does not wait for it.
 
         Whatever the function raises, also a `SystemExit`, is told and harms nobody else.
@@ -120,8 +125,10 @@ class Executor(ABC):
         Args:
             ended: Takes the end, exactly once, from any thread, when nothing of the run is
                 left. An exception is told with its traceback, or with texts in its place.
-            log: Takes lines of the log (text, level, other values) from any thread, in their
-                order and before the end.
+            say: Takes what the function tells meanwhile, from any thread, in its order and
+                before the end: lines of its log, progress, and whatever else `perform` gives.
+                Nobody need look inside; all of it can be pickled. Of progress that comes
+                quickly only the latest is worth the way, which `perform` sees to.
 
         Raises:
             Exception: it does not run, and ``ended`` was not called: the attempt has failed.

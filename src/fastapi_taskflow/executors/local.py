@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, NamedTuple, Protocol
 
-from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Told
+from fastapi_taskflow.executors.base import Call, Executor, OnEnd, Reason, Told
+from fastapi_taskflow.executors.throttle import Throttle
 from fastapi_taskflow.rules.answers import discard, is_unfinished
 from fastapi_taskflow.rules.context import activate
 from fastapi_taskflow.rules.ends import Raised, Returned, Stopped
 from fastapi_taskflow.words.forks import end_if_forked, generation
 from fastapi_taskflow.words.models import TaskContext
+from fastapi_taskflow.words.said import Say
 
 __all__ = ["LocalRun", "Unfinished", "carry_out", "nobody", "perform"]
 
@@ -45,13 +47,13 @@ class LocalRun:
         "_context",
         "_ended",
         "_executor",
-        "_log",
         "call",
         "reason",
         "runner",
+        "say",
     )
 
-    def __init__(self, call: Call, ended: OnEnd, log: Log, executor: Drains | None) -> None:
+    def __init__(self, call: Call, ended: OnEnd, say: Say, executor: Drains | None) -> None:
         # Invariant: the call itself until the end is told, then `_OVER`.
         self.call = call
         # A thread that the function left behind may ask after the end.
@@ -60,7 +62,8 @@ class LocalRun:
         self.runner: asyncio.Task[None] | None = None
         self._begun = False
         self._ended = ended
-        self._log = log
+        # Takes what it tells, from any thread.
+        self.say = say
         self._executor = executor
         self._context: TaskContext | None = None
 
@@ -80,12 +83,17 @@ class LocalRun:
         if self._context is None:
             task_id, func_name, attempt, tags, fence = self._about
             # The tags are the function's own: what it does to them must not reach the record.
-            self._context = TaskContext(task_id, func_name, attempt, dict(tags), fence, self._asked)
+            self._context = TaskContext(
+                task_id,
+                func_name,
+                attempt,
+                dict(tags),
+                fence,
+                self._asked,
+                self.say,
+                self.call.batch_id,
+            )
         return self._context
-
-    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Pass a line on. Called from any thread."""
-        self._log(message, level, extra)
 
     def accompanied_by(self, helper: asyncio.Future[Any]) -> None:
         """Nothing on the event loop works for a function that is there itself."""
@@ -157,9 +165,9 @@ class _Asking(LocalRun):
     __slots__ = ("_why",)
 
     def __init__(
-        self, call: Call, log: Log, executor: Drains | None, why: Callable[[], Reason | None]
+        self, call: Call, say: Say, executor: Drains | None, why: Callable[[], Reason | None]
     ) -> None:
-        super().__init__(call, nobody, log, executor)
+        super().__init__(call, nobody, say, executor)
         self._why = why
 
     def _asked(self) -> str | None:
@@ -169,7 +177,7 @@ class _Asking(LocalRun):
 
 def perform(
     call: Call,
-    log: Log,
+    say: Say,
     *,
     executor: Executor | None = None,
     asked: Callable[[], Reason | None] = lambda: None,
@@ -179,11 +187,17 @@ def perform(
     For executors that bring a call elsewhere, such as another process or thread; never raises.
 
     Args:
+        say: Takes what it tells, see `Executor.run`, from one thread at a time, until this
+            returns; progress comes ten times a second at most, and its last is among it.
         executor: Where it runs, for `TaskContext.stopping`; None: that is not known here.
         asked: The reason that `Run.stop` was given, None before: for `TaskContext.cancelled`.
             Called on this thread, whenever the function looks.
     """
-    return carry_out(_Asking(call, log, executor, asked))
+    throttle = Throttle(say)
+    try:
+        return carry_out(_Asking(call, throttle.say, executor, asked))
+    finally:
+        throttle.close()
 
 
 def carry_out(run: LocalRun) -> Told:

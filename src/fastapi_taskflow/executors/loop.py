@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Run
+from fastapi_taskflow.executors.base import Call, Executor, OnEnd, Run
 from fastapi_taskflow.executors.firststep import FirstStep
 from fastapi_taskflow.executors.local import LocalRun
 from fastapi_taskflow.rules.placing import check_coroutine
+from fastapi_taskflow.words.said import Say
 
 __all__ = ["LoopExecutor"]
 
@@ -26,8 +27,8 @@ class LoopExecutor(Executor):
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
 
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
-        run = LocalRun(call, ended, log, self)
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
+        run = LocalRun(call, ended, say, self)
         context = call.context
         if call.at_once and self._loop.get_task_factory() is None:
             # A factory of the app's own may wrap the coroutine, or run it itself.

@@ -6,12 +6,13 @@ import asyncio
 import logging
 from typing import Any
 
-from fastapi_taskflow.executors.base import Call, Executor, Log, OnEnd, Reason, Run, Told
+from fastapi_taskflow.executors.base import Call, Executor, OnEnd, Reason, Run, Told
 from fastapi_taskflow.executors.daemons import DaemonThreads
 from fastapi_taskflow.executors.fromthread import lender
 from fastapi_taskflow.executors.local import LocalRun, Unfinished
 from fastapi_taskflow.rules.answers import discard
 from fastapi_taskflow.rules.ends import Raised, Stopped
+from fastapi_taskflow.words.said import Say
 
 __all__ = ["ThreadExecutor"]
 
@@ -30,8 +31,8 @@ class ThreadExecutor(Executor):
         self._loop = asyncio.get_running_loop()
         self._threads = DaemonThreads(self.slots, begin=lender())
 
-    def run(self, call: Call, ended: OnEnd, log: Log) -> Run:
-        run = _ThreadRun(call, ended, log, self, self._loop)
+    def run(self, call: Call, ended: OnEnd, say: Say) -> Run:
+        run = _ThreadRun(call, ended, say, self, self._loop)
         self._threads.submit(run)
         return run
 
@@ -47,11 +48,11 @@ class _ThreadRun(LocalRun):
         self,
         call: Call,
         ended: OnEnd,
-        log: Log,
+        say: Say,
         executor: Executor,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(call, ended, log, executor)
+        super().__init__(call, ended, say, executor)
         self._loop = loop
         # On the event loop, for the function on the thread.
         self._helpers: set[asyncio.Future[Any]] | None = None

@@ -60,7 +60,7 @@ class LogEvent:
     """One line that a task wrote with `task_log`.
 
     ``timestamp`` is aware UTC. ``attempt`` is 0 on the first run. ``extra`` holds the
-    keyword arguments of the call.
+    keyword arguments of the call. ``title`` is the task's.
     """
 
     task_id: str
@@ -71,6 +71,7 @@ class LogEvent:
     attempt: int
     tags: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class LifecycleEvent:
 
     ``timestamp`` is aware UTC, ``duration`` the seconds of the attempt that has ended
     (None while there is none). ``error`` and ``stacktrace`` are those of a failure.
+    ``title`` is the task's, ``summary`` what its function has said of its work so far.
     """
 
     task_id: str
@@ -91,6 +93,8 @@ class LifecycleEvent:
     error: str | None = None
     stacktrace: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    title: str | None = None
+    summary: str | None = None
 
 
 TaskEvent = LogEvent | LifecycleEvent

@@ -10,19 +10,30 @@ from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.crossing import hand_over, wait_in_thread
 from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations import joining
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.calls import Enqueued, TaskCall
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import IdempotencyConflict, WrongThread
 
-__all__ = ["enqueue", "enqueue_sync", "find_duplicate", "fingerprint", "prepare_alone"]
+__all__ = [
+    "answer",
+    "enqueue",
+    "enqueue_sync",
+    "find_duplicate",
+    "fingerprint",
+    "needs_store",
+    "prepare_alone",
+]
 
 
 async def enqueue(
     runtime: Runtime, registered: Registered, call: TaskCall, options: Options
 ) -> Enqueued:
     """Accept a task on any event loop."""
+    if options.session is not None:
+        return await joining.enqueue(runtime, registered, call, options)
     engine = runtime.engine()
     task = prepare_alone(runtime, engine, registered, call, options)
     if asyncio.get_running_loop() is engine.loop:
@@ -34,6 +45,8 @@ def enqueue_sync(
     runtime: Runtime, registered: Registered, call: TaskCall, options: Options
 ) -> Enqueued:
     """Accept a task in any thread but the engine's own."""
+    if options.session is not None:
+        return joining.enqueue_sync(runtime, registered, call, options)
     engine = runtime.engine()
     if engine.core.is_here():
         raise WrongThread(
@@ -46,10 +59,20 @@ def enqueue_sync(
 
 
 def prepare_alone(
-    runtime: Runtime, engine: Engine, registered: Registered, call: TaskCall, options: Options
+    runtime: Runtime,
+    engine: Engine,
+    registered: Registered,
+    call: TaskCall,
+    options: Options,
+    *,
+    durable: bool = False,
 ) -> LiveTask:
-    """A checked task that runs once it is committed; nothing is written. See `Intake.prepare`."""
-    durable = runtime.durability.of(registered)
+    """A checked task that runs once it is committed; nothing is written. See `Intake.prepare`.
+
+    Args:
+        durable: Whatever its function's settings say.
+    """
+    durable = durable or runtime.durability.of(registered)
     task = engine.intake.prepare(registered, call.args, call.kwargs, options, durable=durable)
     # Of a duplicate the caller gets the other's id, and never hears of this one.
     task.alias = False
@@ -59,12 +82,23 @@ def prepare_alone(
 
 
 async def _accept(engine: Engine, task: LiveTask) -> Enqueued:
-    record = task.record
-    if task.durable or record.idempotency_key is not None:
+    if needs_store(task):
         await engine.commits.commit([task])
     else:
         engine.commits.launch(task)
-    return Enqueued(record.duplicate_of or record.task_id, record.duplicate_of is not None)
+    return answer(task)
+
+
+def needs_store(task: LiveTask) -> bool:
+    """It is accepted when the store has it."""
+    return task.durable or task.record.idempotency_key is not None
+
+
+def answer(task: LiveTask) -> Enqueued:
+    """What became of an accepted task."""
+    record = task.record
+    of = record.duplicate_of
+    return Enqueued(of or record.task_id, of is not None, task.disposition)
 
 
 def find_duplicate(

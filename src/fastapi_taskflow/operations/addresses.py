@@ -6,25 +6,22 @@ from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from fastapi_taskflow.backends.base import Backend
+from fastapi_taskflow.backends.mysql import MySQLBackend
+from fastapi_taskflow.backends.postgres import PostgresBackend
+from fastapi_taskflow.backends.redis import RedisBackend
 from fastapi_taskflow.backends.sqlite import SqliteBackend
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["backend_at", "not_yet", "without_password"]
+__all__ = ["backend_at", "without_password"]
 
-# Stores that are not there yet.
-_PLANNED = frozenset({"postgresql", "postgres", "mysql", "mariadb", "redis", "rediss"})
+# Of tables, and of keys: what an address has if nobody names another one.
+_OF_TABLES, _OF_KEYS = "taskflow_", "fastapi_taskflow"
 
 
 def without_password(url: str) -> str:
     """All of an address that may be shown."""
     return quoted(url.partition("://")[0] + "://...")
-
-
-def not_yet(url: str) -> str:
-    """What to say of an address of a store that is planned; empty for others."""
-    planned = _split(url).scheme.partition("+")[0] in _PLANNED
-    return " Only SQLite is there yet." if planned else ""
 
 
 def backend_at(url: str, table_prefix: str) -> Backend:
@@ -39,8 +36,9 @@ def backend_at(url: str, table_prefix: str) -> Backend:
         is_address = "://" in url
         found = f"the address {without_password(url)}" if is_address else "text that is no address"
         raise ConfigurationError(
-            f"snapshot_backend takes 'sqlite:///relative.db' or 'sqlite:////absolute/path.db', got "
-            f"{found}. The path of a file goes to snapshot_db=...{not_yet(url)}"
+            "snapshot_backend takes 'sqlite:///relative.db', 'sqlite:////absolute/path.db', "
+            "'postgresql://user@host/database', 'mysql://user@host/database' or "
+            f"'redis://host:6379/0', got {found}. The path of a file goes to snapshot_db=..."
         )
     return driver(parts, table_prefix)
 
@@ -63,5 +61,23 @@ def _sqlite(parts: SplitResult, table_prefix: str) -> Backend:
     return SqliteBackend(path, table_prefix=table_prefix)
 
 
+def _postgres(parts: SplitResult, table_prefix: str) -> Backend:
+    return PostgresBackend(parts.geturl(), table_prefix=table_prefix)
+
+
+def _mysql(parts: SplitResult, table_prefix: str) -> Backend:
+    return MySQLBackend(parts.geturl(), table_prefix=table_prefix)
+
+
+def _redis(parts: SplitResult, table_prefix: str) -> Backend:
+    prefix = _OF_KEYS if table_prefix == _OF_TABLES else table_prefix
+    return RedisBackend(parts.geturl(), prefix)
+
+
 # A further driver is a line here; one of an extra names it in the error of its import.
-_DRIVERS: Mapping[str, Callable[[SplitResult, str], Backend]] = {"sqlite": _sqlite}
+_DRIVERS: Mapping[str, Callable[[SplitResult, str], Backend]] = {
+    "sqlite": _sqlite,
+    **dict.fromkeys(("postgresql", "postgres", "postgresql+asyncpg"), _postgres),
+    **dict.fromkeys(("mysql", "mariadb", "mysql+asyncmy", "mariadb+asyncmy"), _mysql),
+    **dict.fromkeys(("redis", "rediss", "unix"), _redis),
+}

@@ -25,6 +25,7 @@ from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import QueueConfig
 from fastapi_taskflow.words.quoting import quoted
+from fastapi_taskflow.words.sizes import memory
 
 __all__ = [
     "check_task_queues",
@@ -151,6 +152,9 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "merged_list_ttl": limits.span,
     "max_process_workers": _POSITIVE_OR_NONE,
     "process_shutdown_timeout": limits.span,
+    "process_niceness": partial(limits.whole, least=0, most=19),
+    "max_tasks_per_child": _POSITIVE_OR_NONE,
+    "max_memory_per_child": partial(limits.optional, memory),
     "requeue_pending": limits.switch,
     "retry_replaces_original": limits.switch,
     "max_concurrent_tasks": _POSITIVE_OR_NONE,
@@ -161,6 +165,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "heartbeat_interval": partial(limits.span, above=True),
     "instance_ttl": limits.span,
     "idempotency_ttl": limits.span,
+    "max_loop_lag": partial(limits.optional, partial(limits.span, above=True)),
     "snapshot_interval": partial(limits.span, above=True),
     "retention_days": checked_retention,
     "request_lane": partial(limits.one_of, choices=("attached", "detached")),
@@ -168,8 +173,19 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def note_deprecated(**given: object) -> None:
+def note_deprecated(
+    instance_url: object,
+    instance_tasks_prefix: object,
+    registry_ttl: object,
+    registry_heartbeat: object,
+) -> None:
     """Warn of settings that are accepted and no longer needed."""
+    given = {
+        "instance_url": instance_url,
+        "instance_tasks_prefix": instance_tasks_prefix,
+        "registry_ttl": registry_ttl,
+        "registry_heartbeat": registry_heartbeat,
+    }
     names = [name for name, value in given.items() if value and value != _UNNEEDED.get(name)]
     if names:
         warnings.warn(

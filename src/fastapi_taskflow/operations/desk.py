@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from fastapi_taskflow.backends.base import InstanceInfo
@@ -9,6 +10,8 @@ from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import AuditEntry
+from fastapi_taskflow.words.plain import is_a
+from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["ANONYMOUS", "Desk", "note"]
 
@@ -40,6 +43,13 @@ class Desk:
 async def note(
     engine: Engine, action: str, target: str, actor: str, detail: dict[str, Any]
 ) -> None:
-    """Tell the audit."""
-    entry = AuditEntry(new_id(), action, target, actor, engine.clock.now(), detail)
+    """Tell the audit. The act is done: here nothing that was given with it may be refused."""
+    who = actor if is_a(actor, str) else quoted(actor)
+    detail = {name: _plain(value) for name, value in detail.items()}
+    entry = AuditEntry(new_id(), action, target, who, engine.clock.now(), detail)
     await engine.backend.append_audit([entry])
+
+
+def _plain(value: Any) -> Any:
+    """Dates, which people give and JSON cannot say, as text."""
+    return value.isoformat() if is_a(value, date) else value

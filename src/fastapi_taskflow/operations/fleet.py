@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastapi_taskflow.backends.base import Peer, Query
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.desk import Desk
+from fastapi_taskflow.operations.executors import ExecutorState, local_executors
 from fastapi_taskflow.operations.metrics import FunctionMetrics, metrics, without_tasks
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.models import TaskStatus
@@ -19,17 +20,33 @@ _SAMPLE = 100
 
 
 class Instance(NamedTuple):
-    """An instance that has enlisted and not said goodbye. ``this`` is the one that asks."""
+    """An instance that has enlisted and not said goodbye.
+
+    Attributes:
+        this: It is the one that asks.
+        executors: By name.
+    """
 
     peer: Peer
     this: bool
+    executors: list[ExecutorState]
 
 
 async def instances(desk: Desk) -> list[Instance]:
     """All instances on the store, the oldest first."""
     engine = desk.engine
     signals = await engine.backend.signals(engine.instance_id)
-    found = [Instance(peer, peer.info.instance_id == engine.instance_id) for peer in signals.peers]
+    found = []
+    for peer in signals.peers:
+        if peer.info.instance_id != engine.instance_id:
+            executors = [ExecutorState(*one, None) for one in sorted(peer.info.executors.items())]
+            found.append(Instance(peer, False, executors))
+            continue
+        # Newer than its last heartbeat.
+        executors = local_executors(engine)
+        running = sum(one.running or 0 for one in executors)
+        now = peer._replace(running=running, draining=engine.draining)
+        found.append(Instance(now, True, executors))
     return sorted(found, key=lambda one: (one.peer.info.started_at, one.peer.info.instance_id))
 
 

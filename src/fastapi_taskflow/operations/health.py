@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from fastapi_taskflow.backends.base import Grade, Peer
+from fastapi_taskflow.backends.base import Finding, Grade, Level, Peer
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.desk import Desk
+from fastapi_taskflow.operations.executors import ExecutorState, local_executors
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["Health", "health"]
@@ -36,6 +37,7 @@ class Health:
         lag: Seconds by which the event loop answered late; None where the store does not say.
         unsettled: Ends of tasks that wait to be stored.
         overfull: So many of them that nothing new is started.
+        strained: The event loop is later than ``max_loop_lag``: nothing new is started.
         late: Ends that came after another instance had taken the task over.
         events_dropped: Events that observers were too slow for.
         states_dropped: States of ``persist=False`` tasks that were never stored.
@@ -44,6 +46,8 @@ class Health:
         failing: What does not get on here now, in words, by name.
         stuck: Tasks whose end the store does not take, and why.
         damaged: Tasks that somebody damaged in the store, and what of them; the latest met.
+        store_findings: What the store says of its own state; up to a minute old.
+        executors: Of this process, by name.
     """
 
     instance: str
@@ -54,6 +58,7 @@ class Health:
     lag: float | None
     unsettled: int
     overfull: bool
+    strained: bool
     late: int
     events_dropped: int
     states_dropped: int
@@ -62,6 +67,8 @@ class Health:
     failing: Mapping[str, str]
     stuck: Mapping[str, str]
     damaged: Mapping[str, str]
+    store_findings: Sequence[Finding]
+    executors: list[ExecutorState]
 
     @property
     def ready(self) -> bool:
@@ -84,10 +91,14 @@ class Health:
     @property
     def complaints(self) -> tuple[str, ...]:
         """What somebody should see to, although tasks may be sent here."""
+        problems = [one for one in self.store_findings if one.level is Level.PROBLEM]
+        strained = "the event loop is later than max_loop_lag: no task starts"
         return (
+            *([strained] if self.strained else []),
             *(f"{name} fails: {reason}" for name, reason in self.failing.items()),
             *(f"the end of task {one} cannot be stored: {why}" for one, why in self.stuck.items()),
             *(f"task {one} is damaged in the store: {why}" for one, why in self.damaged.items()),
+            *(f"the store: {one.detail}. {one.mend or ''}" for one in problems),
         )
 
 
@@ -109,6 +120,7 @@ async def health(desk: Desk) -> Health:
         lag=own[0] if own else None,
         unsettled=engine.settling.unsettled,
         overfull=not engine.settling.has_room(),
+        strained=engine.lateness.is_late,
         late=engine.settling.late,
         events_dropped=engine.feed.dropped,
         states_dropped=engine.mirror.dropped,
@@ -117,6 +129,8 @@ async def health(desk: Desk) -> Health:
         failing={name: one.reason for name, one in engine.core.supervisor.failing.items()},
         stuck=dict(islice(engine.settling.stuck.items(), _NAMED)),
         damaged=damaged,
+        store_findings=() if peers is None else await engine.core.vitals.now(_PATIENCE_SECONDS),
+        executors=local_executors(engine),
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi_taskflow.engine.core.settings import Settings
 from fastapi_taskflow.executors.base import Executor
+from fastapi_taskflow.executors.dask import DaskExecutor
 from fastapi_taskflow.executors.loop import LoopExecutor
 from fastapi_taskflow.executors.process import ProcessExecutor
 from fastapi_taskflow.executors.thread import ThreadExecutor
 from fastapi_taskflow.rules.placing import (
     BUILT_IN,
+    DASK,
     LOOP,
     PROCESS,
     THREAD,
@@ -22,15 +25,17 @@ from fastapi_taskflow.words.errors import ConfigurationError
 
 __all__ = ["checks_of", "choose_executors", "executors_for"]
 
-# The last one is to come.
-_TAKEN = frozenset({*BUILT_IN, "dask"})
+_TAKEN = frozenset({*BUILT_IN, DASK})
 
 
-def choose_executors(executors: Mapping[str, object] | None) -> dict[str, Executor]:
-    """The user's own executors by name.
+def choose_executors(
+    executors: Mapping[str, object] | None, dask: Any, settings: Settings
+) -> dict[str, Executor]:
+    """The executors that a manager was given, by name.
 
     Raises:
         ConfigurationError: a name that is taken, no executor, or slots that cannot work.
+        ImportError: an extra is not installed.
     """
     if executors is not None and not isinstance(executors, Mapping):
         raise limits.wrong("executors", "a dict {name: executor}", executors)
@@ -48,6 +53,8 @@ def choose_executors(executors: Mapping[str, object] | None) -> dict[str, Execut
                 raise limits.wrong(f"executors: {known!r}", what, executor)
         limits.optional(limits.whole, f"executors: slots of {known!r}", executor.slots, least=1)
         chosen[known] = executor
+    if dask is not None:
+        chosen[DASK] = DaskExecutor(dask, ttl=settings.instance_ttl)
     return chosen
 
 
@@ -62,7 +69,11 @@ def executors_for(settings: Settings, own: Mapping[str, Executor]) -> dict[str, 
         LOOP: LoopExecutor(settings.max_concurrent_tasks),
         THREAD: ThreadExecutor(settings.max_sync_threads),
         PROCESS: ProcessExecutor(
-            settings.max_process_workers, patience=settings.process_shutdown_timeout
+            settings.max_process_workers,
+            patience=settings.process_shutdown_timeout,
+            niceness=settings.process_niceness,
+            max_tasks_per_child=settings.max_tasks_per_child,
+            max_memory_per_child=settings.max_memory_per_child,
         ),
         **own,
     }

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 from fastapi_taskflow.backends.base import Attempt, Query, StoredTask
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.lifecycle import Engine
+from fastapi_taskflow.operations import results
 from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.operations.waiting import explain
 from fastapi_taskflow.rules.redaction import MASK
 from fastapi_taskflow.rules.soundness import mend
 from fastapi_taskflow.words.errors import (
@@ -77,14 +79,19 @@ async def get(desk: Desk, task_id: str) -> TaskRecord | None:
     engine = desk.engine
     task_id = await whole(engine, task_id)
     (stored,) = await engine.backend.get([task_id])
-    return _merged(engine, task_id, stored)
+    record = _merged(engine, task_id, stored)
+    if record is not None:
+        results.shown(engine, record, stored)
+        if stored is not None:
+            await explain(desk, [(record, stored)])
+    return record
 
 
 async def inspect(desk: Desk, task_id: str, *, arguments: bool = True) -> Inspection | None:
     """One task with its history, to be shown, by its id or a short one; None if there is none.
 
     Args:
-        arguments: With its arguments, as far as they can be read, the secrets among them masked.
+        arguments: With its arguments and result, as far as they can be read, secrets masked.
     """
     engine = desk.engine
     task_id = await whole(engine, task_id)
@@ -93,18 +100,23 @@ async def inspect(desk: Desk, task_id: str, *, arguments: bool = True) -> Inspec
     if record is None:
         return None
     live = engine.store.find(task_id)
-    if arguments and (record.args or record.kwargs):
+    if arguments:
+        results.shown(engine, record, stored)
+    if arguments and (record.args or record.kwargs or record.result is not None):
         record = await asyncio.to_thread(_redacted, engine, record)
     if stored is None:
         assert live is not None  # noqa: S101  (else there would be no record)
         return Inspection(record, [], live.durable, live.cancel_asked, stranded=False)
+    await explain(desk, [(record, stored)])
     waits = record.status is TaskStatus.PENDING and stored.persist and stored.owner is None
     return Inspection(
         record,
         await engine.backend.attempts(task_id),
         stored.persist,
         stored.cancel_asked or (live is not None and live.cancel_asked),
-        stranded=waits and not await _runs_somewhere(desk, record.func_name),
+        stranded=waits
+        and record.waiting_for is not None
+        and record.waiting_for.reason == "no_instance",
     )
 
 
@@ -113,16 +125,15 @@ def _redacted(engine: Engine, record: TaskRecord) -> TaskRecord:
     live = engine.store.find(record.task_id)
     registered = engine.registry.by_name(record.func_name) if live is None else live.registered
     func = None if registered is None else registered.func
-    args, kwargs = engine.settings.redactor.shown(func, record.args, record.kwargs)
+    redactor, given = engine.settings.redactor, (record.args, record.kwargs)
+    args, kwargs = redactor.shown(func, *given)
+    result = record.result
     if func is None:
         # Only its function says which of them are secret.
-        args = tuple(MASK for _ in args)
-    return replace(record, args=args, kwargs=kwargs)
-
-
-async def _runs_somewhere(desk: Desk, func_name: str) -> bool:
-    living = await desk.living()
-    return any("execute" in info.roles and func_name in info.functions for info in living)
+        args, result = tuple(MASK for _ in args), None if result is None else MASK
+    elif result is not None:
+        result = redactor.shown_result(func, *given, result)
+    return replace(record, args=args, kwargs=kwargs, result=result)
 
 
 def _merged(
@@ -168,6 +179,7 @@ async def search(
     await catch_up(engine)
     page = await engine.backend.search(query, limit=limit, cursor=cursor, most_bytes=most_bytes)
     records = [_laid_over(engine, _shown(engine, stored)) for stored in page.tasks]
+    await explain(desk, zip(records, page.tasks, strict=True))
     if query.statuses:
         records = [record for record in records if record.status in query.statuses]
     # The store's order is that of arrival, where what is written behind comes late.

@@ -17,9 +17,12 @@ from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.operations.adding import prepare_alone
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
+from fastapi_taskflow.operations.originals import as_before, known
+from fastapi_taskflow.operations.rechaining import is_step, retry_chain
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
 from fastapi_taskflow.rules.calls import TaskCall
+from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
     PayloadUnreadable,
@@ -27,12 +30,21 @@ from fastapi_taskflow.words.errors import (
     StoreUnavailable,
     TaskflowError,
     TaskStateError,
-    UnknownTaskFunction,
 )
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import RETRYABLE
 
-__all__ = ["BULK_LIMIT", "BulkRetry", "Refusal", "retry", "retry_failed", "retry_many"]
+__all__ = [
+    "BULK_LIMIT",
+    "BulkRetry",
+    "Refusal",
+    "accept_again",
+    "refuse",
+    "retry",
+    "retry_each",
+    "retry_failed",
+    "retry_many",
+]
 
 BULK_LIMIT = 1_000
 """Tasks that one call retries at most."""
@@ -121,7 +133,7 @@ async def retry_many(desk: Desk, task_ids: Sequence[str], *, actor: str = ANONYM
                 done.skip(task_id, "Task not found")
             else:
                 found.append(stored)
-        await _retry_batch(desk.runtime, found, done)
+        await retry_each(desk.runtime, found, done)
     await _note(desk, "bulk-retry", actor, done, {})
     return done
 
@@ -155,7 +167,7 @@ async def retry_failed(
         # With their arguments, which no list has.
         whole_tasks = await engine.backend.get([task.record.task_id for task in page.tasks])
         found = [task for task in whole_tasks if task is not None]
-        await _retry_batch(desk.runtime, found, done)
+        await retry_each(desk.runtime, found, done)
         looked_at += len(page.tasks)
         done.cursor = page.cursor
         if page.cursor is None:
@@ -173,7 +185,9 @@ async def _note(
         await desk.note("bulk_retry", target, actor, {**counts, **detail})
 
 
-async def _retry_batch(runtime: Runtime, batch: Sequence[StoredTask], done: BulkRetry) -> None:
+async def retry_each(runtime: Runtime, batch: Sequence[StoredTask], done: BulkRetry) -> None:
+    """Retry tasks that were read with their arguments, each apart from the others."""
+
     async def attempt(stored: StoredTask) -> str | TaskflowError:
         try:
             return await _again(runtime, stored, done.full)
@@ -193,7 +207,7 @@ async def _retry_batch(runtime: Runtime, batch: Sequence[StoredTask], done: Bulk
             done.skip(task_id, str(ended))
 
 
-def _refuse(stored: StoredTask) -> None:
+def refuse(stored: StoredTask) -> None:
     """What the store checks too, in the transaction; first for the sake of the order of errors.
 
     A task in the wrong state need not have a function.
@@ -215,28 +229,40 @@ def _refuse(stored: StoredTask) -> None:
 
 async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | None = None) -> str:
     record, engine = stored.record, runtime.engine()
-    _refuse(stored)
-    registered = engine.registry.by_name(record.func_name)
-    if registered is None:
-        raise UnknownTaskFunction(
-            f"Function {record.func_name!r} is not registered in this process"
-        )
+    refuse(stored)
+    if await is_step(engine, stored):
+        # It needs what is before it, and those behind need it.
+        new = await retry_chain(runtime, record.batch_id or "")
+        return new[record.task_id]
+    registered = known(engine, record)
     call = TaskCall(registered.func, *reading.arguments(engine, stored))
-    options = Options(
-        record.idempotency_key,
-        record.tags,
-        record.priority,
-        record.queue,
-        source=record.source,
-        retry_of=record.task_id,
-        replace_original=runtime.settings.retry_replaces_original,
-    )
     if full and record.queue in full:
         raise TaskStateError(full[record.queue])
-    task = prepare_alone(runtime, engine, registered, call, options)
+    options = as_before(runtime, record)
+    return await accept_again(runtime, stored, registered, call, options, payload=stored.payload)
+
+
+async def accept_again(
+    runtime: Runtime,
+    stored: StoredTask,
+    registered: Registered,
+    call: TaskCall,
+    options: Options,
+    *,
+    payload: bytes | None = None,
+) -> str:
+    """Accept a task that takes the place of one that ended; its id.
+
+    Args:
+        payload: The same arguments as that one stored them.
+    """
+    record, engine = stored.record, runtime.engine()
+    in_batch = stored.member is not None
+    task = prepare_alone(runtime, engine, registered, call, options, durable=in_batch)
     if task.payload is None:
         # Not durable: kept all the same, so that the retry can be shown and retried too.
-        task.payload = stored.payload
+        task.payload = payload
+    task.member, task.record.batch_id = stored.member, record.batch_id
     await engine.commits.commit([task])
     if options.replace_original:
         engine.store.forget(record.task_id)

@@ -18,14 +18,14 @@ from fastapi_taskflow.engine.core.taskstore import TaskStore
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.executors.base import Executor
 from fastapi_taskflow.loggers.base import TaskObserver
-from fastapi_taskflow.loggers.chain import LoggerChain
+from fastapi_taskflow.loggers.fanout import LoggerChain
 from fastapi_taskflow.operations.assembly import check_task_queues, checked_retention
 from fastapi_taskflow.operations.placing import checks_of, executors_for
 from fastapi_taskflow.rules.crypto import Keyring
 from fastapi_taskflow.rules.durability import Durability
 from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
-from fastapi_taskflow.words.errors import EngineNotRunning
+from fastapi_taskflow.words.errors import ConfigurationError, EngineNotRunning
 
 __all__ = ["Runtime"]
 
@@ -135,6 +135,11 @@ class Runtime:
         except BaseException:
             self._engine = None
             raise
+        refusal, durable = self.backend.refusal, self.durability.names()
+        if refusal is not None and durable:
+            engine, self._engine = self._engine, None
+            await engine.stop()
+            raise ConfigurationError(f"Task {durable[0]!r} is durable, but {refusal}")
 
     def _made(self) -> Engine:
         self.durability.check()

@@ -57,6 +57,7 @@ class SeriesBucket:
     avg_duration_seconds: float | None
     p50: float | None
     p95: float | None
+    p99: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class FunctionEnds:
     other: int
     p50: float | None
     p95: float | None
+    p99: float | None
 
 
 async def series(

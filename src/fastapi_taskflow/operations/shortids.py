@@ -10,7 +10,7 @@ from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import TaskStateError
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["whole"]
+__all__ = ["id_text", "whole"]
 
 
 async def whole(engine: Engine, task_id: object) -> str:
@@ -21,7 +21,7 @@ async def whole(engine: Engine, task_id: object) -> str:
     Raises:
         TaskStateError: several tasks end like this.
     """
-    task_id = _text(task_id)
+    task_id = id_text(task_id)
     if len(task_id) != ENDING_LENGTH:
         return task_id
     await engine.mirror.flush()
@@ -35,7 +35,8 @@ async def whole(engine: Engine, task_id: object) -> str:
     return found[0] if found else task_id
 
 
-def _text(task_id: object) -> str:
+def id_text(task_id: object) -> str:
+    """The id as text; what is none is written as messages quote it, which is nobody's id."""
     for kind, form in ((str, str.__str__), (UUID, UUID.__str__)):
         if issubclass(type(task_id), kind):
             return form(cast(Any, task_id))

@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from fastapi_taskflow.words.conflicts import Disposition
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.limits import near
 from fastapi_taskflow.words.quoting import quoted
@@ -37,14 +38,17 @@ class TaskCall(NamedTuple):
 
 
 class Enqueued(NamedTuple):
-    """Answer of ``enqueue``: the id of the task that does the work.
+    """Answer of ``enqueue``: the id of the task that does the work, and what happened.
 
-    ``duplicate`` is True if a task with the same idempotency key existed; then nothing was
-    created and ``task_id`` is that task's.
+    ``duplicate`` is True if nothing was created because another task does the work, whose id
+    is ``task_id``. ``disposition`` says why in a word: ``"existing"`` (it has the same idempotency
+    key) or ``"dropped"`` (it has the same order key). Else it is ``"replaced"`` if others of
+    its order key were cancelled for it or asked to end, or ``"created"``.
     """
 
     task_id: str
     duplicate: bool
+    disposition: Disposition = "created"
 
 
 def bound(

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.models import TaskContext
+from fastapi_taskflow.words.said import LINE_LIMIT_BYTES, Line, Said
 from fastapi_taskflow.words.texts import as_text, fit
 
 __all__ = [
     "LEVELS",
-    "LINE_LIMIT_BYTES",
     "RunContext",
     "TaskExecutionContext",
     "activate",
@@ -42,9 +42,6 @@ LEVELS: dict[str, int] = {
 }
 """Levels that `task_log` takes, with their numbers in `logging`; lowest first."""
 
-# One line must not fill a task's whole log.
-LINE_LIMIT_BYTES = 16_384
-
 _outside = logging.getLogger("fastapi_taskflow.task")
 
 
@@ -55,8 +52,8 @@ class RunContext(Protocol):
     def task_context(self) -> TaskContext:
         """What `get_task_context` answers."""
 
-    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Take a line that the task logs. Called from any thread."""
+    def say(self, said: Said) -> None:
+        """Take what the task tells. Called from any thread."""
 
     def accompanied_by(self, helper: Future[Any]) -> None:
         """Something on the event loop works for it, and is cancelled with it."""
@@ -105,7 +102,7 @@ def task_log(message: str, *, level: str = "info", **extra: Any) -> None:
         text = fit(_text_of(message), LINE_LIMIT_BYTES)
         _outside.log(LEVELS[level], "%s", text, extra={"task_extra": extra})
     else:
-        run.log(_text_of(message), level, extra)
+        run.say(Line(_text_of(message), level, extra))
 
 
 def _text_of(message: Any) -> str:

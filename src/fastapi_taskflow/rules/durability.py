@@ -38,6 +38,9 @@ class Durability:
             self._refuse_downgrade(registered, registered.hides)
             return False
         config = registered.config
+        if config.is_limited and not config.persist:
+            # Who holds a limit takes tasks from a store, if only from one in memory.
+            return True
         if config.persist:
             if not self._persistent:
                 raise ConfigurationError(_NO_BACKEND.format(registered.name))
@@ -60,9 +63,12 @@ class Durability:
     def names(self) -> list[str]:
         """The tasks that are durable, by name."""
         found = map(self._registry.by_name, sorted(self._registry.names()))
-        if not self._persistent:
-            return []
-        return [one.name for one in found if one and self._registry.wants_durable(one)]
+        wanted = self._registry.wants_durable
+        return [
+            one.name
+            for one in found
+            if one is not None and (wanted(one) if self._persistent else one.config.is_limited)
+        ]
 
     def check(self) -> None:
         """Look at all registered functions, before the start.

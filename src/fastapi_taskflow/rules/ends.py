@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi_taskflow.rules.exceptionparts import lone
+from fastapi_taskflow.rules.failures import site_of
 from fastapi_taskflow.rules.redaction import MASK, NO_MASK, Mask
 from fastapi_taskflow.rules.tracebacks import text_and_trace
+from fastapi_taskflow.words.failures import Site
 from fastapi_taskflow.words.plain import name_of
 from fastapi_taskflow.words.texts import ERROR_LIMIT_BYTES, TRACE_LIMIT_BYTES, fit
 
@@ -29,9 +31,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function returned."""
+    """The function returned.
+
+    Args:
+        lost: Why its value is not here; None: it is.
+    """
 
     value: Any = None
+    lost: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +48,29 @@ class Raised:
     Args:
         stacktrace: None: the texts are still to be written.
         hidden: The exception itself holds secrets, which its texts do not show.
+        site: Where it came from; None: as far as ``error`` tells.
     """
 
     error: BaseException
     stacktrace: str | None = None
     text: str | None = None
     hidden: bool = False
+    site: Site | None = None
 
 
 def failure(error: BaseException, mask: Mask = NO_MASK) -> Raised:
     """The end that an exception is, told without what ``mask`` takes out."""
     # A group around one error says less than that error.
     text, trace = text_and_trace(error, lone(error), mask)
-    return Raised(error, trace, text, bool(mask) or MASK in trace)
+    return Raised(error, trace, text, bool(mask) or MASK in trace, site_of(lone(error)))
 
 
 def rewritten(raised: Raised, mask: Mask) -> Raised:
     """An end whose texts were written elsewhere, within bounds and without secrets."""
     text = fit(raised.text or name_of(type(raised.error)), ERROR_LIMIT_BYTES, mask)
     trace = fit(raised.stacktrace or "", TRACE_LIMIT_BYTES, mask)
-    return Raised(raised.error, trace, text, bool(mask) or raised.hidden)
+    site = raised.site or site_of(lone(raised.error))
+    return Raised(raised.error, trace, text, bool(mask) or raised.hidden, site)
 
 
 @dataclass(frozen=True, slots=True)

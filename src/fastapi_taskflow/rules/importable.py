@@ -6,16 +6,28 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
+from functools import lru_cache, partial
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from types import FunctionType
 from typing import Any, NamedTuple
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
+from fastapi_taskflow.rules import programs
 from fastapi_taskflow.rules.disguises import layers
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["Reference", "check_importable", "reference_of", "resolved"]
+__all__ = [
+    "Reference",
+    "can_send_code",
+    "check_importable",
+    "is_of_prompt",
+    "module_of",
+    "reference_of",
+    "resolved",
+]
 
 
 class Reference(NamedTuple):
@@ -65,32 +77,66 @@ def _check_pickled(inner: object) -> None:
 
 
 def _module_of(func: FunctionType) -> str:
-    if func.__module__ != "__main__":
+    if func.__module__ not in programs.NAMES:
         return func.__module__
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is None:
+    if programs.own() is None and not can_send_code():
         raise ConfigurationError(
-            "it stands in the program that was started (__main__), which a child process does not "
-            "run again. Move it into a module and import it from there; `uvicorn module:app` and "
-            "`python -m module` import it as well."
+            "it was typed at a prompt or in a notebook, or given with `python -c`, from where a "
+            "child process cannot import it. Install 'fastapi-taskflow[process]', which sends it "
+            "as it is, or move it into a module."
         )
-    name: str = spec.name
-    return name
+    return "__main__"
+
+
+def can_send_code() -> bool:
+    """Cloudpickle is installed."""
+    return find_spec("cloudpickle") is not None
+
+
+# Of functions that were said before: what their names led to then.
+_said: WeakKeyDictionary[FunctionType, tuple[Reference, ReferenceType[Any]]] = WeakKeyDictionary()
+
+
+def module_of(func: Callable[..., Any]) -> str | None:
+    """The module that another process imports for a function; None: it is pickled itself."""
+    return _module_of(func) if isinstance(func, FunctionType) else None
 
 
 def reference_of(func: Callable[..., Any]) -> Reference | Callable[..., Any]:
     """How to say a function to another process; other callables are pickled themselves.
 
+    So is a function of a prompt, which no other process can run: by value.
+
     Raises:
         ConfigurationError: its name leads to something else.
     """
-    if not isinstance(func, FunctionType):
+    if not isinstance(func, FunctionType) or is_of_prompt(func):
         return func
-    check_importable(func)
+    outer = _outer_of(func)
+    known = _said.get(func)
+    if known is not None and known[1]() is outer:
+        return known[0]
+    reference = _reference_of(func, outer)
+    with suppress(TypeError):  # an object above the function that no weak reference can lead to
+        _said[func] = reference, ref(outer)
+    return reference
+
+
+def is_of_prompt(value: Any) -> bool:
+    """A function or class of ``__main__``, where that is no program that can be run again."""
+    return getattr(value, "__module__", None) == "__main__" and programs.own() is None
+
+
+def _outer_of(func: FunctionType) -> Any:
+    """What its name leads to; None: nothing."""
     try:
-        outer = _at(sys.modules[func.__module__], func.__qualname__)
+        return _at(sys.modules[func.__module__], func.__qualname__)
     except (KeyError, AttributeError):
-        outer = None
+        return None
+
+
+def _reference_of(func: FunctionType, outer: Any) -> Reference:
+    check_importable(func)
     for depth, layer in enumerate(() if outer is None else layers(outer)):
         if layer is func:
             return Reference(_module_of(func), func.__qualname__, depth)
@@ -107,8 +153,11 @@ def resolved(found: Reference | Callable[..., Any]) -> Callable[..., Any]:
     Raises:
         Exception: its module cannot be imported, or has changed.
     """
-    if not isinstance(found, Reference):
-        return found
+    return _resolved(found) if isinstance(found, Reference) else found
+
+
+@lru_cache(1_024)
+def _resolved(found: Reference) -> Callable[..., Any]:
     outer = _at(import_module(found.module), found.qualname)
     return next(islice(layers(outer), found.depth, None))
 

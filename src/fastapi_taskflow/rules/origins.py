@@ -19,7 +19,15 @@ from typing import Any
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.plain import ATOMS
 
-__all__ = ["Kinship", "Origin", "innermost", "kinship", "origin_of", "refuse_taken"]
+__all__ = [
+    "Kinship",
+    "Origin",
+    "innermost",
+    "kinship",
+    "origin_of",
+    "refuse_renamed",
+    "refuse_taken",
+]
 
 # Bounds the way through wrappers, which may be a circle.
 _MOST_WRAPPERS = 100
@@ -204,3 +212,14 @@ def _same(one: Any, other: Any, known: frozenset[int]) -> bool:
         again = one.__code__ is not other.__code__ or id(one) in known
         return again or _hold_the_same(one, other, known)
     return False
+
+
+def refuse_renamed(known: str, name: str, func: Callable[..., Any]) -> None:
+    """Raise if a function is registered under another name than the one it has."""
+    if known != name:
+        raise ConfigurationError(
+            f"One function with two task names: {origin_of(func)} is {known!r} already, "
+            f"and is asked to be {name!r} too. add_task() is given the function, which could "
+            f"then mean either. Write another function that calls it, and register that as "
+            f"{name!r}."
+        )

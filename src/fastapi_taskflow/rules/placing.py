@@ -15,6 +15,7 @@ from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
     "BUILT_IN",
+    "DASK",
     "LOOP",
     "PROCESS",
     "THREAD",
@@ -34,6 +35,8 @@ Check = Callable[[Callable[..., Any]], None]
 LOOP = "async"
 THREAD = "thread"
 PROCESS = "process"
+DASK = "dask"
+"""Where a manager was told of a cluster."""
 
 
 def check_coroutine(func: Callable[..., Any]) -> None:
@@ -90,6 +93,11 @@ def known_executor(value: object, known: Mapping[str, Check]) -> str | None:
         return None
     if isinstance(value, str) and value in known:
         return str.__str__(value)
+    if isinstance(value, str) and value == DASK:
+        raise ConfigurationError(
+            "executor='dask' needs TaskManager(dask=...): the address of a Dask scheduler, or a "
+            "distributed.Client."
+        )
     raise ConfigurationError(
         f"Unknown executor {quoted(value)}; use one of {', '.join(map(repr, known))}."
         f"{limits.near(value, known)}"

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 from fastapi_taskflow.rules import codec, placing
 from fastapi_taskflow.rules.codec import TypeTable
 from fastapi_taskflow.rules.disguises import Owners, layers, printable_name
-from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_taken
+from fastapi_taskflow.rules.orderkeys import Ordering, ordered, ordering_of
+from fastapi_taskflow.rules.origins import Origin, origin_of, refuse_renamed, refuse_taken
+from fastapi_taskflow.rules.schedules.definition import Declared
 from fastapi_taskflow.rules.shapes import Shape, own_options, shape_of
 from fastapi_taskflow.rules.taskconfig import checked_config
-from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.limits import NAME_LIMIT, printable
 from fastapi_taskflow.words.models import TaskConfig
 
@@ -43,6 +44,7 @@ class Registered:
         shape: What arguments it takes; None where that is not checked.
         declared: See `own_options`; None where nobody has looked yet.
         hides: Of a callable that was not registered: what was, inside of it.
+        ordering: How its tasks get their order keys.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Registered:
     shape: Shape | None = None
     declared: frozenset[str] | None = None
     hides: Hidden | None = None
+    ordering: Ordering | None = None
 
     @property
     def own_options(self) -> frozenset[str]:
@@ -78,12 +81,13 @@ class TaskRegistry:
 
     Attributes:
         types: The classes that their arguments may have.
+        schedules: What the code says of schedules, by name.
         durable_by_default: Whoever stores their tasks stores all of them.
     """
 
     def __init__(self, executors: Mapping[str, placing.Check] = placing.BUILT_IN) -> None:
         self._executors = executors
-        self.durable_by_default = False
+        self.durable_by_default, self.schedules = False, dict[str, Declared]()
         self.types = TypeTable()
         # Invariant: every value of _by_name is a value of _by_func. The other way round
         # not: functions that were replaced by a reload stay, for who still holds them.
@@ -111,15 +115,18 @@ class TaskRegistry:
         name = printable("name", config.name or func.__name__)
         if (other := self._by_name.get(name)) is not None:
             refuse_taken(name, other.func, self._origins[name], func)
-        self._refuse_renamed(name, func)
+        if (known := self._by_func.get(func)) is not None:
+            refuse_renamed(known.name, name, func)
+        ordering = ordering_of(func, name, config.key)
         entry = Registered(
             name,
             func,
-            replace(config, name=name),
+            ordered(replace(config, name=name), ordering),
             config.executor or placing.default_for(func),
             placing.is_coroutine_callable(func),
             shape_of(func),
             own_options(func),
+            ordering=ordering,
         )
         self._warn_of_options(entry)
         self._by_func[func] = self._by_name[name] = entry
@@ -141,16 +148,6 @@ class TaskRegistry:
                 entry.name,
                 ", ".join(own),
                 own[0],
-            )
-
-    def _refuse_renamed(self, name: str, func: Func) -> None:
-        known = self._by_func.get(func)
-        if known is not None and known.name != name:
-            raise ConfigurationError(
-                f"One function with two task names: {origin_of(func)} is {known.name!r} already, "
-                f"and is asked to be {name!r} too. add_task() is given the function, which could "
-                f"then mean either. Write another function that calls it, and register that as "
-                f"{name!r}."
             )
 
     def find(self, func: Func) -> Registered | None:
@@ -178,7 +175,7 @@ class TaskRegistry:
     def wants_durable(self, entry: Registered) -> bool:
         """The function's tasks are to be stored."""
         config = entry.config
-        return config.persist or config.requeue_on_interrupt or self.durable_by_default
+        return config.is_stored or self.durable_by_default
 
     def is_registered(self, func: Func) -> bool:
         """True if the function was registered."""

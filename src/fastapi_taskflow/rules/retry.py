@@ -28,6 +28,7 @@ from fastapi_taskflow.rules.ends import (
 from fastapi_taskflow.rules.exceptionparts import attribute_of, leaves
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import Cancel, Retry, Snooze
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.limits import LONGEST_DELAY_SECONDS, finite
 from fastapi_taskflow.words.models import TaskConfig
 from fastapi_taskflow.words.plain import is_a
@@ -82,6 +83,7 @@ class Verdict(NamedTuple):
     delay: float = 0.0
     error: str | None = None
     stacktrace: str | None = None
+    failure: Failure | None = None
 
 
 _SUCCEEDED = Verdict(Move.SUCCEED)
@@ -169,7 +171,7 @@ def _after_timeout(config: TaskConfig, facts: Facts, ended: TimedOut, random: Ra
     timeout = TimeoutError()
     again = _retryable(config, timeout, (timeout,))
     if ended.left_running:
-        text += "; its thread was left running"
+        text += "; its function could not be stopped, and was left running"
         # Named itself, not through a base class: who lists OSError does not think of this.
         again = again and TimeoutError in config.retry_on
     if facts.cancel_asked:

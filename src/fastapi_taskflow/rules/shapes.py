@@ -20,7 +20,8 @@ from fastapi_taskflow.words.quoting import quoted
 __all__ = ["OPTION_NAMES", "Shape", "own_options", "shape_of"]
 
 OPTION_NAMES = frozenset({
-    "idempotency_key", "tags", "eager", "priority", "queue", "delay", "run_at",
+    "idempotency_key", "tags", "eager", "priority", "queue", "delay", "run_at", "session",
+    "debounce", "throttle",
 })  # fmt: skip
 """Keyword arguments that ``add_task`` and ``enqueue`` read themselves."""
 
@@ -57,7 +58,7 @@ class Shape:
     they cannot be enough. With ``*args`` the last one stands for all further ones.
     """
 
-    __slots__ = ("_func", "_many", "_open", "_rests", "_signature")
+    __slots__ = ("_func", "_many", "_open", "_positional", "_rests", "_signature")
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self._func = func
@@ -68,6 +69,7 @@ class Shape:
         self._open = Parameter.VAR_KEYWORD in kinds
         positional = [p for p in parameters if p.kind in _POSITIONAL]
         named = [p for p in parameters if p.kind in _NAMED]
+        self._positional = positional
         self._rests = [_rest(positional, named, n) for n in range(len(positional) + 1)]
 
     def check(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -78,6 +80,20 @@ class Shape:
         """
         if not self._fit(args, kwargs):
             self._refuse(task, args, kwargs)
+
+    def with_next(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """The arguments with one more, as the next free positional parameter; None: none is."""
+        given = len(args)
+        for number, parameter in enumerate(self._positional[given:], given):
+            if parameter.name in kwargs and parameter.kind is Parameter.POSITIONAL_OR_KEYWORD:
+                continue
+            if number == given:
+                return (*args, value), kwargs
+            return args, {**kwargs, parameter.name: value}
+        named = any(parameter.name in kwargs for parameter in self._positional)
+        return ((*args, value), kwargs) if self._many and not named else None
 
     def _fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         count = len(args)

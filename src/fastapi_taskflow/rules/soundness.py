@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.quoting import quoted
+from fastapi_taskflow.words.said import Progress
 
 __all__ = ["mend"]
 
@@ -40,6 +41,11 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "instance": _TEXT_OR_NOT,
     "due_at": _MOMENT_OR_NOT,
     "elapsed": (float, _NOTHING),
+    "progress": (Progress, _NOTHING),
+    "result_missing": _TEXT_OR_NOT,
+    "title": _TEXT_OR_NOT,
+    "summary": _TEXT_OR_NOT,
+    "failure": _TEXT_OR_NOT,
 }
 
 

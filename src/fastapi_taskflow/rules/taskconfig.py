@@ -6,13 +6,24 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
-from fastapi_taskflow.rules.placing import BUILT_IN, Check, known_executor, place
+from fastapi_taskflow.rules.placing import (
+    BUILT_IN,
+    PROCESS,
+    Check,
+    default_for,
+    known_executor,
+    place,
+)
+from fastapi_taskflow.rules.titles import checked_title
 from fastapi_taskflow.words import limits
+from fastapi_taskflow.words.conflicts import ON_CONFLICT, OnConflict
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import TaskConfig
 from fastapi_taskflow.words.quoting import quoted
+from fastapi_taskflow.words.rates import rate
+from fastapi_taskflow.words.sizes import memory
 
 __all__ = ["checked_config"]
 
@@ -48,10 +59,25 @@ def checked_config(
         retry_on=_error_types("retry_on", config.retry_on),
         no_retry_on=_error_types("no_retry_on", config.no_retry_on),
         timeout=limits.optional(limits.span, "timeout", config.timeout, above=True),
+        memory_limit=limits.optional(memory, "memory_limit", config.memory_limit),
+        result_ttl=limits.optional(limits.span, "result_ttl", config.result_ttl),
+        global_concurrency=limits.optional(
+            limits.whole, "global_concurrency", config.global_concurrency, least=1
+        ),
+        rate_limit=limits.optional(rate, "rate_limit", config.rate_limit),
+        title=checked_title(func, config.title),
+        on_conflict=_on_conflict(config.on_conflict),
+        key_rate_limit=limits.optional(rate, "key_rate_limit", config.key_rate_limit),
     )
     if checked.executor is not None:
         place(func, checked.executor, executors[checked.executor])
+    _check_memory(func, checked)
     return config if checked == config and _is_plain(config) else checked
+
+
+def _on_conflict(value: object) -> OnConflict:
+    found = limits.one_of("on_conflict", value, ON_CONFLICT)
+    return cast("OnConflict", found)
 
 
 def _jitter(value: object) -> float:
@@ -63,7 +89,8 @@ def _jitter(value: object) -> float:
 
 def _is_plain(config: TaskConfig) -> bool:
     """No value is of a subclass, whose code would run wherever it is used."""
-    return all(type(getattr(config, field.name)) in _PLAIN for field in fields(config))
+    names = [field.name for field in fields(config) if field.name not in ("title", "key")]
+    return all(type(getattr(config, name)) in _PLAIN for name in names)
 
 
 def _check_function(func: object, config: TaskConfig) -> None:
@@ -100,6 +127,16 @@ def _check_function(func: object, config: TaskConfig) -> None:
         raise ConfigurationError(
             f"{quoted(func)} is a generator: calling it would run nothing of it. Use a function "
             "without yield."
+        )
+
+
+def _check_memory(func: Callable[..., Any], config: TaskConfig) -> None:
+    """An executor of the user's own finds the limit in its calls."""
+    executor = config.executor or default_for(func)
+    if config.memory_limit is not None and executor in BUILT_IN and executor != PROCESS:
+        raise ConfigurationError(
+            f"memory_limit needs executor={PROCESS!r}: where executor={executor!r} runs functions, "
+            "they share the server's memory."
         )
 
 

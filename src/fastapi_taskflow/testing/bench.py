@@ -6,28 +6,36 @@ from collections.abc import Mapping
 
 from fastapi_taskflow.backends.base import (
     ClaimRequest,
+    FailureQuery,
     Grain,
     Lease,
     NewTask,
     Query,
     RollupQuery,
+    ScheduleChange,
+    Schedules,
     Stored,
 )
 from fastapi_taskflow.testing.driver import DriverMachine
 from fastapi_taskflow.testing.laws import Laws
-from fastapi_taskflow.testing.model import Model, comparable, insert
+from fastapi_taskflow.testing.model import Model, change, comparable, due, insert, pass_turns
+from fastapi_taskflow.testing.model.counts import next_due, tally
 
-__all__ = ["FUNCTIONS", "QUEUES", "SHORTEST_TTL", "Bench"]
+__all__ = ["FUNCTIONS", "QUEUES", "SCHEDULES", "SHORTEST_TTL", "Bench"]
 
 Sent = tuple[list[list[NewTask]], Mapping[str, int], float]
 
 QUEUES = ("q", "r")
 FUNCTIONS = ("f", "g")
+SCHEDULES = ("s:a", "s:b", "o:c")
 SHORTEST_TTL = 10.0
 
 
 class Bench(DriverMachine):
     """A driver, a model, one clock, and what was said to both so far."""
+
+    tells = True
+    """Tasks say things while they run, and return something."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +75,17 @@ class Bench(DriverMachine):
             if isinstance(answer, Stored):
                 self.leases += [Lease(one.task_id, 1) for one in answer.tasks if one.fence]
 
+    def change_and_compare(self, changes: list[ScheduleChange], limits: Mapping[str, int]) -> None:
+        expected = [change(self.model, one, limits, SHORTEST_TTL) for one in changes]
+        assert (
+            self.call(self._schedules().change, changes, limits, key_ttl=SHORTEST_TTL) == expected
+        )
+        self.born |= self.model.tasks.keys() | self.model.aliases.keys()
+
+    def _schedules(self) -> Schedules:
+        assert self.backend.schedules is not None
+        return self.backend.schedules
+
     def claim_and_compare(self, request: ClaimRequest) -> list[Lease]:
         expected = self.model.claim(request)
         got = self.call(self.backend.claim, request)
@@ -101,9 +120,11 @@ class Bench(DriverMachine):
 
     async def compare(self) -> None:
         """Everything that can be asked is answered alike."""
+        pass_turns(self.model)
         await self._compare_tasks()
         await self._compare_fleet()
         await self._compare_counts()
+        await self._compare_schedules()
 
     async def _compare_tasks(self) -> None:
         model = self.model
@@ -139,22 +160,35 @@ class Bench(DriverMachine):
             name: self.model.beats[name] for name in self.model.instances
         }
 
+    async def _compare_schedules(self) -> None:
+        known, schedules = self.model.schedules, self._schedules()
+        assert await schedules.find(SCHEDULES) == [known.get(name) for name in SCHEDULES]
+        found = await schedules.due(limit=len(SCHEDULES))
+        dates = [one.next_at for one in found.schedules if one.next_at]
+        assert dates == sorted(dates)
+        # Those of one instant come in any order.
+        found.schedules.sort(key=lambda one: (one.next_at, one.name))
+        assert found == due(self.model)
+
     async def _compare_counts(self) -> None:
-        tally = {
+        counted = {
             (cell.queue, cell.func_name, cell.status): (cell.rows, cell.ended, cell.seconds)
             for cell in await self.backend.tally()
             if cell.rows or cell.ended
         }
-        assert tally == self.model.tally()
+        assert counted == tally(self.model)
         query = RollupQuery(grain=Grain.MINUTE, by_start=True, by_function=True)
         assert {
             (one.start, one.func_name, one.status, number): ended
             for one in await self.backend.rollups(query)
             for number, ended in one.durations.items()
         } == self.model.ends
+        groups = await self.backend.failures(FailureQuery())
+        seen = {one.group: (one.times, one.first_at, one.last_at) for one in groups}
+        assert seen == self.model.failures.seen
         for queues in (QUEUES, QUEUES[:1], QUEUES[1:]):
             due = await self.backend.next_due(queues)
-            expected = self.model.next_due(queues)
+            expected = next_due(self.model, queues)
             # "0 or less when one is due now": how much less is not promised.
             assert due == expected or (
                 due is not None and expected is not None and max(due, expected) <= 0

@@ -8,15 +8,29 @@ are small and each step notes what it did.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from random import Random
 from typing import Any, TypeVar
 
-from fastapi_taskflow.backends.base import ClaimRequest, Lease, NewTask, Outcome, Snapshot
-from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SHORTEST_TTL, Bench
-from fastapi_taskflow.testing.model import ModelTask
+from fastapi_taskflow.backends.base import (
+    ClaimRequest,
+    Lease,
+    Limits,
+    NewTask,
+    Outcome,
+    Result,
+    ScheduleChange,
+    Snapshot,
+    StoredSchedule,
+)
+from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SCHEDULES, SHORTEST_TTL, Bench
+from fastapi_taskflow.testing.model import ModelTask, brakes
+from fastapi_taskflow.words.conflicts import ON_CONFLICT
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import THROTTLE
+from fastapi_taskflow.words.rates import Limit, Rate
 from fastapi_taskflow.words.states import LIVE, MOVES, Move
 
 __all__ = ["Chance"]
@@ -27,6 +41,10 @@ _MOVES = [*Move, Move.RETRY, Move.SUCCEED, Move.RESCUE]
 # Ends that leave a task to other instances; a light task has no others.
 _PASSED_ON = frozenset(move for move, one in MOVES.items() if one.target is TaskStatus.PENDING)
 _NOT_RUN = frozenset({Move.UNSTART, Move.GIVE_BACK, Move.ABANDON})
+# Always the same: who changes terms while a bucket drains has no measure of what is left.
+_LIMITS = Limits(
+    {"q": Limit(3, Rate(4, 3))}, {"f": Limit(2), "g": Limit(rate=Rate(2, 2))}, {"g": Rate(1, 3)}
+)
 _LOGS: list[tuple[str, ...]] = [(), (), ("line",), ("one", "two")]
 # A snapshot's state, and whether the task has been started by then.
 _STAGES = [
@@ -114,7 +132,8 @@ class Chance:
         alive = self._bench.alive()
         if alive and self.often(0.2):
             return self._light(self.one(alive), self._key())
-        return self._new(owner=self.instance() if self.often(0.2) else None, **self._key())
+        changes = self._throttle() if self.often(0.1) else self._key()
+        return self._new(owner=self.instance() if self.often(0.2) else None, **changes)
 
     def ready(self) -> NewTask:
         """A task that anybody may claim at once."""
@@ -129,6 +148,9 @@ class Chance:
             "alias": self.often(0.5),
         }
 
+    def _throttle(self) -> dict[str, Any]:
+        return {"idempotency_key": f"{THROTTLE}{self.one('kl')}", "key_ttl": self.one([3.0, 60.0])}
+
     def _new(self, **changes: Any) -> NewTask:
         now = self._bench.clock.now()
         values: dict[str, Any] = {
@@ -141,7 +163,13 @@ class Chance:
             "delay": 2.5 if self.often(0.2) else 0.0,
             "due_at": now + timedelta(seconds=self.one([-5, 5])) if self.often(0.3) else None,
             "requeue": self.often(0.5),
+            "tags": {"customer": self.one("12")} if self.often(0.5) else {},
         }
+        if self.often(0.4) and changes.get("persist", True):
+            values["order_key"] = self.one("xyz")
+            values["on_conflict"] = self.one(["queue", "queue", *ON_CONFLICT])
+            if self.often(0.2):
+                values["debounce"] = self.one([0.5, 4.0])
         return NewTask(**(values | changes))
 
     def _light(self, owner: str, changes: dict[str, Any]) -> NewTask:
@@ -157,7 +185,16 @@ class Chance:
             self.number(0, 4),
             frozenset(self.one(["f", "g", "fg", "fg", "fg"])),
             self.number(0, 1),
+            self.limits_of_all(),
+            self.ageing(),
         )
+
+    def ageing(self) -> Mapping[str, timedelta]:
+        """Of all queues or of none: the order between queues is not promised."""
+        return dict.fromkeys(QUEUES, timedelta(seconds=1.5)) if self.often(0.3) else {}
+
+    def limits_of_all(self) -> Limits | None:
+        return _LIMITS if self.often(0.4) else None
 
     def outcome(self) -> Outcome | None:
         """What some owner may send; None for what the contract leaves open."""
@@ -178,6 +215,9 @@ class Chance:
             "traceback" if failed else None,
             None if move in _NOT_RUN else self.one([None, 0.5, 2.0]),
             self.one(_LOGS),
+            failure=self._failure() if move in (Move.FAIL, Move.RETRY) else None,
+            result=self._result(),
+            **self.told(),
         )
 
     def snapshot(self, owner: str) -> Snapshot:
@@ -201,4 +241,51 @@ class Chance:
             "why" if status is TaskStatus.FAILED else None,
             None,
             self.one(_LOGS),
+            failure=self._failure(),
+            result=self._result(),
+            **self.told(),
         )
+
+    def told(self) -> dict[str, Any]:
+        """What a function says beside its lines."""
+        if not self._bench.tells:
+            return {}
+        said = self._bench.next_name("said ")
+        return {name: said for name in ("progress", "emitted", "summary") if self.often(0.2)}
+
+    def _result(self) -> Result | None:
+        if not self._bench.tells:
+            return None
+        return self.one([None, Result(b"\x007"), Result(None, missing="too large")])
+
+    def brake(self, *, on: bool) -> str:
+        """What a task that waits can be held by; or what is paused, to let it go on."""
+        waiting = self.stored(lambda one: one.free)
+        if on and waiting is not None:
+            return self.one(brakes(waiting.new))
+        known = self._bench.model.settings
+        paused = [name for name, settings in known.items() if settings["paused"]]
+        return self.one(QUEUES if on or not paused else paused)
+
+    def change(self) -> ScheduleChange:
+        """Somebody makes, changes, pauses or deletes a schedule, mostly as it was read."""
+        name = self.one(SCHEDULES)
+        known = self._bench.model.schedules.get(name)
+        read = self.one([0, 1]) if known is None or self.often(0.1) else known.version
+        new = None if self.often(0.2) else self._schedule(name)
+        return ScheduleChange(name, read, new, (self.ready(),) if self.often(0.3) else ())
+
+    def firing(self, read: StoredSchedule) -> ScheduleChange:
+        """Tasks of its slots, and its next date; a single date is deleted."""
+        new = None if self.often(0.2) else self._schedule(read.name)
+        return ScheduleChange(read.name, read.version, new, tuple(self.some(self.ready, 2)))
+
+    def _schedule(self, name: str) -> StoredSchedule:
+        version = int(self._bench.next_name(""))
+        now = self._bench.clock.now()
+        next_at = now + timedelta(seconds=self.one([-5.0, 0.0, 2.5, 60.0]))
+        dated = None if self.often(0.2) else next_at
+        return StoredSchedule(name, version, f"definition {version}", "state", b"\x00", dated)
+
+    def _failure(self) -> Failure | None:
+        return None if self.often(0.2) else Failure(self.one("abc"), "builtins.ValueError")

@@ -27,6 +27,7 @@ from fastapi_taskflow.backends.base import ClaimRequest, Lease, LogChunk, Outcom
 from fastapi_taskflow.testing.bench import FUNCTIONS, QUEUES, SHORTEST_TTL, Bench
 from fastapi_taskflow.testing.chance import Chance
 from fastapi_taskflow.testing.conformance.harness import beat, instance
+from fastapi_taskflow.testing.model import due
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import Move
 
@@ -37,7 +38,7 @@ _STEPS = [
     *("insert", "insert", "populate", "repeat_insert", "retry", "retry"),
     *("claim", "claim", "work", "work", "repeat_claim", "start"),
     *("finish", "finish", "finish", "talk", "cancel", "cancel", "mirror", "mirror"),
-    *("kill", "recover", "live", "advance", "purge", "fold"),
+    *("kill", "recover", "live", "live", "advance", "purge", "fold", "plan", "fire"),
 ]
 _seeds = st.integers(0, 0xFFFF)
 
@@ -123,6 +124,8 @@ class BackendStateMachine(Bench):
             dict.fromkeys(QUEUES, 9),
             chance.number(1, 9),
             frozenset(FUNCTIONS),
+            limits=chance.limits_of_all(),
+            ageing=chance.ageing(),
         )
         self.start_and_compare(self.claim_and_compare(request))
 
@@ -147,7 +150,9 @@ class BackendStateMachine(Bench):
 
     def talk(self, chance: Chance) -> None:
         leases = chance.some(lambda: chance.lease(TaskStatus.RUNNING), 3)
-        chunks = [LogChunk(lease, (f"line {n}",)) for n, lease in enumerate(leases)]
+        chunks = [
+            LogChunk(lease, (f"line {n}",), **chance.told()) for n, lease in enumerate(leases)
+        ]
         for chunk in chunks:
             self.model.append_logs(chunk)
         self.call(self.backend.append_logs, chunks)
@@ -187,6 +192,17 @@ class BackendStateMachine(Bench):
         assert purged.task_ids == ()
         assert max(purged.keys, purged.sums) <= limit
 
+    # Schedules
+
+    def plan(self, chance: Chance) -> None:
+        self.change_and_compare(chance.some(chance.change, 2), chance.limits())
+
+    def fire(self, chance: Chance) -> None:
+        """As two instances do that looked at the same time: the store hears one of them."""
+        found = due(self.model).schedules
+        for _ in range(2):
+            self.change_and_compare([chance.firing(one) for one in found], chance.limits())
+
     # Life, death and time
 
     def recover(self, chance: Chance) -> None:
@@ -220,7 +236,7 @@ class BackendStateMachine(Bench):
 
     def live(self, chance: Chance) -> None:
         """What happens now and then."""
-        what = chance.one(["pause", "unpause", "unpause", "enlist", "beat", "retire"])
+        what = chance.one(["pause", "pause", "unpause", "unpause", "enlist", "beat", "retire"])
         name = chance.instance()
         if what == "enlist":
             self.enlist()
@@ -232,12 +248,12 @@ class BackendStateMachine(Bench):
             self.call(self.backend.retire, name)
             self.model.leave(name)
         else:
-            self._pause(chance.one(QUEUES), paused=what == "pause")
-
-    def _pause(self, queue: str, *, paused: bool) -> None:
-        merged = self.model.settings.setdefault(queue, {})
-        merged["paused"] = paused
-        assert self.call(self.backend.set_queue, queue, {"paused": paused}) == merged
+            paused = {"paused": what == "pause"}
+            thing = chance.brake(on=paused["paused"])
+            merged = self.model.settings.pop(thing, {}) | paused
+            if thing in QUEUES or merged["paused"]:
+                self.model.settings[thing] = merged
+            assert self.call(self.backend.set_queue, thing, paused) == merged
 
     def advance(self, chance: Chance) -> None:
         self.clock.advance(chance.one([0.5, 2.5, 5.0, 10.0, 60.0]))

@@ -14,20 +14,26 @@ from fastapi_taskflow.words.quoting import quoted
 
 __all__ = [
     "AlreadyRetried",
+    "BulkNotFound",
     "Cancel",
     "ConfigurationError",
     "EngineNotRunning",
+    "FailureNotFound",
     "IdempotencyConflict",
     "PayloadUnreadable",
     "QueueFullError",
     "QueueNotFound",
     "RequestClosed",
+    "ResultUnavailable",
     "Retry",
+    "ScheduleNotFound",
     "SealUnopened",
     "Snooze",
     "StoreFull",
     "StoreUnavailable",
     "TaskArgumentError",
+    "TaskCancelled",
+    "TaskFailed",
     "TaskNotFound",
     "TaskStateError",
     "TaskflowError",
@@ -81,11 +87,11 @@ class TaskArgumentError(TaskflowError, ValueError, TypeError):
 
 
 class QueueFullError(TaskflowError, RuntimeError):
-    """The queue holds ``max_size`` tasks that have not started. HTTP 429.
+    """The queue holds ``max_size`` tasks that have not started, or drains. HTTP 429.
 
     Attributes:
         queue: The queue's name.
-        max_size: Its limit.
+        max_size: Its limit; 0 of one that drains.
         task_id: Id of the REJECTED record that was kept, if one was.
         retry_after: Seconds after which another try makes sense.
     """
@@ -96,6 +102,9 @@ class QueueFullError(TaskflowError, RuntimeError):
         super().__init__(
             f"Queue {queue!r} is full: {max_size} tasks wait in it already. "
             f"Try again in {retry_after:g} s, or raise its max_size."
+            if max_size
+            else f"Queue {queue!r} takes no new tasks: it drains, or its max_size is 0. "
+            "Resume it, or raise its max_size."
         )
         self.queue = queue
         self.max_size = max_size
@@ -127,11 +136,23 @@ class TaskNotFound(TaskflowError, LookupError):
     """No task has this id. HTTP 404."""
 
 
+class FailureNotFound(TaskflowError, LookupError):
+    """No attempt has failed so. HTTP 404."""
+
+
+class BulkNotFound(TaskflowError, LookupError):
+    """No action on many tasks has this id. HTTP 404."""
+
+
 class QueueNotFound(ConfigurationError, KeyError):
     """No queue has this name. HTTP 404."""
 
     # KeyError would show the message as a key, in quotes.
     __str__ = Exception.__str__
+
+
+class ScheduleNotFound(TaskflowError, LookupError):
+    """No schedule has this name. HTTP 404."""
 
 
 class UnknownTaskFunction(TaskflowError, LookupError):
@@ -196,6 +217,36 @@ class PayloadUnreadable(TaskflowError, ValueError):
 
 class SealUnopened(PayloadUnreadable):
     """Stored data is encrypted, and no key here opens it (or it was tampered with)."""
+
+
+# Execution: how a task ended whose result somebody waits for
+
+
+class TaskFailed(TaskflowError):
+    """The task failed, was interrupted, or was never accepted.
+
+    Attributes:
+        task_id: The one that failed: the last retry, if it was retried by hand.
+        error: The text of its record; the exception itself stays where it was raised.
+    """
+
+    def __init__(self, task_id: str, error: str | None = None) -> None:
+        super().__init__(f"Task {task_id} failed: {error}")
+        self.task_id = task_id
+        self.error = error
+
+
+class TaskCancelled(TaskflowError):
+    """The task was cancelled; attributes as of `TaskFailed`."""
+
+    def __init__(self, task_id: str, error: str | None = None) -> None:
+        super().__init__(f"Task {task_id} was cancelled" + (f": {error}" if error else ""))
+        self.task_id = task_id
+        self.error = error
+
+
+class ResultUnavailable(TaskflowError, LookupError):
+    """There is no such task, or it succeeded and its result is not there; the text says why."""
 
 
 # Execution: raised by a task to say how its attempt ends

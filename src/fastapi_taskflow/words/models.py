@@ -6,18 +6,24 @@ first and in its order; later ones are added at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from fastapi_taskflow.words import limits
-from fastapi_taskflow.words.errors import Cancel
+from fastapi_taskflow.words.queueconfig import QueueConfig
+from fastapi_taskflow.words.said import Progress
+from fastapi_taskflow.words.schedules import ScheduledOnce, ScheduleInfo, SlotInfo
+from fastapi_taskflow.words.taskconfig import TaskConfig
+from fastapi_taskflow.words.taskcontext import TaskContext
+from fastapi_taskflow.words.waiting import Waiting
 
 __all__ = [
     "AuditEntry",
     "QueueConfig",
+    "ScheduleInfo",
+    "ScheduledOnce",
+    "SlotInfo",
     "TaskConfig",
     "TaskContext",
     "TaskRecord",
@@ -86,6 +92,17 @@ class TaskRecord:
     instance: str | None = None
     due_at: datetime | None = None
     elapsed: float | None = None
+    progress: Progress | None = None
+    result: Any = None
+    result_missing: str | None = None
+    title: str | None = None
+    summary: str | None = None
+    # Tasks of one key run one at a time, in order.
+    order_key: str | None = None
+    batch_id: str | None = None
+    failure: str | None = None
+    # Where it is asked for, of a task that waits.
+    waiting_for: Waiting | None = None
 
     @property
     def duration(self) -> float | None:
@@ -127,99 +144,22 @@ class TaskRecord:
             "duplicate_of": self.duplicate_of,
             "instance": self.instance,
             "due_at": _iso(self.due_at),
+            "batch_id": self.batch_id,
+            "progress": None if self.progress is None else self.progress.to_dict(),
+            "title": self.title,
+            "summary": self.summary,
+            "failure": self.failure,
+            "order_key": self.order_key,
+            "waiting_for": None if self.waiting_for is None else self.waiting_for.to_dict(),
         }
 
 
 @dataclass
-class TaskContext:
-    """What a running task may know of itself; see `get_task_context`.
-
-    ``attempt`` is the number of attempts that failed before this one: 0 on the first
-    run, 1 on the first retry. ``fence`` grows with every claim of the task and can guard
-    writes to outside systems against an older run that was believed dead.
-    """
-
-    task_id: str
-    func_name: str
-    attempt: int
-    tags: dict[str, str] = field(default_factory=dict)
-    # Beyond the specification
-    fence: int = 0
-    _asked: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
-
-    @property
-    def cancelled(self) -> bool:
-        """True once somebody asked to cancel this task, or its attempt is over: it timed out,
-        a shutdown's time ran out, or another instance has the task.
-        """
-        return self._asked() in ("cancel", "timeout", "over")
-
-    @property
-    def stopping(self) -> bool:
-        """True once this instance drains: finish soon, or save what must not be lost."""
-        return self._asked() is not None
-
-    def check_cancelled(self) -> None:
-        """Raise `Cancel` if the task was asked to stop; call it between steps of a thread.
-
-        Raises:
-            Cancel: cancel was asked for, or the attempt is over; see `cancelled`.
-        """
-        if self.cancelled:
-            raise Cancel("cancelled on request")
-
-
-@dataclass
-class TaskConfig:
-    """Settings of a registered function; made by ``@task_manager.task()``.
-
-    Spans are float seconds. ``retries`` counts attempts after the first.
-    """
-
-    retries: int = 0
-    delay: float = 0.0
-    backoff: float = 1.0
-    persist: bool = False
-    name: str | None = None
-    requeue_on_interrupt: bool = False
-    eager: bool = False
-    priority: int | None = None
-    executor: str | None = None
-    # Beyond the specification
-    queue: str | None = None
-    max_delay: float | None = None
-    jitter: float = 0.0
-    retry_on: tuple[type[BaseException], ...] = ()
-    no_retry_on: tuple[type[BaseException], ...] = ()
-    timeout: float | None = None
-
-
-@dataclass
-class QueueConfig:
-    """Limits of one queue.
-
-    Args:
-        concurrency: Tasks of this queue that one instance runs at a time; None: no limit.
-        max_size: Tasks that may wait unstarted in the whole store; None: no limit.
-        paused: Nothing of the queue starts while True.
-
-    Raises:
-        ConfigurationError: a limit that cannot work.
-    """
-
-    concurrency: int | None = None
-    max_size: int | None = None
-    paused: bool = False
-
-    def __post_init__(self) -> None:
-        self.concurrency = limits.optional(limits.whole, "concurrency", self.concurrency, least=1)
-        self.max_size = limits.optional(limits.whole, "max_size", self.max_size, least=0)
-        self.paused = limits.switch("paused", self.paused)
-
-
-@dataclass
 class AuditEntry:
-    """One action of an operator. ``timestamp`` is aware UTC; without an offset it counts as UTC."""
+    """One action of an operator. ``timestamp`` is aware UTC; without an offset it counts as UTC.
+
+    The store gives it a ``hash``, over itself and that of the ``previous`` entry.
+    """
 
     entry_id: str
     action: str
@@ -227,6 +167,8 @@ class AuditEntry:
     actor: str
     timestamp: datetime
     detail: dict[str, Any] = field(default_factory=dict)
+    previous: str = field(default="", compare=False)
+    hash: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as JSON-serialisable values; the time is ISO 8601 with an offset."""

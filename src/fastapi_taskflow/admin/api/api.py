@@ -11,20 +11,34 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from fastapi_taskflow.admin.api.audits import AuditCheckInfo, AuditInfo
+from fastapi_taskflow.admin.api.batches import BatchApi
 from fastapi_taskflow.admin.api.bulk import BulkApi
+from fastapi_taskflow.admin.api.bulkactions import BulkActionApi
 from fastapi_taskflow.admin.api.documenting import add_route
-from fastapi_taskflow.admin.api.filters import AuditFilters, HistorySpan, ListFilters, Text
+from fastapi_taskflow.admin.api.exporting import ExportApi
+from fastapi_taskflow.admin.api.failures import FailureApi
+from fastapi_taskflow.admin.api.filters import (
+    AuditFilters,
+    AuditLook,
+    HistorySpan,
+    ListFilters,
+    Text,
+)
 from fastapi_taskflow.admin.api.fleet import FleetApi
 from fastapi_taskflow.admin.api.health import HealthApi
 from fastapi_taskflow.admin.api.metrics import MetricsApi
+from fastapi_taskflow.admin.api.pauses import PauseApi
 from fastapi_taskflow.admin.api.problems import with_cursor
+from fastapi_taskflow.admin.api.rerunning import RerunApi
+from fastapi_taskflow.admin.api.schedules import ScheduleApi
 from fastapi_taskflow.admin.api.schemas import (
-    AuditInfo,
     PurgeInfo,
     QueueChanges,
     QueueInfo,
     TaskAction,
     TaskDetail,
+    TaskId,
     TaskInfo,
 )
 from fastapi_taskflow.admin.auth.visitors import actor
@@ -52,7 +66,6 @@ _COUNTED = {
     },
 }
 
-TaskId = Annotated[str, Path(max_length=64)]
 QueueName = Annotated[Text, Path()]
 
 
@@ -73,14 +86,28 @@ class TaskApi:
         add("GET", "/queues", self.list_queues)
         add("PATCH", "/queues/{name}", self.update_queue, answers=(400, 404, 413))
         add("POST", "/queues/{name}/pause", self.pause_queue, answers=(404,))
+        add("POST", "/queues/{name}/drain", self.drain_queue, answers=(404,))
         add("POST", "/queues/{name}/resume", self.resume_queue, answers=(404,))
-        for routes in (BulkApi, FleetApi, HealthApi, MetricsApi):
+        for routes in (
+            BulkApi,
+            BulkActionApi,
+            ExportApi,
+            FailureApi,
+            PauseApi,
+            FleetApi,
+            HealthApi,
+            MetricsApi,
+        ):
             routes(self._operations).add_to(add)
+        ScheduleApi(self._operations, self._site).add_to(add)
+        BatchApi(self._operations, self._site).add_to(add)
         add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
+        add("GET", "/audit/verify", self.verify_audit)
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)
         add("GET", "/{task_id}", self.get_task, answers=(400, 404), sparse=True)
         add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
+        RerunApi(self._operations, show_arguments=self._show_arguments).add_to(add)
         asked = {202: {"model": TaskAction, "description": "It runs, and was asked to stop"}}
         add("POST", "/{task_id}/cancel", self.cancel_task, answers=(400, 404), more_answers=asked)
         return router
@@ -161,6 +188,10 @@ class TaskApi:
         self._link_next(request, response, ["audit"], cursor)
         return [AuditInfo.of(entry) for entry in entries]
 
+    async def verify_audit(self, look: Annotated[AuditLook, Query()]) -> AuditCheckInfo:
+        """Whether the newest entries of the audit are as they were written."""
+        return AuditCheckInfo.of(await self._operations.verify_audit(most=look.most))
+
     # Queues
 
     async def list_queues(self) -> list[QueueInfo]:
@@ -181,8 +212,13 @@ class TaskApi:
         await self._operations.pause(name, actor=actor(request))
         return await self._queue(name)
 
+    async def drain_queue(self, request: Request, name: QueueName) -> QueueInfo:
+        """Take nothing new in this queue, on any instance, and work off what it has."""
+        await self._operations.drain(name, actor=actor(request))
+        return await self._queue(name)
+
     async def resume_queue(self, request: Request, name: QueueName) -> QueueInfo:
-        """Let a paused queue go on."""
+        """Let a queue go on that is paused or drains."""
         await self._operations.resume(name, actor=actor(request))
         return await self._queue(name)
 
@@ -197,9 +233,7 @@ class TaskApi:
     ) -> None:
         if cursor is None:
             return
-        place = self._site.at(request)
-        url = place.path(*path) + place.query_with(cursor=cursor)
-        response.headers["Link"] = f'<{url}>; rel="next"'
+        response.headers["Link"] = self._site.at(request).link_next(*path, cursor=cursor)
 
 
 async def _listed(records: Sequence[TaskRecord], *, brief: bool, readable: bool) -> Response:

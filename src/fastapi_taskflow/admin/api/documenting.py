@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 
 from fastapi import APIRouter
 from fastapi.datastructures import Default
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from fastapi_taskflow.admin.api.routing import AdminRoute
-from fastapi_taskflow.admin.api.schemas import ProblemInfo
+from fastapi_taskflow.admin.api.schemas import TaskflowProblem
 from fastapi_taskflow.operations import Operations
 
 __all__ = ["RETRY_AFTER", "Add", "Routes", "add_page", "add_route"]
@@ -22,7 +22,7 @@ _WORDS = {
     400: "The task's state does not allow it, or a value cannot be read",
     401: "Nobody is signed in",
     403: "Not for this client, or not for their role",
-    404: "There is no such task or queue",
+    404: "There is no such task, or whatever else is named",
     409: "Retried already, function not registered, arguments not stored, or key held",
     413: "The body is too large",
     415: "The body is neither JSON nor a form",
@@ -31,7 +31,10 @@ _WORDS = {
     503: "The store does not answer, or no engine runs",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
-_INVALID = 422
+_INVALID, _UNAVAILABLE = 422, 503
+# One answer of each route brings the model into the document, and the others name it: FastAPI
+# builds a validator for each model of each route, which is most of what it takes to make them.
+_REFUSAL = {"schema": {"$ref": f"#/components/schemas/{TaskflowProblem.__name__}"}}
 # FastAPI puts this schema into every document that has a route with a query.
 _FAULTS = {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}
 _PAGE = {"text/html": {"schema": {"type": "string"}}}
@@ -57,6 +60,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
     success: int = 200,
     answer: Any = None,
     sparse: bool = False,
+    media: Any = None,
     kind: type[AdminRoute] = AdminRoute,
 ) -> None:
     """Add one route to a router.
@@ -69,11 +73,12 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         pages: Statuses of refusals that may also come as a page.
         success: Status where nothing is in the way.
         answer: The model of a body that the endpoint writes itself; left out: its annotation.
+        media: The class of its response; left out: JSON.
         sparse: Fields that were not set are left out, rather than null.
     """
     documented: dict[int | str, dict[str, Any]] = {
-        status: _refusal(status, as_page=status in pages)
-        for status in (*answers, 401, 403, 429, 503)
+        status: _refusal(status, as_page=status in pages, models=media is None)
+        for status in (*answers, 401, 403, 429, _UNAVAILABLE)
     }
     for status, given in (more_answers or {}).items():
         documented[status] = given  # noqa: PERF403  (update() wants the same type of key)
@@ -86,6 +91,7 @@ def add_route(  # noqa: PLR0913  (what OpenAPI tells of a route)
         openapi_extra=body,
         response_model=Default(None) if answer is None else answer,
         response_model_exclude_unset=sparse,
+        response_class=Default(JSONResponse) if media is None else media,
         route_class_override=kind,
     )
 
@@ -97,13 +103,16 @@ def add_page(router: APIRouter, method: str, path: str, endpoint: Callable[..., 
     )
 
 
-def _refusal(status: int, *, as_page: bool) -> dict[str, Any]:
+def _refusal(status: int, *, as_page: bool, models: bool) -> dict[str, Any]:
+    # A model is documented in the form of the route's own answer: only where that is JSON.
     told: dict[str, Any] = {"description": _WORDS[status]}
     told["content"] = dict(_PAGE) if as_page else {}
     if status == _INVALID:
         told["content"]["application/json"] = _FAULTS
+    elif status == _UNAVAILABLE and models:
+        told["model"] = TaskflowProblem
     else:
-        told["model"] = ProblemInfo
-    if status in (429, 503):
+        told["content"]["application/json"] = _REFUSAL
+    if status in (429, _UNAVAILABLE):
         told["headers"] = RETRY_AFTER
     return told

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from fastapi_taskflow.admin.api.problems import bad_query
@@ -19,11 +19,16 @@ from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
     "AuditFilters",
+    "AuditLook",
+    "BatchPage",
     "FailedFilters",
+    "FailureFilters",
     "HistorySpan",
     "ListFilters",
     "MetricsFilters",
-    "PageFilters",
+    "SchedulePage",
+    "Tag",
+    "TaskChoice",
     "TaskFilters",
     "Text",
     "parse_moment",
@@ -37,7 +42,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _SPANS = {"min": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 # `+` of an offset that the client did not escape arrives as a space.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
-_MANY_VALUES = frozenset({"status"})
+_MANY_VALUES = frozenset({"status", "view"})
 
 
 def _in_words(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
@@ -73,7 +78,7 @@ def parse_moment(text: Any) -> datetime:
             return SYSTEM_CLOCK.now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         raise PydanticCustomError(
             "moment",
             "Expected an ISO 8601 date and time, such as 2026-11-01T12:00:00Z, or a span back "
@@ -107,6 +112,20 @@ class _Page(Model):
 
 class AuditFilters(_Page):
     """A page of the audit."""
+
+
+class AuditLook(Model):
+    """How far a look at the audit goes back."""
+
+    most: int = Field(1000, ge=1, le=10_000, description="Entries, the newest")
+
+
+class SchedulePage(_Page):
+    """A page of the schedules."""
+
+
+class BatchPage(_Page):
+    """A page of the batches."""
 
 
 class HistorySpan(Model):
@@ -156,7 +175,18 @@ class FailedFilters(Model):
             raise BadValue(f"since takes 'all' or a time. {exc.message()}") from exc
 
 
-class TaskFilters(_Page):
+class FailureFilters(Model):
+    """Which groups of failures."""
+
+    func_name: Text | None = Field(None, description="Of this function only")
+    since: Moment | None = Field(None, description="That have failed at or after")
+    trend: Literal["hour", "day"] = Field(
+        "hour", description="By hours of the last day, or by days of the last 30"
+    )
+    limit: int = Field(50, ge=1, le=200)
+
+
+class TaskChoice(Model):
     """Tasks for which everything given holds."""
 
     status: list[TaskStatus] = Field([], max_length=20, description="Any of these")
@@ -168,11 +198,15 @@ class TaskFilters(_Page):
     q: Text | None = Field(
         None,
         description="Start of the id or of the function's name, the last 8 characters of the id, "
-        "an exact tag value, or part of the error text of one of the newest 10,000 tasks",
+        "an exact tag value, or part of the title, summary or error text of one of the newest "
+        "10,000 tasks",
     )
     source: Text | None = None
     since: Moment | None = Field(None, description="Made at or after")
     until: Moment | None = Field(None, description="Made before")
+    failure: Text | None = Field(None, description="Whose last attempt failed, in this group")
+
+    batch: Text | None = Field(None, description="Of this batch or chain, its callbacks too")
 
     def query(self) -> Query:
         """The same for the store."""
@@ -186,27 +220,19 @@ class TaskFilters(_Page):
             source=self.source,
             since=self.since,
             until=self.until,
+            failure=self.failure,
+            batch_id=self.batch,
         )
+
+
+class TaskFilters(_Page, TaskChoice):
+    """A page of such tasks."""
 
 
 class ListFilters(TaskFilters):
     """Of the JSON list."""
 
     brief: bool = Field(False, description="Leave out logs and stack traces")
-
-
-class PageFilters(TaskFilters):
-    """As a form sends them: fields that were left empty are not given."""
-
-    limit: int = Field(50, ge=1, le=200)
-    refresh: int = Field(0, ge=0, le=3600, description="Seconds; 0: never")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_blanks(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {name: value for name, value in given.items() if value not in ("", [""])}
 
 
 async def single_values(request: Request) -> None:

@@ -12,8 +12,8 @@ from fastapi import Response
 from pydantic import Field
 
 from fastapi_taskflow.admin.api.documenting import RETRY_AFTER, Add, Routes
-from fastapi_taskflow.admin.api.schemas import Model, encodable
-from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.admin.api.schemas import ExecutorInfo, Model, encodable
+from fastapi_taskflow.backends.base import Finding, Grade
 from fastapi_taskflow.operations import Health
 from fastapi_taskflow.words.errors import EngineNotRunning
 
@@ -26,6 +26,19 @@ class LiveInfo(Model):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
+
+
+class FindingInfo(Model):
+    """One thing that the store's server or file says of its state."""
+
+    check: str
+    level: Literal["ok", "note", "warning", "problem"]
+    detail: str
+    mend: str | None = Field(description="What to do; null: nothing")
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        return cls.model_validate({**finding._asdict(), "level": finding.level.value})
 
 
 class HealthInfo(Model):
@@ -48,6 +61,9 @@ class HealthInfo(Model):
         description="Seconds by which the event loop answered late at the last heartbeat"
     )
     unsettled: int | None = Field(description="Ends of tasks that wait to be stored")
+    strained: bool | None = Field(
+        description="The event loop is later than `max_loop_lag`: no task starts here"
+    )
     late: int | None = Field(description="Ends that came after the task was taken over; ignored")
     events_dropped: int | None = Field(description="Observers were too slow for so many events")
     states_dropped: int | None = Field(
@@ -59,6 +75,10 @@ class HealthInfo(Model):
     )
     states_cut: int | None = Field(
         description="Such states that were stored without a value that cannot be"
+    )
+    executors: list[ExecutorInfo] | None = Field(description="Of this process")
+    store_findings: list[FindingInfo] | None = Field(
+        description="What the store says of its own state, up to a minute old"
     )
     damaged: list[str] = Field(
         description="Ids of tasks that somebody damaged in the store, the latest that were met"
@@ -75,6 +95,8 @@ class HealthInfo(Model):
             store="ok" if health.store_answers else "unavailable",
             unreadable={encodable(n): encodable(why) for n, why in health.unreadable.items()},
             damaged=list(health.damaged),
+            store_findings=[FindingInfo.of(one) for one in health.store_findings],
+            executors=[ExecutorInfo(**one._asdict()) for one in health.executors],
             **{name: getattr(health, name) for name in _ALIKE},
         )
 
@@ -91,6 +113,7 @@ _ALIKE = (
     "draining",
     "lag",
     "unsettled",
+    "strained",
     "late",
     "events_dropped",
     "states_dropped",

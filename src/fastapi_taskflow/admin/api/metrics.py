@@ -32,6 +32,7 @@ class BucketInfo(Model):
     avg_duration_seconds: float | None
     p50: Percentile
     p95: Percentile
+    p99: Percentile
 
 
 class SeriesInfo(Model):
@@ -71,6 +72,7 @@ class MetricsInfo(Model):
     functions: list[FunctionInfo]
     p50: Percentile
     p95: Percentile
+    p99: Percentile
     series: SeriesInfo | None = Field(description="Null without `bucket`")
 
 

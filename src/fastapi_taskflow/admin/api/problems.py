@@ -11,13 +11,18 @@ from fastapi.responses import JSONResponse, Response
 from fastapi_taskflow.admin.api.schemas import encodable
 from fastapi_taskflow.admin.auth.refusals import BadValue, NotSignedIn, Refused, Throttled
 from fastapi_taskflow.app import http_errors
+from fastapi_taskflow.rules.forms import Unfit
+from fastapi_taskflow.words.batches import BatchNotFound
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
+    BulkNotFound,
     ConfigurationError,
     EngineNotRunning,
+    FailureNotFound,
     IdempotencyConflict,
     PayloadUnreadable,
     QueueNotFound,
+    ScheduleNotFound,
     TaskArgumentError,
     TaskflowError,
     TaskNotFound,
@@ -25,7 +30,7 @@ from fastapi_taskflow.words.errors import (
     UnknownTaskFunction,
 )
 
-__all__ = ["HANDLED", "Problem", "bad_query", "problem", "with_cursor"]
+__all__ = ["HANDLED", "Problem", "bad_body", "bad_query", "problem", "with_cursor"]
 
 T = TypeVar("T")
 
@@ -33,11 +38,17 @@ _STATUS: dict[type, int] = {
     ConfigurationError: 400,
     TaskStateError: 400,
     QueueNotFound: 404,
+    FailureNotFound: 404,
+    BulkNotFound: 404,
+    BatchNotFound: 404,
+    ScheduleNotFound: 404,
     TaskNotFound: 404,
     PayloadUnreadable: 409,
     TaskArgumentError: 409,
     UnknownTaskFunction: 409,
     EngineNotRunning: 503,
+    # Of a task whose function has changed since; what is sent is told apart by `bad_body`.
+    Unfit: 409,
 }
 
 HANDLED: tuple[type[Exception], ...] = (
@@ -96,6 +107,16 @@ def _status(error: TaskflowError) -> int | None:
 def bad_query(name: str, message: str) -> RequestValidationError:
     """422 for one query parameter, in the form that pydantic's own complaints have."""
     return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": message}])
+
+
+def bad_body(name: str, error: Unfit) -> RequestValidationError:
+    """422 for parts of one field of the body, likewise."""
+    return RequestValidationError(
+        [
+            {"type": "value_error", "loc": ("body", name, *one.place), "msg": one.message}
+            for one in error.faults
+        ]
+    )
 
 
 async def with_cursor(page: Awaitable[T]) -> T:

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from fastapi_taskflow.admin.api.problems import HANDLED, Problem, problem
 from fastapi_taskflow.admin.auth.needs import methods_of, needed
 
-__all__ = ["SECURITY_HEADERS", "AdminRoute"]
+__all__ = ["SECURITY_HEADERS", "AdminRoute", "asked_for_head"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,14 @@ SECURITY_HEADERS = {
 }
 
 
+_HEAD = "fastapi_taskflow.head"
+
+
+def asked_for_head(request: Request) -> bool:
+    """The request is HEAD, which routes see as GET: one without an end must not begin."""
+    return _HEAD in request.scope
+
+
 class AdminRoute(APIRoute):
     """Answers HEAD as GET, reads small bodies only, and turns our errors into answers.
 
@@ -46,6 +54,8 @@ class AdminRoute(APIRoute):
 
     # The largest body here is a queue's two limits.
     body_limit_bytes = 16_384
+    #: Its answers may say that browsers keep them.
+    is_kept = False
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
@@ -55,7 +65,7 @@ class AdminRoute(APIRoute):
         self._allow = ", ".join(sorted(methods_of(path)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        send = _with_headers(send)
+        send = _with_headers(send, is_kept=self.is_kept)
         methods = set(self.methods or ())
         if "GET" in methods:
             methods.add("HEAD")
@@ -64,7 +74,7 @@ class AdminRoute(APIRoute):
             await Problem(405, "Method Not Allowed", allow).as_json()(scope, receive, send)
             return
         if scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, _without_body(send)
+            scope, send = {**scope, "method": "GET", _HEAD: True}, _without_body(send)
         await super().handle(scope, _bounded(receive, self.body_limit_bytes), send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -86,14 +96,15 @@ class AdminRoute(APIRoute):
         return problem.as_json()
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, *, is_kept: bool) -> Send:
     """Security headers on every response, also on those of the app's error handlers."""
 
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
-                headers[name] = value
+                if not (is_kept and name == "Cache-Control" and name in headers):
+                    headers[name] = value
         await send(message)
 
     return sender

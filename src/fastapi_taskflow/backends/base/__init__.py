@@ -26,8 +26,9 @@ Rules that hold for every verb:
 * An alias stands for its task in `get`, `attempts`, `cancel` and ``retry_of``.
 * An instance is alive from `enlist` until it is declared dead or retires. One that is not
   alive claims nothing and recovers nothing.
-* `Backend.sign_in` and `Backend.rotation` are ports beside it, under the same rules, which
-  a driver may leave out.
+* `Backend.batches`, `Backend.schedules`, `Backend.sign_in`, `Backend.rotation` and
+  `Backend.transactions` are ports beside it, under the same rules, which a driver may leave
+  out.
 * A store that cannot answer raises `StoreUnavailable` (`StoreFull` when the disk is full);
   driver exceptions never pass.
 
@@ -39,12 +40,20 @@ from fastapi_taskflow.backends.base.admission import (
     Admission,
     Inserted,
     KeyConflict,
+    Member,
     NewTask,
     QueueIsFull,
     RetryRefused,
     Stored,
 )
 from fastapi_taskflow.backends.base.backend import Backend, Grade, SnapshotBackend, no_backend
+from fastapi_taskflow.backends.base.batches import (
+    Batches,
+    Callback,
+    HeldCall,
+    NewBatch,
+    StoredBatch,
+)
 from fastapi_taskflow.backends.base.claims import (
     Attempt,
     CancelAnswer,
@@ -52,19 +61,22 @@ from fastapi_taskflow.backends.base.claims import (
     Claimed,
     ClaimRequest,
     Lease,
+    Limits,
     LogChunk,
     MirrorAnswer,
     Outcome,
+    Result,
     Settled,
     Snapshot,
     StoredTask,
 )
+from fastapi_taskflow.backends.base.failures import FailureGroup, FailureQuery
 from fastapi_taskflow.backends.base.findings import Finding, Level
 from fastapi_taskflow.backends.base.fleet import InstanceInfo, Peer, Signals
+from fastapi_taskflow.backends.base.grains import Grain
 from fastapi_taskflow.backends.base.operators import Purged
 from fastapi_taskflow.backends.base.reads import (
     ENDING_LENGTH,
-    Grain,
     Page,
     Query,
     Rollup,
@@ -80,12 +92,22 @@ from fastapi_taskflow.backends.base.rotation import (
     Rewrite,
     Rotation,
 )
+from fastapi_taskflow.backends.base.schedules import (
+    DueSchedules,
+    ScheduleChange,
+    Schedules,
+    StoredSchedule,
+)
+from fastapi_taskflow.backends.base.traffic import Traffic
+from fastapi_taskflow.backends.base.transactions import IsOver, Joined, Transactions
 
 __all__ = [
     "ENDING_LENGTH",
     "Admission",
     "Attempt",
     "Backend",
+    "Batches",
+    "Callback",
     "CancelAnswer",
     "CancelResult",
     "ClaimRequest",
@@ -93,16 +115,25 @@ __all__ = [
     "Content",
     "ContentField",
     "Contents",
+    "DueSchedules",
+    "FailureGroup",
+    "FailureQuery",
     "Finding",
     "Grade",
     "Grain",
+    "HeldCall",
     "Inserted",
     "InstanceInfo",
+    "IsOver",
+    "Joined",
     "KeyConflict",
     "Lease",
     "Level",
+    "Limits",
     "LogChunk",
+    "Member",
     "MirrorAnswer",
+    "NewBatch",
     "NewTask",
     "Outcome",
     "Page",
@@ -112,18 +143,25 @@ __all__ = [
     "QueueIsFull",
     "Residence",
     "Resident",
+    "Result",
     "RetryRefused",
     "Rewrite",
     "Rollup",
     "RollupQuery",
     "Rotation",
+    "ScheduleChange",
+    "Schedules",
     "Settled",
     "Signals",
     "Snapshot",
     "SnapshotBackend",
     "Stored",
+    "StoredBatch",
+    "StoredSchedule",
     "StoredTask",
     "Tally",
+    "Traffic",
+    "Transactions",
     "no_backend",
     "weight",
 ]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any, Self
 
+from fastapi_taskflow.backends.base.batches import Batches
 from fastapi_taskflow.backends.base.findings import Finding
 from fastapi_taskflow.backends.base.fleet import Fleet
+from fastapi_taskflow.backends.base.migration import Migration
 from fastapi_taskflow.backends.base.operators import Operators
 from fastapi_taskflow.backends.base.reads import Reads
 from fastapi_taskflow.backends.base.residence import Residence
 from fastapi_taskflow.backends.base.rotation import Rotation
+from fastapi_taskflow.backends.base.schedules import Schedules
 from fastapi_taskflow.backends.base.tasks import Tasks
+from fastapi_taskflow.backends.base.transactions import Transactions
 from fastapi_taskflow.backends.logins import Logins
 from fastapi_taskflow.words.errors import ConfigurationError
 
@@ -54,6 +60,11 @@ class Backend(Tasks, Reads, Fleet, Operators):
         return type(self).__name__
 
     @property
+    def refusal(self) -> str | None:
+        """Why it takes no durable tasks, known once it is open. None: it does."""
+        return None
+
+    @property
     def sign_in(self) -> Logins | None:
         """Who has signed in to the dashboard. None: nobody can with this store."""
         return None
@@ -61,6 +72,26 @@ class Backend(Tasks, Reads, Fleet, Operators):
     @property
     def rotation(self) -> Rotation | None:
         """How sealed contents are sealed anew. None: encryption keys cannot be changed."""
+        return None
+
+    @property
+    def schedules(self) -> Schedules | None:
+        """Schedules and dates of single tasks. None: this store keeps none."""
+        return None
+
+    @property
+    def batches(self) -> Batches | None:
+        """Tasks that are one piece of work. None: this store keeps none."""
+        return None
+
+    @property
+    def transactions(self) -> Transactions | None:
+        """Verbs in callers' own transactions. None: this store is no part of any."""
+        return None
+
+    @property
+    def migration(self) -> Migration | None:
+        """How its tables are made and changed beforehand. None: `open` alone does it."""
         return None
 
     @property
@@ -95,13 +126,25 @@ class Backend(Tasks, Reads, Fleet, Operators):
         """
         return self
 
-    def examine(self) -> Iterator[Finding]:
-        """What can be told of the store itself, beside its tasks: nothing, for most drivers.
+    async def vitals(self) -> list[Finding]:
+        """What the server or file says of itself, beside the tasks: nothing, for some drivers.
 
-        Needs no `open`, writes nothing and blocks. A store that cannot be opened ends it:
-        whoever opens it is told why.
+        Needs no `open` and writes nothing. Its cost does not grow with the tasks: an instance
+        asks once a minute.
+
+        Raises:
+            StoreUnavailable: there is no store, or it does not answer.
         """
-        return iter(())
+        return []
+
+    def examine(self) -> Iterator[Finding]:
+        """`vitals`, and what takes longer to find out; blocks.
+
+        A store that cannot be opened ends it: whoever opens it is told why.
+        """
+        # Whoever asks may have an event loop, and waits.
+        with ThreadPoolExecutor(1) as pool:
+            yield from pool.submit(asyncio.run, self.vitals()).result()
 
 
 SnapshotBackend = Backend

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.backends.base.admission import NewTask
+from fastapi_taskflow.backends.base.admission import Member, NewTask
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.rates import Limit, Rate
 from fastapi_taskflow.words.states import Move
 
 __all__ = [
@@ -18,9 +20,11 @@ __all__ = [
     "ClaimRequest",
     "Claimed",
     "Lease",
+    "Limits",
     "LogChunk",
     "MirrorAnswer",
     "Outcome",
+    "Result",
     "Settled",
     "Snapshot",
     "StoredTask",
@@ -43,7 +47,8 @@ class StoredTask(NamedTuple):
     payload is encrypted and no key here opens it, so ``payload`` is None. ``damage`` says
     what of the row cannot be read: the rest is shown, and nobody runs it as it is.
     ``arguments`` are there instead of a payload where the task lives in the store's own
-    process, see `Residence`.
+    process, see `Residence`; there the record has its ``progress`` already, which it gets
+    above the drivers elsewhere, as its ``result``.
     """
 
     record: TaskRecord
@@ -58,6 +63,24 @@ class StoredTask(NamedTuple):
     unopened: bool = False
     damage: str | None = None
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    progress: str | None = None
+    emitted: str | None = None
+    result: bytes | None = None
+    # Another live task of its order key has the turn.
+    behind: bool = False
+    member: Member | None = None
+
+
+class Limits(NamedTuple):
+    """What holds over all instances, of those queues and functions of a request that have limits.
+
+    They are the caller's: all who claim should name the same. ``keys`` are rates by function, of
+    its tasks with one order key.
+    """
+
+    queues: Mapping[str, Limit]
+    functions: Mapping[str, Limit]
+    keys: Mapping[str, Rate] = {}
 
 
 class ClaimRequest(NamedTuple):
@@ -66,7 +89,13 @@ class ClaimRequest(NamedTuple):
     ``queues`` gives the free slots by queue name; at most ``limit`` tasks are claimed in
     all, and only of ``functions``. At most ``suspects`` of them (0 or 1) may have
     `retry.QUARANTINE_FROM` or more interruptions. Sending a ``claim_id`` again answers the
-    same tasks as far as they are still held under it and not started.
+    same tasks as far as they are still held under it and not started. ``limits`` bound
+    what is taken by what all instances hold: durable tasks with an owner count, whatever their
+    state, and each that is taken takes a token of its rates. One whose key has no token is due
+    when there is one again.
+
+    In a queue that has an ``ageing`` a due task counts as one priority higher for each such time
+    that it has been due, in proportion.
     """
 
     instance: str
@@ -75,6 +104,8 @@ class ClaimRequest(NamedTuple):
     limit: int
     functions: frozenset[str]
     suspects: int = 1
+    limits: Limits | None = None
+    ageing: Mapping[str, timedelta] = {}
 
 
 class Claimed(NamedTuple):
@@ -87,13 +118,26 @@ class Claimed(NamedTuple):
     task: StoredTask
 
 
+class Result(NamedTuple):
+    """What a function returned. ``ttl`` (seconds from its end) is for how long it is kept.
+
+    Without a ``value`` there is none that could be stored, and ``missing`` says why.
+    """
+
+    value: bytes | None
+    ttl: float | None = None
+    missing: str | None = None
+
+
 class Outcome(NamedTuple):
     """How a claim ends. ``delay`` (seconds) sets the due time of moves to PENDING.
 
     ``elapsed`` is the attempt's length in seconds on a monotonic clock. ``logs`` are lines
     not yet given to `append_logs`; they are stored even if cancel wins, with
     ``logs_anew`` in place of those that the task has. ``error`` and ``stacktrace`` replace
-    the record's.
+    the record's. ``progress``, ``emitted`` and ``summary`` replace what the task has, unless
+    they are None; ``result`` is stored with SUCCESS only. ``failure`` is the group of an attempt
+    that failed; where the outcome counts it is counted, see `Backend.failures`.
     """
 
     lease: Lease
@@ -104,6 +148,11 @@ class Outcome(NamedTuple):
     elapsed: float | None = None
     logs: tuple[str, ...] = ()
     logs_anew: bool = False
+    progress: str | None = None
+    emitted: str | None = None
+    summary: str | None = None
+    result: Result | None = None
+    failure: Failure | None = None
 
 
 class Settled(NamedTuple):
@@ -135,6 +184,8 @@ class Attempt(NamedTuple):
     error: str | None
     stacktrace: str | None
     late: bool
+    # The group of its failure.
+    failure: str | None = None
 
 
 class CancelResult(Enum):
@@ -157,7 +208,8 @@ class Snapshot(NamedTuple):
     """The latest state of a ``persist=False`` task; its owner is the only writer.
 
     ``logs`` holds only lines that no earlier snapshot held; with ``logs_anew`` they
-    replace the lines of all earlier ones.
+    replace the lines of all earlier ones. ``progress``, ``emitted``, ``summary`` and
+    ``result`` are as in an `Outcome`; ``failure`` is counted when the task ends with it.
     """
 
     task: NewTask
@@ -172,6 +224,11 @@ class Snapshot(NamedTuple):
     stacktrace: str | None
     logs: tuple[str, ...]
     logs_anew: bool = False
+    progress: str | None = None
+    emitted: str | None = None
+    summary: str | None = None
+    result: Result | None = None
+    failure: Failure | None = None
 
 
 class MirrorAnswer(NamedTuple):
@@ -185,11 +242,15 @@ class MirrorAnswer(NamedTuple):
 
 
 class LogChunk(NamedTuple):
-    """Log lines of a running attempt; dropped when the lease is lost.
+    """What a running attempt tells; dropped when the lease is lost.
 
-    ``anew``: they replace the lines that the task has, of this and earlier attempts.
+    ``anew``: the log lines replace those that the task has, of this and earlier attempts.
+    ``progress``, ``emitted`` and ``summary``, unless they are None, replace what it has.
     """
 
     lease: Lease
     lines: tuple[str, ...]
     anew: bool = False
+    progress: str | None = None
+    emitted: str | None = None
+    summary: str | None = None

@@ -15,7 +15,11 @@ __all__ = ["Fleet", "InstanceInfo", "Peer", "Signals"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceInfo:
-    """What an instance says of itself when it enlists. ``ttl`` is in seconds."""
+    """What an instance says of itself when it enlists. ``ttl`` is in seconds.
+
+    ``version`` is that of the library; None: an older one, which did not say. ``executors`` are
+    the runs that each takes at a time, by name; None: any number.
+    """
 
     instance_id: str
     host: str
@@ -24,18 +28,23 @@ class InstanceInfo:
     roles: frozenset[str]
     ttl: float
     functions: frozenset[str] = frozenset()
+    executors: Mapping[str, int | None] = field(default_factory=dict)
+    version: str | None = None
 
 
 class Peer(NamedTuple):
     """An enlisted instance as the store has it. ``counter`` grows with each heartbeat.
 
-    ``gone``: its lock is free, which proves it dead. Stores without locks never say so.
+    ``running`` functions and ``draining`` (it stops, and takes nothing on) are as of the last
+    one. ``gone``: its lock is free, which proves it dead. Stores without locks never say so.
     """
 
     info: InstanceInfo
     counter: int
     lag: float
     gone: bool = False
+    running: int = 0
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,9 @@ class Fleet(ABC):
         """
 
     @abstractmethod
-    async def beat(self, instance: str, lag: float) -> bool:
+    async def beat(
+        self, instance: str, lag: float, *, running: int = 0, draining: bool = False
+    ) -> bool:
         """Heartbeat: one more on the instance's counter.
 
         Called on the event loop of a thread that does nothing else: so it may block, and a
@@ -76,6 +87,8 @@ class Fleet(ABC):
 
         Args:
             lag: Seconds by which the event loop answered late.
+            running: Functions that run in it.
+            draining: It stops, and takes nothing on.
 
         Returns:
             False if the instance was declared dead (or is unknown): it must take a new id.

@@ -7,10 +7,13 @@ from functools import partial, update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 from fastapi_taskflow.backends.base.backend import Backend, Grade
+from fastapi_taskflow.backends.base.batches import Batches
 from fastapi_taskflow.backends.base.rotation import Rotation
+from fastapi_taskflow.backends.base.schedules import Schedules
+from fastapi_taskflow.backends.base.transactions import Transactions
 from fastapi_taskflow.backends.logins import Logins
 
-__all__ = ["Call", "Forwarding"]
+__all__ = ["Call", "ForwardedBatches", "ForwardedSchedules", "Forwarding"]
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -55,7 +58,7 @@ class Forwarding(Backend):
         self.inner = inner
 
     def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> Coroutine[Any, Any, T]:
-        """Run one verb, also of `sign_in` and `rotation`, but `close`; `beat` on its own loop.
+        """Run one verb, also of the ports beside, but `close`; `beat` on its own loop.
 
         Args:
             asked: What it is given by place.
@@ -71,9 +74,27 @@ class Forwarding(Backend):
         return self.inner.place
 
     @property
+    def refusal(self) -> str | None:
+        return self.inner.refusal
+
+    @property
     def sign_in(self) -> Logins | None:
         inner = self.inner.sign_in
         return None if inner is None else _ForwardedLogins(inner, self.around)
+
+    @property
+    def schedules(self) -> Schedules | None:
+        inner = self.inner.schedules
+        return None if inner is None else ForwardedSchedules(inner, self.around)
+
+    @property
+    def batches(self) -> Batches | None:
+        inner = self.inner.batches
+        return None if inner is None else ForwardedBatches(inner, self.around)
+
+    @property
+    def transactions(self) -> Transactions | None:
+        return self.inner.transactions
 
     @property
     def rotation(self) -> Rotation | None:
@@ -84,6 +105,7 @@ class Forwarding(Backend):
         await self.inner.close()
 
     open = _forward(Backend.open)
+    vitals = _forward(Backend.vitals)
     insert = _forward(Backend.insert)
     claim = _forward(Backend.claim)
     start = _forward(Backend.start)
@@ -97,6 +119,8 @@ class Forwarding(Backend):
     count = _forward(Backend.count)
     tally = _forward(Backend.tally)
     rollups = _forward(Backend.rollups)
+    failures = _forward(Backend.failures)
+    traffic = _forward(Backend.traffic)
     next_due = _forward(Backend.next_due)
     enlist = _forward(Backend.enlist)
     beat = _forward(Backend.beat)
@@ -107,6 +131,7 @@ class Forwarding(Backend):
     set_queue = _forward(Backend.set_queue)
     append_audit = _forward(Backend.append_audit)
     audit = _forward(Backend.audit)
+    audit_anchor = _forward(Backend.audit_anchor)
     purge = _forward(Backend.purge)
 
 
@@ -118,12 +143,32 @@ class _Beside:
         self.around = around
 
 
+class ForwardedSchedules(_Beside, Schedules):
+    """Schedules through `Forwarding.around`."""
+
+    due = _forward(Schedules.due)
+    find = _forward(Schedules.find)
+    page = _forward(Schedules.page)
+    change = _forward(Schedules.change)
+
+
+class ForwardedBatches(_Beside, Batches):
+    """Batches through `Forwarding.around`."""
+
+    add = _forward(Batches.add)
+    find = _forward(Batches.find)
+    page = _forward(Batches.page)
+    held = _forward(Batches.held)
+    reseal = _forward(Batches.reseal)
+
+
 class _ForwardedLogins(_Beside, Logins):
     open_session = _forward(Logins.open_session)
     find_session = _forward(Logins.find_session)
     close_sessions = _forward(Logins.close_sessions)
     take_tokens = _forward(Logins.take_tokens)
     forget_buckets = _forward(Logins.forget_buckets)
+    signing_keys = _forward(Logins.signing_keys)
 
 
 class _ForwardedRotation(_Beside, Rotation):

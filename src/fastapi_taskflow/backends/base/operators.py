@@ -16,16 +16,19 @@ class Purged(NamedTuple):
     """What one call of `Backend.purge` deleted.
 
     ``task_ids`` are records, in the order in which they ended; ``keys`` counts expired
-    idempotency keys, ``sums`` the rows of rollups that were added up or deleted.
+    idempotency keys, ``sums`` the rows of rollups that were added up or deleted, ``results``
+    those whose time was over, ``batches`` those that were done.
     """
 
     task_ids: tuple[str, ...]
     keys: int
     sums: int = 0
+    results: int = 0
+    batches: int = 0
 
     def left_some(self, limit: int) -> bool:
         """Another call with this limit may find more."""
-        return max(len(self.task_ids), self.keys, self.sums) >= limit
+        return max(len(self.task_ids), *self[1:]) >= limit
 
 
 class Operators(ABC):
@@ -37,7 +40,10 @@ class Operators(ABC):
 
     @abstractmethod
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
-        """Keep what operators did."""
+        """Keep what operators did, chained by hashes in the order in which it is kept.
+
+        All writers add to one chain. An entry that is among the newest already is not kept twice.
+        """
 
     @abstractmethod
     async def audit(
@@ -49,9 +55,13 @@ class Operators(ABC):
             ValueError: the cursor is not one of this backend's.
         """
 
+    async def audit_anchor(self) -> str:
+        """The hash before the oldest entry that is kept; empty where none was dropped."""
+        return ""
+
     @abstractmethod
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
-        """Delete old records, the first that ended first, and expired idempotency keys;
+        """Delete old records, the first that ended first, expired idempotency keys and results;
         sum up new rollups, and delete those older than their `Grain` says.
 
         With a record go its logs, attempts, tags and aliases. What stays: the counters of
@@ -61,7 +71,7 @@ class Operators(ABC):
 
         Args:
             before: Terminal tasks that ended before this instant are deleted, equal ends by
-                arrival; None: none are.
-            limit: At most so many records, as many keys, and about as many rows of rollups;
-                from 1 up. It bounds how long other writers wait.
+                arrival, and batches that were done; None: none are.
+            limit: At most so many records, as many keys, as many results, and about as
+                many rows of rollups; from 1 up. It bounds how long other writers wait.
         """

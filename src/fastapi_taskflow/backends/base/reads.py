@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base.claims import Attempt, StoredTask
+from fastapi_taskflow.backends.base.failures import FailureGroup, FailureQuery
+from fastapi_taskflow.backends.base.grains import Grain
+from fastapi_taskflow.backends.base.traffic import Traffic
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = [
     "ENDING_LENGTH",
-    "Grain",
     "Page",
     "Query",
     "Reads",
@@ -37,11 +38,15 @@ class Query:
         statuses: Any of these; empty means all.
         tag: An exact (key, value) pair.
         text: Matches the start of the id or of the function name, an exact tag value, an
-            ``ending``, or a part of the error text within the newest 10,000 tasks.
+            ``ending``, or a part of the title, the summary or the error text within the newest
+            10,000 tasks.
         ending: The last `ENDING_LENGTH` characters of the id or of an alias's, within the
             newest 100,000 of each.
         since: ``created_at`` at or after.
         until: ``created_at`` before.
+        batch_id: Of this batch, its callbacks too.
+        failure: Whose last attempt failed, and in this group.
+        retried: Whether somebody has retried it by hand.
     """
 
     statuses: frozenset[TaskStatus] = frozenset()
@@ -53,6 +58,9 @@ class Query:
     source: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    batch_id: str | None = None
+    failure: str | None = None
+    retried: bool | None = None
 
 
 class Page(NamedTuple):
@@ -76,26 +84,6 @@ class Tally(NamedTuple):
     rows: int
     ended: int
     seconds: float
-
-
-class Grain(Enum):
-    """Over which spans of time ended tasks are summed up, and how long the sums are kept.
-
-    Spans begin at multiples of their length since the epoch, so days are those of UTC.
-
-    Attributes:
-        seconds: Length of a span; 0 for `EVER`, which is one span.
-        kept_days: How old a span's begin may become; None: any age.
-    """
-
-    MINUTE = (60, 2)
-    HOUR = (3_600, 90)
-    DAY = (86_400, 1_830)
-    EVER = (0, None)
-
-    def __init__(self, seconds: int, kept_days: int | None) -> None:
-        self.seconds = seconds
-        self.kept_days = kept_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +129,8 @@ _FRAME_BYTES = 800
 
 def weight(record: TaskRecord) -> int:
     """About how many bytes a record has as JSON."""
-    texts = (record.error or "", record.stacktrace or "", *record.logs, *record.tags.values())
+    own = (record.error, record.stacktrace, record.title, record.summary)
+    texts = (*(text or "" for text in own), *record.logs, *record.tags.values())
     # Quotes, commas and spaces between lines are part of it.
     return _FRAME_BYTES + sum(len(text.encode("utf-8", "replace")) + 4 for text in texts)
 
@@ -194,6 +183,27 @@ class Reads(ABC):
         They are as new as the counters, and all grains agree. The cost grows with the spans
         asked for and the functions, not with tasks.
         """
+
+    @abstractmethod
+    async def failures(self, query: FailureQuery) -> list[FailureGroup]:
+        """Groups of failed attempts, the last that failed first.
+
+        Counted are the outcomes that counted, durable tasks' retries too, and snapshots that
+        end in FAILED. Groups stay when records are deleted, until they have not failed for 90
+        days. The cost grows with the groups and spans asked for, not with tasks.
+        """
+
+    async def traffic(
+        self, order_keys: Sequence[str], buckets: Sequence[str], *, leased: bool, most: int
+    ) -> Traffic:
+        """What decides why tasks wait, as far as a store tells.
+
+        Args:
+            order_keys: Of which the first live tasks are told, ``most`` of each.
+            buckets: By name, of which the levels are.
+            leased: Count those that are claimed or running.
+        """
+        return Traffic()
 
     @abstractmethod
     async def next_due(self, queues: Sequence[str]) -> float | None:

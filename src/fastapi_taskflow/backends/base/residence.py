@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from fastapi_taskflow.backends.base.claims import Result
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["Residence", "Resident"]
@@ -23,6 +25,7 @@ class Resident(Protocol):
             it, into whatever.
         kept: Arguments that may be kept for as long as the record; None: ``payload`` has
             them, as far as they can be stored.
+        emitted, result, failure: As in a `Snapshot`.
     """
 
     @property
@@ -35,6 +38,12 @@ class Resident(Protocol):
     def requeue(self) -> bool: ...
     @property
     def failures(self) -> int: ...
+    @property
+    def emitted(self) -> str | None: ...
+    @property
+    def result(self) -> Result | None: ...
+    @property
+    def failure(self) -> Failure | None: ...
 
 
 class Residence(Protocol):

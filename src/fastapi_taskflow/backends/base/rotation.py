@@ -17,13 +17,19 @@ class ContentField(Enum):
     ERROR = "error"
     STACKTRACE = "stacktrace"
     LOGS = "logs"
+    PROGRESS = "progress"
+    EMITTED = "emitted"
+    RESULT = "result"
+    TITLE = "title"
+    SUMMARY = "summary"
 
 
 class Content(NamedTuple):
     """One value that a task holds; never empty.
 
     ``number`` is 0 for the task's own, else it names one of its attempts or of its writes
-    of log lines. Payloads are bytes, log lines a tuple, the others text.
+    of log lines. Payloads and results are bytes, log lines a
+    tuple, the others text.
     """
 
     task_id: str

@@ -38,8 +38,13 @@ class Tasks(ABC):
         Groups, and the tasks in them, count in order: an earlier task of the call holds its
         key and its place for later ones, and the first task that cannot be stored decides
         the answer of its group. Checked per task: known id (then nothing else), ``retry_of``,
-        key, limit. A duplicate creates nothing but its alias, takes no place in the queue and
-        links no retry.
+        key, order key, limit. A duplicate creates nothing but its alias, takes no place in the
+        queue and links no retry.
+
+        Where a live task has its order key, a task is behind it (``queue``), is a duplicate of
+        it (``drop``), or ends those of the key that are PENDING, claimed or not, as `cancel`
+        does (``replace``), and asks the RUNNING one to end (``cancel_running``). A retry is
+        always behind.
 
         Args:
             groups: Each with at least one task.
@@ -59,9 +64,13 @@ class Tasks(ABC):
     async def claim(self, request: ClaimRequest) -> list[Claimed]:
         """Take due, free, durable tasks: highest priority, then earliest due time, then arrival.
 
-        Queues that are paused in the store give nothing. A missing priority orders as 0.
-        Across queues the order is the same, as far as their slots allow. What cannot be
-        taken (another function, one suspect too many) holds nothing up behind it.
+        Of tasks with one order key only that which has the turn is looked at, whatever the
+        others' number. One that gets the turn, because the one before it has ended, is due then,
+        or at its due time if that is later: so keys take turns.
+
+        Queues that are paused in the store give nothing. A missing priority orders as 0. Across
+        queues the order is the same, as far as their slots allow. What cannot be taken (another
+        function, one suspect too many) holds nothing up behind it.
         """
 
     @abstractmethod
@@ -106,4 +115,6 @@ class Tasks(ABC):
 
     @abstractmethod
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
-        """Add log lines to running tasks, after those they have (or in their place)."""
+        """Add log lines to running tasks, after those they have (or in their place); keep the
+        latest of what else they tell.
+        """

@@ -1,25 +1,30 @@
 """The free tasks: which are ready, in claim order, and which fall due later.
 
 Each queue has one heap of later tasks by due time, and heaps of ready ones by claim order,
-one per function and suspicion: so a claim looks only at the heads of heaps that it may
-take from, whatever waits behind them or in other heaps.
+one per function and suspicion (and rank, where the queue ages): so a claim looks only at the
+heads of heaps that it may take from, whatever waits behind them or in other heaps.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from fastapi_taskflow.backends.base import ClaimRequest
 from fastapi_taskflow.backends.memory.rows import Row
-from fastapi_taskflow.backends.rules.claiming import Room, is_suspect, rank
+from fastapi_taskflow.backends.rules.claiming import Room, aged, is_suspect, rank
+from fastapi_taskflow.backends.rules.pausing import NO_PAUSES, Pauses
 
 __all__ = ["Agenda"]
 
 # (negated priority, due time, arrival, ticket, row): arrivals differ, so rows never compare.
 Ready = tuple[int, datetime, int, int, Row]
 Later = tuple[datetime, int, int, Row]
+# Function, suspicion, and the rank of all in it if their queue has an ageing.
+Lane = tuple[str, bool, int | None]
+# (its rank now, due time, arrival), then where it is.
+Head = tuple[tuple[float, datetime, int], str, Lane]
 
 # Below this a heap's void entries are not worth a rebuild.
 _FEW = 64
@@ -28,11 +33,14 @@ _FEW = 64
 class _Queue:
     """One queue's heaps. An entry counts iff its ticket is its row's."""
 
-    __slots__ = ("later", "ready", "voided")
+    __slots__ = ("ages", "held", "later", "ready", "voided")
 
     def __init__(self) -> None:
         self.later: list[Later] = []
-        self.ready: dict[tuple[str, bool], list[Ready]] = {}
+        self.ready: dict[Lane, list[Ready]] = {}
+        self.ages = False
+        # Ready ones that a pause of a key or a tag holds, by arrival, with their lanes.
+        self.held: dict[int, tuple[Lane, Ready]] = {}
         # Entries that were voided since the last rebuild; some may be gone already.
         self.voided = 0
 
@@ -45,13 +53,23 @@ class _Queue:
                 self.push(due, ticket, row)
 
     def push(self, due: datetime, ticket: int, row: Row) -> None:
-        lane = (row.family.func_name, is_suspect(row.interruptions))
-        entry = (rank(row.record.priority), due, row.seq, ticket, row)
+        place = rank(row.record.priority)
+        lane = (row.family.func_name, is_suspect(row.interruptions), place if self.ages else None)
+        entry = (place, due, row.seq, ticket, row)
         heap = self.ready.get(lane)
         if heap is None:
             self.ready[lane] = [entry]
         else:
             heapq.heappush(heap, entry)
+
+    def part(self, *, ages: bool) -> None:
+        """Have heaps per rank, or not; which it is changes with the settings of the queue."""
+        if ages is not self.ages:
+            self.let_go()
+            self.ages, before, self.ready = ages, self.ready, {}
+            for heap in before.values():
+                for _, due, _, ticket, row in heap:
+                    self.push(due, ticket, row)
 
     def void(self) -> None:
         """One entry has become void. Void ones never outnumber the rest for long."""
@@ -66,7 +84,17 @@ class _Queue:
                 if not heap:
                     del self.ready[lane]
 
-    def head(self, lane: tuple[str, bool]) -> Ready | None:
+    def let_go(self) -> None:
+        """Other things are paused: what was held is looked at again."""
+        for lane, entry in self.held.values():
+            heapq.heappush(self.ready.setdefault(lane, []), entry)
+        self.held.clear()
+
+    def holds(self) -> bool:
+        """A pause holds some."""
+        return any(entry[4].ticket == entry[3] for _, entry in self.held.values())
+
+    def head(self, lane: Lane) -> Ready | None:
         """The first entry of a ready heap that counts; an empty heap is dropped."""
         heap = self.ready[lane]
         while heap:
@@ -93,6 +121,8 @@ class Agenda:
 
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}
+        # For which tasks are held.
+        self._pauses = NO_PAUSES
 
     def add(self, row: Row, due: datetime, now: datetime) -> None:
         """A task is free from now on, and to be claimed from ``due`` on."""
@@ -109,44 +139,58 @@ class Agenda:
     def discard(self, row: Row) -> None:
         """A free task is free no more, without having been taken."""
         row.ticket += 1
-        self._queues[row.family.queue].void()
+        queue = self._queues[row.family.queue]
+        if queue.held.pop(row.seq, None) is None:
+            queue.void()
 
-    def take(self, request: ClaimRequest, paused: Collection[str], now: datetime) -> list[Row]:
+    def take(
+        self, request: ClaimRequest, room: Room, now: datetime, pauses: Pauses = NO_PAUSES
+    ) -> list[Row]:
         """Remove and return what a claim gets, in order."""
-        room = Room(request, paused)
-        heads = self._heads(room.slots, request.functions, now)
+        if pauses != self._pauses:
+            self._pauses = pauses
+            for each in self._queues.values():
+                each.let_go()
+        heads = self._heads(request, room.slots, now)
         taken: list[Row] = []
         while heads and not room.full():
-            entry, name, lane = heads[0]
-            if not room.fits(name, suspect=lane[1]):
+            _, name, lane = heads[0]
+            if not room.fits(name, lane[0], suspect=lane[1]):
                 heapq.heappop(heads)
                 continue
             queue = self._queues[name]
-            heapq.heappop(queue.ready[lane])
+            entry = heapq.heappop(queue.ready[lane])
             row = entry[4]
-            row.ticket += 1
-            taken.append(row)
-            room.take(name, suspect=lane[1])
+            if pauses.pick and pauses.hold(lane[0], row.record.order_key, row.record.tags):
+                queue.held[row.seq] = lane, entry
+            elif wait := room.must_wait(lane[0], row.record.order_key):
+                row.record.due_at = now + wait
+                self.add(row, now + wait, now)
+            else:
+                row.ticket += 1
+                taken.append(row)
+                room.take(name, lane[0], suspect=lane[1])
             following = queue.head(lane)
             if following is None:
                 heapq.heappop(heads)
             else:
-                heapq.heapreplace(heads, (following, name, lane))
+                turn = _turn(following, now, request.ageing.get(name))
+                heapq.heapreplace(heads, (turn, name, lane))
         return taken
 
-    def _heads(
-        self, names: Iterable[str], functions: Collection[str], now: datetime
-    ) -> list[tuple[Ready, str, tuple[str, bool]]]:
-        heads: list[tuple[Ready, str, tuple[str, bool]]] = []
+    def _heads(self, request: ClaimRequest, names: Iterable[str], now: datetime) -> list[Head]:
+        heads: list[Head] = []
         for name in names:
             queue = self._queues.get(name)
             if queue is None:
                 continue
+            step = request.ageing.get(name)
+            queue.part(ages=step is not None)
             queue.ripen(now)
             heads.extend(
-                (entry, name, lane)
+                (_turn(entry, now, step), name, lane)
                 for lane in list(queue.ready)
-                if lane[0] in functions and (entry := queue.head(lane)) is not None
+                if lane[0] in request.functions and (entry := queue.head(lane)) is not None
             )
         heapq.heapify(heads)
         return heads
@@ -159,9 +203,14 @@ class Agenda:
             if queue is None:
                 continue
             queue.ripen(now)
-            if any(queue.head(lane) is not None for lane in list(queue.ready)):
+            if queue.holds() or any(queue.head(lane) is not None for lane in list(queue.ready)):
                 return now
             due = queue.earliest()
             if due is not None and (first is None or due < first):
                 first = due
         return first
+
+
+def _turn(entry: Ready, now: datetime, step: timedelta | None) -> tuple[float, datetime, int]:
+    place, due, seq, _, _ = entry
+    return aged(place, now - due, step), due, seq

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
 
+from fastapi_taskflow.backends.rules.auditing import RECENT, linked
 from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["AuditTrail"]
@@ -19,11 +22,18 @@ class AuditTrail:
     def __init__(self) -> None:
         self._entries: deque[tuple[int, AuditEntry]] = deque(maxlen=_KEPT)
         self._count = 0
+        #: Hash of the last entry that went.
+        self.anchor = ""
 
-    def append(self, entry: AuditEntry) -> None:
-        """Keep an entry; the oldest may go for it."""
-        self._count += 1
-        self._entries.append((self._count, _copied(entry)))
+    def extend(self, entries: Iterable[AuditEntry]) -> None:
+        """Keep entries; the oldest may go for them."""
+        last = self._entries[-1][1].hash if self._entries else ""
+        recent = [one.entry_id for _, one in islice(reversed(self._entries), RECENT)]
+        for entry in linked(last, recent, entries):
+            if len(self._entries) == _KEPT:
+                self.anchor = self._entries[0][1].hash
+            self._count += 1
+            self._entries.append((self._count, _copied(entry)))
 
     def page(
         self, before: int | None, limit: int, cursor: str | None

@@ -11,7 +11,6 @@ from typing import Any
 from fastapi_taskflow.backends import storable
 from fastapi_taskflow.backends.base import (
     Admission,
-    Attempt,
     Backend,
     CancelAnswer,
     Claimed,
@@ -23,38 +22,36 @@ from fastapi_taskflow.backends.base import (
     MirrorAnswer,
     NewTask,
     Outcome,
-    Page,
     Purged,
-    Query,
     Residence,
-    Rollup,
-    RollupQuery,
     Settled,
     Signals,
     Snapshot,
-    StoredTask,
-    Tally,
 )
 from fastapi_taskflow.backends.memory.admission import Admissions
 from fastapi_taskflow.backends.memory.audit import AuditTrail
+from fastapi_taskflow.backends.memory.batches import MemoryBatches
+from fastapi_taskflow.backends.memory.claiming import take
 from fastapi_taskflow.backends.memory.contents import MemoryRotation
-from fastapi_taskflow.backends.memory.endings import cancel, finish, start
+from fastapi_taskflow.backends.memory.endings import cancel_all, finish_all, hear, start
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
+from fastapi_taskflow.backends.memory.purging import purge
+from fastapi_taskflow.backends.memory.reading import MemoryReads
 from fastapi_taskflow.backends.memory.residence import Residents
-from fastapi_taskflow.backends.memory.search import count, search, shown
+from fastapi_taskflow.backends.memory.schedules import MemorySchedules
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.looking import parse_cursor
 from fastapi_taskflow.backends.rules.moves import may_recover
-from fastapi_taskflow.backends.rules.settlement import takes_lines
+from fastapi_taskflow.backends.rules.pausing import is_kept
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, SteadyClock
 from fastapi_taskflow.words.models import AuditEntry
 
 __all__ = ["MemoryBackend"]
 
 
-class MemoryBackend(Backend):
+class MemoryBackend(MemoryReads, Backend):
     """Tasks in memory, gone with the process.
 
     Several instances of one process may share one object, also from different event
@@ -74,6 +71,9 @@ class MemoryBackend(Backend):
         self._rotation = MemoryRotation(self._table, self._lock)
         self._fleet = Fleet()
         self._audience = Audience()
+        stored = self._table, self._lock, self._clock
+        self._schedules = MemorySchedules(*stored, self._fleet, self._audience.tell)
+        self._batches = MemoryBatches(*stored, self._fleet, self._audience.tell)
         self._settings: dict[str, dict[str, Any]] = {}
         self._audit = AuditTrail()
 
@@ -88,6 +88,14 @@ class MemoryBackend(Backend):
     @property
     def sign_in(self) -> MemoryLogins:
         return self._sign_in
+
+    @property
+    def schedules(self) -> MemorySchedules:
+        return self._schedules
+
+    @property
+    def batches(self) -> MemoryBatches:
+        return self._batches
 
     @property
     def rotation(self) -> MemoryRotation:
@@ -131,7 +139,7 @@ class MemoryBackend(Backend):
             again = table.claims.get(request.claim_id)
             if again is not None:
                 return [row.claimed() for row in again.values()]
-            rows = table.agenda.take(request, self._paused(), self._clock.now())
+            rows = take(table, request, self.paused(), self._clock)
             if rows:
                 table.claims[request.claim_id] = {row.seq: row for row in rows}
             for row in rows:
@@ -152,8 +160,7 @@ class MemoryBackend(Backend):
             return []
         storable.check_outcomes(outcomes)
         with self._lock:
-            now = self._clock.now()
-            answers = [finish(self._table, outcome, now) for outcome in outcomes]
+            answers = finish_all(self._table, outcomes, self._clock.now())
             self._audience.tell()
         return answers
 
@@ -161,8 +168,7 @@ class MemoryBackend(Backend):
         if not task_ids:
             return []
         with self._lock:
-            now = self._clock.now()
-            answers = [cancel(self._table, task_id, now) for task_id in task_ids]
+            answers = cancel_all(self._table, task_ids, self._clock.now())
             self._audience.tell()
         return answers
 
@@ -177,66 +183,24 @@ class MemoryBackend(Backend):
     async def append_logs(self, chunks: Sequence[LogChunk]) -> None:
         storable.check_chunks(chunks)
         with self._lock:
-            for lease, lines, anew in chunks:
-                row = self._table.rows.get(lease.task_id)
-                if row is not None and takes_lines(row, lease):
-                    row.add_logs(lines, anew=anew)
-
-    async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
-        with self._lock:
-            return [shown(self._table.find(task_id), task_id) for task_id in task_ids]
-
-    async def attempts(self, task_id: str) -> list[Attempt]:
-        with self._lock:
-            row = self._table.find(task_id)
-            return [] if row is None or row.attempts is None else list(row.attempts)
-
-    async def search(
-        self, query: Query, *, limit: int, cursor: str | None = None, most_bytes: int | None = None
-    ) -> Page:
-        with self._lock:
-            return search(self._table.rows, query, limit, cursor, most_bytes)
-
-    async def count(self, query: Query, *, cap: int = 10_000) -> int:
-        with self._lock:
-            return count(self._table.rows, query, cap)
-
-    async def tally(self) -> list[Tally]:
-        with self._lock:
-            return self._table.tallies.read()
-
-    async def rollups(self, query: RollupQuery) -> list[Rollup]:
-        with self._lock:
-            return self._table.tallies.rollups(query)
-
-    async def next_due(self, queues: Sequence[str]) -> float | None:
-        with self._lock:
-            now = self._clock.now()
-            due = self._table.agenda.next_due(set(queues).difference(self._paused()), now)
-        return None if due is None else (due - now).total_seconds()
+            for chunk in chunks:
+                hear(self._table, chunk)
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         with self._lock:
-            # Callers count from their own clock, which may have been set back.
-            now = self._clock.now()
-            self._table.tallies.turn(now)
-            gone = []
-            if before is not None:
-                gone = self._table.oldest_ended(before + self._clock.lead, limit)
-            for row in gone:
-                self._table.delete(row)
-            keys = self._table.keys.purge(now, limit)
-            return Purged(tuple(row.task_id for row in gone), keys)
+            return purge(self._table, self._clock, before, limit)
 
-    # Fleet
+    # Fleet and operators
 
     async def enlist(self, info: InstanceInfo) -> None:
         with self._lock:
             self._fleet.enlist(info)
 
-    async def beat(self, instance: str, lag: float) -> bool:
+    async def beat(
+        self, instance: str, lag: float, *, running: int = 0, draining: bool = False
+    ) -> bool:
         with self._lock:
-            return self._fleet.beat(instance, lag)
+            return self._fleet.beat(instance, lag, running, draining=draining)
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         with self._lock:
@@ -272,19 +236,17 @@ class MemoryBackend(Backend):
                 peers=self._fleet.peers(),
             )
 
-    # Operators
-
     async def set_queue(self, queue: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         with self._lock:
-            merged = self._settings.setdefault(queue, {})
-            merged.update(settings)
+            merged = self._settings[queue] = {**self._settings.get(queue, {}), **settings}
+            if not is_kept(queue, merged):
+                del self._settings[queue]
             self._audience.tell()
             return dict(merged)
 
     async def append_audit(self, entries: Sequence[AuditEntry]) -> None:
         with self._lock:
-            for entry in entries:
-                self._audit.append(entry)
+            self._audit.extend(entries)
 
     async def audit(
         self, *, limit: int, cursor: str | None = None
@@ -293,5 +255,6 @@ class MemoryBackend(Backend):
         with self._lock:
             return self._audit.page(before, limit, cursor)
 
-    def _paused(self) -> frozenset[str]:
-        return frozenset(name for name, found in self._settings.items() if found.get("paused"))
+    async def audit_anchor(self) -> str:
+        with self._lock:
+            return self._audit.anchor

@@ -13,6 +13,9 @@ from fastapi_taskflow.backends.rules.looking import parse_cursor
 
 __all__ = ["MemoryRotation"]
 
+# Attributes of a row that are called like the field.
+_OF_ROW = frozenset({"payload", "progress", "emitted", "result"})
+
 
 class MemoryRotation(Rotation):
     """The contents of a table, behind its lock."""
@@ -43,6 +46,11 @@ def _of_row(row: Row) -> list[Content]:
         (ContentField.PAYLOAD, row.payload),
         (ContentField.ERROR, row.record.error),
         (ContentField.STACKTRACE, row.record.stacktrace),
+        (ContentField.PROGRESS, row.progress),
+        (ContentField.EMITTED, row.emitted),
+        (ContentField.RESULT, row.result),
+        (ContentField.TITLE, row.record.title),
+        (ContentField.SUMMARY, row.record.summary),
     )
     found = [Content(task_id, field, 0, value) for field, value in own if value]
     for number, attempt in enumerate(row.attempts or (), 1):
@@ -62,18 +70,18 @@ def _rewrite(table: Table, change: Rewrite) -> bool:
     if row is None or content not in _of_row(row):
         return False
     number = content.number
-    if isinstance(new, bytes):
-        row.payload = new
+    if content.field.value in _OF_ROW:
+        setattr(row, content.field.value, new)
     elif isinstance(new, tuple):
         row.record.logs[number - 1 : number] = new
+    elif isinstance(new, bytes):
+        return False  # no text is replaced by bytes
     elif number and row.attempts is not None:
         attempt = row.attempts[number - 1]
         if content.field is ContentField.ERROR:
             row.attempts[number - 1] = attempt._replace(error=new)
         else:
             row.attempts[number - 1] = attempt._replace(stacktrace=new)
-    elif content.field is ContentField.ERROR:
-        row.record.error = new
     else:
-        row.record.stacktrace = new
+        setattr(row.record, content.field.value, new)
     return True

@@ -1,7 +1,8 @@
-"""How claims begin and end: `backends.rules.settlement` applied to a row."""
+"""How claims begin, tell and end: `backends.rules.settlement` applied to a row."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from fastapi_taskflow.backends.base import (
@@ -9,6 +10,7 @@ from fastapi_taskflow.backends.base import (
     CancelAnswer,
     CancelResult,
     Lease,
+    LogChunk,
     Outcome,
     Settled,
 )
@@ -22,10 +24,12 @@ from fastapi_taskflow.backends.rules.settlement import (
     holds,
     is_late,
     settle,
+    takes_lines,
 )
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 
-__all__ = ["cancel", "finish", "start"]
+__all__ = ["cancel", "cancel_all", "finish_all", "hear", "start"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
 
@@ -40,6 +44,8 @@ def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
         if row.claim_id is not None:
             table.unclaim(row)
         record = row.record
+        if record.start_time is None and row.hold is not None and is_throttle(row.hold.key):
+            table.keys.expire(row.hold, now)
         record.start_time = now
         record.elapsed = None
         record.instance = row.owner
@@ -47,8 +53,22 @@ def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
     return row.record.start_time
 
 
-def finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
-    """End one claim, or keep a late attempt of one that was lost."""
+def hear(table: Table, chunk: LogChunk) -> None:
+    """Keep what a running attempt tells."""
+    row = table.rows.get(chunk.lease.task_id)
+    if row is not None and takes_lines(row, chunk.lease):
+        row.add_logs(chunk.lines, anew=chunk.anew)
+        row.hear(chunk)
+
+
+def finish_all(table: Table, outcomes: Iterable[Outcome], now: datetime) -> list[Settled | None]:
+    """End claims, or keep late attempts of those that were lost."""
+    answers = [_finish(table, outcome, now) for outcome in outcomes]
+    table.pass_on(now)
+    return answers
+
+
+def _finish(table: Table, outcome: Outcome, now: datetime) -> Settled | None:
     row = table.rows.get(outcome.lease.task_id)
     if row is None:
         return None
@@ -69,8 +89,12 @@ def _apply(table: Table, row: Row, change: Change, outcome: Outcome, now: dateti
     row.interruptions += change.interruptions
     row.record.error = outcome.error
     row.record.stacktrace = outcome.stacktrace
+    table.fail(row, outcome.failure, now)
     if outcome.elapsed is not None:
         row.record.elapsed = outcome.elapsed
+    row.hear(outcome)
+    if change.target is TaskStatus.SUCCESS:
+        table.give(row, outcome.result, now)
     if change.over:
         row.record.end_time = now
         table.end(row, change.target, now)
@@ -87,8 +111,15 @@ def _keep_late(row: Row, attempt: Attempt) -> bool:
     return True
 
 
-def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
+def cancel_all(table: Table, task_ids: Iterable[str], now: datetime) -> list[CancelAnswer]:
     """End what has not started, ask for the rest."""
+    answers = [cancel(table, task_id, now) for task_id in task_ids]
+    table.pass_on(now)
+    return answers
+
+
+def cancel(table: Table, task_id: str, now: datetime) -> CancelAnswer:
+    """The same for one; the turn of its order key is not passed on yet."""
     row = table.find(task_id)
     result = cancelling(row)
     if row is None:

@@ -11,12 +11,14 @@ __all__ = ["Audience", "Fleet"]
 
 
 class _Member:
-    __slots__ = ("alive", "counter", "info", "lag")
+    __slots__ = ("alive", "counter", "draining", "info", "lag", "running")
 
     def __init__(self, info: InstanceInfo) -> None:
         self.info = info
         self.counter = 0
         self.lag = 0.0
+        self.running = 0
+        self.draining = False
         self.alive = True
 
 
@@ -38,12 +40,12 @@ class Fleet:
         else:
             member.info = info
 
-    def beat(self, instance: str, lag: float) -> bool:
+    def beat(self, instance: str, lag: float, running: int, *, draining: bool) -> bool:
         member = self._members.get(instance)
         if member is None or not member.alive:
             return False
         member.counter += 1
-        member.lag = lag
+        member.lag, member.running, member.draining = lag, running, draining
         return True
 
     def declare_dead(self, instance: str) -> None:
@@ -56,7 +58,8 @@ class Fleet:
 
     def peers(self) -> tuple[Peer, ...]:
         return tuple(
-            Peer(member.info, member.counter, member.lag) for member in self._members.values()
+            Peer(one.info, one.counter, one.lag, running=one.running, draining=one.draining)
+            for one in self._members.values()
         )
 
 

@@ -6,7 +6,8 @@ import heapq
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from fastapi_taskflow.backends.buckets import Bucket, Level, take
 from fastapi_taskflow.backends.logins import (
@@ -14,6 +15,7 @@ from fastapi_taskflow.backends.logins import (
     PURGED,
     Logins,
     LoginSession,
+    is_due,
     is_live,
     needs_mark,
 )
@@ -36,6 +38,9 @@ class MemoryLogins(Logins):
         self._login_lock = threading.Lock()
         self._sessions = _Sessions(clock)
         self._buckets = _Buckets(clock)
+        # Newest first, with when each was made.
+        self._keys: list[tuple[datetime, bytes]] = []
+        self._clock = clock
 
     async def open_session(
         self, token_hash: str, user: str, role: str, *, life: float, idle: float
@@ -56,6 +61,16 @@ class MemoryLogins(Logins):
     async def take_tokens(self, buckets: Sequence[Bucket]) -> float:
         with self._login_lock:
             return self._buckets.take(buckets)
+
+    async def signing_keys(self, fresh: bytes, *, renew: float, keep: float) -> list[bytes]:
+        with self._login_lock:
+            now, keys = self._clock.now(), self._keys
+            if is_due(keys[0][0] if keys else None, now, renew):
+                keys.insert(0, (now, fresh))
+            old = now - timedelta(seconds=keep)
+            # One stands for as long as the one after it is younger.
+            keys[1:] = [one for newer, one in pairwise(keys) if newer[0] > old]
+            return [key for _, key in keys]
 
     async def forget_buckets(self, names: Sequence[str]) -> None:
         with self._login_lock:

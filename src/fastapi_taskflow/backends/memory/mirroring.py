@@ -13,6 +13,7 @@ from fastapi_taskflow.words.models import TaskStatus
 __all__ = ["live_on", "mirror"]
 
 _PENDING, _RUNNING = TaskStatus.PENDING, TaskStatus.RUNNING
+_SUCCESS, _FAILED = TaskStatus.SUCCESS, TaskStatus.FAILED
 
 # Made once: there are only these answers.
 _TAKEN = MirrorAnswer(accepted=True, cancel_asked=False)
@@ -22,19 +23,9 @@ _TAKEN_AND_ASKED = MirrorAnswer(accepted=True, cancel_asked=True)
 def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> MirrorAnswer:
     """Write one snapshot over the row, unless somebody recovered or ended it."""
     (
-        task,
-        status,
-        start_time,
-        end_time,
-        due_at,
-        retries_used,
-        failures,
-        elapsed,
-        error,
-        stacktrace,
-        logs,
-        logs_anew,
-    ) = snapshot
+        task, status, start_time, end_time, due_at, retries_used, failures, elapsed, error,
+        stacktrace, logs, logs_anew, _, _, _, result, failure,
+    ) = snapshot  # fmt: skip
     row = table.rows.get(task.task_id)
     if row is None:
         row = table.add_new(task)
@@ -54,9 +45,13 @@ def mirror(table: Table, instance: str, snapshot: Snapshot, now: datetime) -> Mi
         record.instance = instance
     if logs:
         row.add_logs(logs, anew=logs_anew)
+    row.hear(snapshot)
+    table.fail(row, failure if status is _FAILED else None, now)
     if status is _PENDING or status is _RUNNING:
         live_on(table, row, status, instance)
     else:
+        if status is _SUCCESS:
+            table.give(row, result, now)
         table.end(row, status, now)
     return _TAKEN_AND_ASKED if row.cancel_asked else _TAKEN
 

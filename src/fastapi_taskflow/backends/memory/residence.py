@@ -55,8 +55,13 @@ class Residents:
         row.arguments = task.kept
         if task.payload is not None:
             row.payload = task.payload
+        row.emitted = task.emitted
         if status is _PENDING or status is _RUNNING:
             live_on(table, row, status, instance)
         else:
+            if task.result is not None and status is TaskStatus.SUCCESS:
+                table.give(row, task.result, now)
+            if task.failure is not None and status is TaskStatus.FAILED:
+                table.fail(row, task.failure, now)
             table.end(row, status, now)
         return True

@@ -9,9 +9,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi_taskflow.backends.base import Attempt, Claimed, Lease, NewTask, StoredTask
+from fastapi_taskflow.backends.base import (
+    Attempt,
+    Claimed,
+    Lease,
+    LogChunk,
+    Member,
+    NewTask,
+    Outcome,
+    Result,
+    Snapshot,
+    StoredTask,
+)
 from fastapi_taskflow.backends.memory.keys import Hold
 from fastapi_taskflow.backends.memory.tallies import Family
+from fastapi_taskflow.backends.rules.telling import EXPIRED, FORGOTTEN, given, told
 from fastapi_taskflow.rules.soundness import mend
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
@@ -40,20 +52,26 @@ class Row:
         "aliases",
         "arguments",
         "attempts",
+        "behind",
         "born_claimed",
         "cancel_asked",
         "claim_id",
+        "emitted",
         "failures",
         "family",
         "fence",
         "fingerprint",
         "hold",
         "interruptions",
+        "member",
         "owner",
         "payload",
         "persist",
+        "progress",
         "record",
         "requeue",
+        "result",
+        "result_until",
         "seq",
         "shared",
         "status",
@@ -78,12 +96,25 @@ class Row:
         self.status = _PENDING
         self.fence = self.failures = self.interruptions = self.ticket = 0
         self.born_claimed = self.cancel_asked = self.shared = self.waiting = False
+        # Another live row of its order key has the turn.
+        self.behind = False
         self.arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.owner: str | None = None
         self.claim_id: str | None = None
         self.attempts: list[Attempt] | None = None
         self.aliases: list[str] | None = None
         self.hold: Hold | None = None
+        # Of a shared record the progress is in the record.
+        self.progress: str | None = None
+        self.emitted: str | None = None
+        self.result: bytes | None = None
+        self.result_until: datetime | None = None
+        self.member: Member | None = None
+
+    @property
+    def parked(self) -> bool:
+        """It waits for the step before it."""
+        return self.member is not None and self.member.parked
 
     @property
     def instance(self) -> str | None:
@@ -111,6 +142,11 @@ class Row:
             self.owner,
             self.cancel_asked,
             arguments=self.arguments,
+            progress=self.progress,
+            emitted=self.emitted if whole else None,
+            result=self.result if whole else None,
+            behind=self.behind,
+            member=self.member,
         )
 
     def claimed(self) -> Claimed:
@@ -121,6 +157,35 @@ class Row:
             self.record.logs = list(lines)
         else:
             self.record.logs.extend(lines)
+
+    def hear(self, said: LogChunk | Outcome | Snapshot) -> None:
+        """Keep the latest of what its function told."""
+        for name, value in told(said).items():
+            setattr(self.record if name == "summary" else self, name, value)
+
+    def give(self, result: Result | None, now: datetime) -> None:
+        """Keep what its function returned."""
+        values = given(result, now)
+        if values:
+            self.result, self.result_until = values["result"], values["result_until"]
+            self.record.result_missing = values["result_missing"]
+
+    @property
+    def size(self) -> int:
+        """Bytes of what may be large."""
+        payload, result = self.payload, self.result
+        return (0 if payload is None else len(payload)) + (0 if result is None else len(result))
+
+    def forget(self) -> None:
+        """Hold no more what may be large."""
+        self.payload = None
+        if self.result is not None:
+            self.result = self.result_until = None
+            self.record.result_missing = FORGOTTEN
+
+    def expire_result(self) -> None:
+        self.result = self.result_until = None
+        self.record.result_missing = EXPIRED
 
     def add_attempt(self, attempt: Attempt) -> None:
         if self.attempts is None:
@@ -177,8 +242,16 @@ class Row:
             record.retried_as,
             self.task_id if alias else None,
             record.instance,
-            record.due_at,
+            None if self.parked else record.due_at,
             record.elapsed,
+            record.progress,
+            None,
+            record.result_missing,
+            record.title,
+            record.summary,
+            record.order_key,
+            None if self.member is None else self.member.batch_id,
+            record.failure,
         )
 
 
@@ -205,6 +278,8 @@ def record_of(task: NewTask) -> TaskRecord:
         task.executor,
         task.queue,
         task.retry_of,
+        title=task.title,
+        order_key=task.order_key,
     )
 
 

@@ -82,8 +82,15 @@ def _fits(row: Row, record: TaskRecord, query: Query, rank: int) -> bool:
         and (query.until is None or record.created_at < query.until)
         and (query.tag is None or record.tags.get(query.tag[0]) == query.tag[1])
         and (query.text is None or _speaks_of(row, record, query.text, rank))
+        and (query.batch_id is None or _is_of(row, query.batch_id))
+        and (query.failure is None or record.failure == query.failure)
+        and (query.retried is None or query.retried is (record.retried_as is not None))
         and (query.ending is None or _ends_in(row, query.ending))
     )
+
+
+def _is_of(row: Row, batch_id: str) -> bool:
+    return row.member is not None and row.member.batch_id == batch_id
 
 
 def _speaks_of(row: Row, record: TaskRecord, text: str, rank: int) -> bool:
@@ -91,8 +98,14 @@ def _speaks_of(row: Row, record: TaskRecord, text: str, rank: int) -> bool:
         row.task_id.startswith(text)
         or row.family.func_name.startswith(text)
         or text in record.tags.values()
-        or (rank < ERRORS_WITHIN and record.error is not None and text in record.error)
+        or (rank < ERRORS_WITHIN and _tells(record, text))
         or (rank < ENDINGS_WITHIN and len(text) == ENDING_LENGTH and _ends_in(row, text))
+    )
+
+
+def _tells(record: TaskRecord, text: str) -> bool:
+    return any(
+        one is not None and text in one for one in (record.error, record.title, record.summary)
     )
 
 

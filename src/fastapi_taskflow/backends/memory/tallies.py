@@ -22,14 +22,24 @@ class Family:
     """The counters of one (queue, function); each list has a place per state.
 
     ``recent`` has the ends, by place and bin as in `Cells`, since `settle` was last called.
-    ``ended`` and ``seconds`` have those before.
+    ``ended`` and ``seconds`` have those before. ``leased`` counts durable tasks with an owner.
     """
 
-    __slots__ = ("ended", "func_name", "queue", "recent", "recent_seconds", "rows", "seconds")
+    __slots__ = (
+        "ended",
+        "func_name",
+        "leased",
+        "queue",
+        "recent",
+        "recent_seconds",
+        "rows",
+        "seconds",
+    )
 
     def __init__(self, queue: str, func_name: str) -> None:
         self.queue = queue
         self.func_name = func_name
+        self.leased = 0
         self.rows = list(_NONE)
         self.ended = list(_NONE)
         self.seconds = [0.0] * len(STATES)
@@ -83,6 +93,10 @@ class Tallies:
         if found is None:
             found = self._families[queue, func_name] = Family(queue, func_name)
         return found
+
+    def leased(self) -> dict[tuple[str, str], int]:
+        """Durable tasks with an owner, by queue and function."""
+        return {of: family.leased for of, family in self._families.items()}
 
     def turn(self, now: datetime) -> None:
         """What ends from now on ends at this instant or later."""

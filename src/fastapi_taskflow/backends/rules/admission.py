@@ -7,24 +7,29 @@ What it accepts becomes a fact for the next ones and goes to its `Draft`.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import (
     Admission,
     Inserted,
     KeyConflict,
+    Member,
     NewTask,
     QueueIsFull,
     RetryRefused,
     Stored,
 )
-from fastapi_taskflow.backends.rules.facts import Facts, Holder, Known, Original
+from fastapi_taskflow.backends.rules.facts import Facts, Holder, Known, Mate, Original
+from fastapi_taskflow.backends.rules.turns import ALONE, Place, place_of, put_off
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 from fastapi_taskflow.words.states import RETRYABLE
 
 __all__ = ["Desk", "Draft", "Entry", "is_plain", "with_live_owner"]
 
 # What later groups see of a task that an earlier one brought: it cannot be retried yet.
+_PENDING = TaskStatus.PENDING
 _FRESH = Original("", TaskStatus.PENDING, None, None, None, "", "")
 _BORN_FREE, _BORN_HELD = Known(TaskStatus.PENDING, 0), Known(TaskStatus.PENDING, 1)
 
@@ -32,11 +37,13 @@ _BORN_FREE, _BORN_HELD = Known(TaskStatus.PENDING, 0), Known(TaskStatus.PENDING,
 class Entry(NamedTuple):
     """A task as it is written: PENDING, or the REJECTED record of one that did not fit.
 
-    Its owner holds it from birth. What it got from the task that it retries is in it.
+    Its owner holds it from birth. What it got from the task that it retries is in it; of its
+    order key, where it stands.
     """
 
     task: NewTask
     status: TaskStatus = TaskStatus.PENDING
+    place: Place = ALONE
 
 
 def is_plain(group: Sequence[NewTask], limits: Container[str]) -> bool:
@@ -44,12 +51,19 @@ def is_plain(group: Sequence[NewTask], limits: Container[str]) -> bool:
     for task in group:
         if task.idempotency_key is not None or task.retry_of is not None or task.queue in limits:
             return False
+        if task.order_key is not None:
+            return False
     return True
 
 
 def with_live_owner(task: NewTask, alive: Container[str]) -> NewTask:
-    """Nobody would recover a durable task of an owner that is not alive: it is free."""
-    if task.owner is None or not task.persist or task.owner in alive:
+    """Nobody would recover a durable task of an owner that is not alive: it is free.
+
+    So is one with an order key, which may not be the first of it.
+    """
+    if task.owner is None or not task.persist:
+        return task
+    if task.owner in alive and task.order_key is None:
         return task
     return task._replace(owner=None)
 
@@ -91,10 +105,12 @@ class Desk:
     Args:
         facts: What the store has; changed by what is accepted.
         limits: ``max_size`` by queue.
+        now: The store's time of all of it.
     """
 
-    def __init__(self, facts: Facts, limits: Mapping[str, int]) -> None:
+    def __init__(self, facts: Facts, limits: Mapping[str, int], now: datetime) -> None:
         self._facts = facts
+        self._now = now
         self._limits = limits
         # How to take the facts of the group at hand back: mapping, key, what was there.
         self._undo: list[tuple[dict[str, Any], str, Any]] = []
@@ -140,12 +156,17 @@ class Desk:
         holder = None if key is None else facts.holders.get(key)
         if holder is not None and (original is None or holder.task_id != original.task_id):
             return self._duplicate(task, holder)
+        place = self._place(task, original)
+        if place is None:
+            return self._dropped(task)
+        if task.debounce and original is None:
+            task = put_off(task, place, self._now)
         if task.queue in self._limits:
             waiting = facts.waiting[task.queue]
             if waiting >= self._limits[task.queue]:
                 raise _Refused(self._full(task))
             self._note(facts.waiting, task.queue, waiting + 1)
-        return self._accept(task, original)
+        return self._accept(task, original, place)
 
     def _original(self, task: NewTask) -> Original | None:
         if task.retry_of is None:
@@ -161,16 +182,53 @@ class Desk:
         return original
 
     def _duplicate(self, task: NewTask, holder: Holder) -> Inserted:
-        if holder.fingerprint != task.fingerprint:
+        throttled = is_throttle(task.idempotency_key)
+        if holder.fingerprint != task.fingerprint and not throttled:
             raise _Refused(KeyConflict(task.idempotency_key or "", holder.task_id))
-        if task.alias:
-            self._note(self._facts.aliases, task.task_id, holder.task_id)
-            self._draft.aliases[task.task_id] = holder.task_id
-        return Inserted(holder.task_id, True, 0)
+        self._alias(task, holder.task_id)
+        return Inserted(holder.task_id, True, 0, dropped=throttled)
 
-    def _accept(self, task: NewTask, original: Original | None) -> Inserted:
-        self._draft.entries.append(Entry(task))
-        answer = _inserted(task)
+    def _alias(self, task: NewTask, canonical: str) -> None:
+        if task.alias:
+            self._note(self._facts.aliases, task.task_id, canonical)
+            self._draft.aliases[task.task_id] = canonical
+
+    def _place(self, task: NewTask, original: Original | None) -> Place | None:
+        """Where it stands among those of its order key; None: it is dropped."""
+        key = task.order_key
+        if key is None:
+            return ALONE
+        # Somebody wants the retry itself, whatever else there is.
+        how = None if original is None else "queue"
+        place = place_of(self._facts.mates.get(key) or (), task, how=how)
+        if place is None:
+            return None
+        for mate in place.displaced:
+            if mate.fresh:
+                self._withdraw(mate)
+        first = min((mate.created_at for mate in place.displaced), default=self._now)
+        new = Mate(task.task_id, task.func_name, _PENDING, task.queue, True, False, first)
+        self._note(self._facts.mates, key, (*place.before, new))
+        return place
+
+    def _withdraw(self, mate: Mate) -> None:
+        """One that never started is cancelled: its place and its idempotency key are free."""
+        waiting, holders = self._facts.waiting, self._facts.holders
+        if mate.queue in waiting:
+            self._note(waiting, mate.queue, waiting[mate.queue] - 1)
+        for key, holder in list(holders.items()):
+            if holder is not None and holder.task_id == mate.task_id:
+                self._note(holders, key, None)
+
+    def _dropped(self, task: NewTask) -> Inserted:
+        first = (self._facts.mates.get(task.order_key or "") or ())[0]
+        self._alias(task, first.task_id)
+        return Inserted(first.task_id, True, 0, dropped=True)
+
+    def _accept(self, task: NewTask, original: Original | None, place: Place) -> Inserted:
+        self._draft.entries.append(Entry(task, place=place))
+        displaced = bool(place.displaced or place.asked)
+        answer = _inserted(task)._replace(displaced=displaced)
         born = _BORN_HELD if answer.fence else _BORN_FREE
         self._note(self._facts.known, task.task_id, born)
         self._note(self._facts.originals, task.task_id, _FRESH)
@@ -197,6 +255,8 @@ class Desk:
             return
         task = next(one for one in group if one.task_id == task_id)
         task = _as_retry(task._replace(owner=None), self._original(task))
+        # Its batch is not stored, or goes on without it.
+        task = task._replace(member=None)
         self.draft.entries.append(Entry(task, TaskStatus.REJECTED))
         self._facts.known[task_id] = Known(TaskStatus.REJECTED, 0)
         self._facts.originals[task_id] = Original(
@@ -225,8 +285,16 @@ def _as_retry(task: NewTask, original: Original | None) -> NewTask:
     """A retry has its original's key and fingerprint, whatever it was given."""
     if original is None:
         return task
-    return task._replace(
+    task = task._replace(
         retry_of=original.task_id,
-        idempotency_key=original.key,
+        # Somebody wants the retry itself, whatever was throttled.
+        idempotency_key=None if is_throttle(original.key) else original.key,
         fingerprint=original.fingerprint,
     )
+    return task if original.member is None else _in_place(task, original.member)
+
+
+def _in_place(task: NewTask, member: Member) -> NewTask:
+    """In a batch; what it waits for may be retried beside it."""
+    given = task.member or member
+    return task._replace(member=member._replace(after=given.after, parked=given.parked))

@@ -6,10 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow.backends.base import NewTask
 
-__all__ = ["due_of", "later"]
+__all__ = ["NEVER", "due_of", "is_never", "later"]
 
 # A day inside the calendar's end, so that it can be shown in any time zone.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a parked task is due. Callers name no such date, see `words.limits`."""
+
+
+def is_never(due_at: datetime | None) -> bool:
+    """The task is parked."""
+    return due_at == NEVER
 
 
 def later(now: datetime, seconds: float) -> datetime:
@@ -27,6 +35,8 @@ def due_of(task: NewTask, now: datetime, lead: timedelta) -> datetime:
         lead: By how much the store's clock is ahead of the callers' (`SteadyClock.lead`): a
             date is as far off as its caller saw it.
     """
+    if task.member is not None and task.member.parked:
+        return NEVER
     if task.due_at is None:
         return later(now, task.delay) if task.delay else now
     try:

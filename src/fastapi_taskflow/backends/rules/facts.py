@@ -6,19 +6,22 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from fastapi_taskflow.backends.base import NewTask
+from fastapi_taskflow.backends.base import Member, NewTask
 from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.words.conflicts import DISPLACING
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
     "Facts",
     "Holder",
     "Known",
+    "Mate",
     "Needs",
     "Original",
     "facts_of",
     "is_held",
     "keys_of",
+    "mate_of",
     "needs",
 ]
 
@@ -47,6 +50,19 @@ class Original(NamedTuple):
     fingerprint: bytes | None
     queue: str
     func: str
+    member: Member | None = None
+
+
+class Mate(NamedTuple):
+    """A live task that has the order key of a new one. ``fresh``: it was never started."""
+
+    task_id: str
+    func: str
+    status: TaskStatus
+    queue: str
+    fresh: bool
+    asked: bool
+    created_at: datetime
 
 
 class Facts(NamedTuple):
@@ -61,6 +77,8 @@ class Facts(NamedTuple):
         holders: By key, where it is not free.
         waiting: PENDING tasks that never started, by limited queue.
         alive: Instances that may own tasks.
+        mates: By order key in order of arrival: that which has the turn, and all others where a
+            new task may displace them.
     """
 
     known: dict[str, Known | None]
@@ -69,14 +87,19 @@ class Facts(NamedTuple):
     holders: dict[str, Holder | None]
     waiting: dict[str, int]
     alive: Container[str]
+    mates: dict[str, tuple[Mate, ...] | None]
 
 
 class Needs(NamedTuple):
-    """What has to be looked up: ids of tasks or aliases, the ``retry_of``, limited queues."""
+    """What has to be looked up: ids of tasks or aliases, the ``retry_of``, limited queues.
+
+    Of ``turns``, order keys, the live tasks: all of them where that is True, else the first.
+    """
 
     ids: list[str]
     retried: list[str]
     queues: set[str]
+    turns: dict[str, bool]
 
 
 def needs(groups: Iterable[Sequence[NewTask]], limits: Mapping[str, int]) -> Needs:
@@ -84,7 +107,12 @@ def needs(groups: Iterable[Sequence[NewTask]], limits: Mapping[str, int]) -> Nee
     tasks = [task for group in groups for task in group]
     retried = [task.retry_of for task in tasks if task.retry_of is not None]
     queues = {task.queue for task in tasks if task.queue in limits}
-    return Needs([task.task_id for task in tasks], retried, queues)
+    turns: dict[str, bool] = {}
+    for task in tasks:
+        if task.order_key is not None:
+            displaces = task.on_conflict in DISPLACING or task.debounce > 0
+            turns[task.order_key] = turns.get(task.order_key, False) or displaces
+    return Needs([task.task_id for task in tasks], retried, queues, turns)
 
 
 def keys_of(
@@ -107,8 +135,13 @@ def facts_of(
     holders: Mapping[str, Holder],
     waiting: Mapping[str, int],
     alive: Container[str],
+    mates: Mapping[str, Iterable[Row]],
 ) -> Facts:
-    """The facts, from the rows of all tasks that `needs` names, by id."""
+    """The facts, from the rows of all tasks that `needs` names, by id.
+
+    Args:
+        mates: Rows by order key, in order of arrival.
+    """
     return Facts(
         known={task_id: Known(row.status, row.born) for task_id, row in rows.items()},
         aliases=dict(aliases),
@@ -116,6 +149,21 @@ def facts_of(
         holders=dict(holders),
         waiting=dict(waiting),
         alive=alive,
+        mates={key: tuple(map(mate_of, of)) for key, of in mates.items()},
+    )
+
+
+def mate_of(row: Row) -> Mate:
+    """What a row means to new tasks of its order key."""
+    fresh = row.start_time is None
+    return Mate(
+        row.task_id,
+        row.func_name,
+        row.status,
+        row.queue,
+        fresh,
+        row.cancel_asked,
+        row.created_at,
     )
 
 
@@ -128,4 +176,5 @@ def _original(row: Row) -> Original:
         row.fingerprint,
         row.queue,
         row.func_name,
+        row.member,
     )

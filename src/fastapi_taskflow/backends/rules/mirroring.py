@@ -8,6 +8,7 @@ from fastapi_taskflow.backends.base import MirrorAnswer, Snapshot
 from fastapi_taskflow.backends.rules.plan import Lines, Plan
 from fastapi_taskflow.backends.rules.rows import Row, row_of
 from fastapi_taskflow.backends.rules.settlement import Task
+from fastapi_taskflow.backends.rules.telling import given, told
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
@@ -49,8 +50,14 @@ def mirror(plan: Plan, rows: dict[str, Row], instance: str, snapshot: Snapshot) 
         "elapsed": snapshot.elapsed,
         "error": snapshot.error,
         "stacktrace": snapshot.stacktrace,
+        "failure": None,
         "instance": row.instance if snapshot.start_time is None else instance,
+        **told(snapshot),
     }
+    if snapshot.status is TaskStatus.FAILED:
+        values["failure"] = plan.fail(row, snapshot.failure)
+    if snapshot.status is TaskStatus.SUCCESS:
+        values |= given(snapshot.result, plan.now)
     if snapshot.status in TERMINAL:
         plan.end(row, snapshot.status, at=snapshot.end_time, **values)
     else:

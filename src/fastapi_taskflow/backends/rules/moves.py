@@ -16,7 +16,7 @@ from fastapi_taskflow.backends.base import (
     Settled,
 )
 from fastapi_taskflow.backends.rules.duetimes import later
-from fastapi_taskflow.backends.rules.plan import Lines, Plan
+from fastapi_taskflow.backends.rules.plan import Held, Lines, Plan
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import (
     Change,
@@ -27,7 +27,9 @@ from fastapi_taskflow.backends.rules.settlement import (
     settle,
     takes_lines,
 )
+from fastapi_taskflow.backends.rules.telling import given, told
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 
 __all__ = [
     "append_lines",
@@ -64,6 +66,8 @@ def start(plan: Plan, rows: Mapping[str, Row], lease: Lease) -> datetime | None:
     if row is None or not holds(row, lease):
         return None
     if row.status is not TaskStatus.RUNNING:
+        if row.start_time is None and is_throttle(row.idempotency_key):
+            plan.kept.append(Held(row.idempotency_key or "", row.task_id))
         plan.change(
             row,
             status=TaskStatus.RUNNING,
@@ -122,8 +126,12 @@ def _apply(plan: Plan, row: Row, outcome: Outcome, change: Change) -> None:
         "interruptions": row.interruptions + change.interruptions,
         "error": outcome.error,
         "stacktrace": outcome.stacktrace,
+        "failure": plan.fail(row, outcome.failure),
         "elapsed": row.elapsed if outcome.elapsed is None else outcome.elapsed,
+        **told(outcome),
     }
+    if change.target is TaskStatus.SUCCESS:
+        values |= given(outcome.result, plan.now)
     if change.over:
         plan.end(row, change.target, **values)
     else:
@@ -144,7 +152,11 @@ def cancel(plan: Plan, row: Row | None) -> CancelAnswer:
 
 
 def append_lines(plan: Plan, rows: Mapping[str, Row], chunk: LogChunk) -> None:
-    """Keep lines of a running attempt."""
+    """Keep what a running attempt tells."""
     row = rows.get(chunk.lease.task_id)
-    if row is not None and takes_lines(row, chunk.lease) and (chunk.lines or chunk.anew):
+    if row is None or not takes_lines(row, chunk.lease):
+        return
+    if chunk.lines or chunk.anew:
         plan.lines.append(Lines(row.task_id, chunk.lines, chunk.anew))
+    if values := told(chunk):
+        plan.change(row, **values)

@@ -7,11 +7,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from fastapi_taskflow.backends.base import Attempt
+from fastapi_taskflow.backends.base import Attempt, Callback, Member
+from fastapi_taskflow.backends.rules.batchrows import BatchRow
+from fastapi_taskflow.backends.rules.failing import Failed
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import keeps_key
 from fastapi_taskflow.words.durations import bin_of
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
@@ -71,6 +75,13 @@ class Plan:
         freed: Keys that are free from now on.
         attempts: To add to tasks' histories.
         lines: To add to tasks' logs, in order.
+        vacated: Order keys whose turn passes to the first that is behind, if there is one:
+            it is ``behind`` no more, and due as `turns.turn_due` says. Only after all changes.
+        ends: Tasks of batches that ended now, in order.
+        revived: Batches, one of whose tasks is to be retried, and how it had ended.
+        batches: Batches that have changed, by id; see `batching`.
+        told: Callbacks that are held no longer, with their task ids.
+        failures: Attempts that failed: the task, its function, the failure.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -84,6 +95,12 @@ class Plan:
         self.freed: list[Held] = []
         self.attempts: list[tuple[str, Attempt]] = []
         self.lines: list[Lines] = []
+        self.vacated: set[str] = set()
+        self.ends: list[Row] = []
+        self.revived: list[tuple[str, TaskStatus]] = []
+        self.batches: dict[str, BatchRow] = {}
+        self.told: list[tuple[str, Callback, str]] = []
+        self.failures: list[tuple[str, str, Failure]] = []
         # Of changed tasks; those of new ones are told by their rows.
         self._moved: Counter[Cell] = Counter()
         self._waiting: Counter[str] = Counter()
@@ -119,6 +136,23 @@ class Plan:
             found[length] = found.get(length, 0.0) + (row.elapsed or 0.0)
         return found
 
+    @property
+    def failed(self) -> list[Failed]:
+        """The same by group, in order of their names."""
+        times = Counter(failure.group for *_, failure in self.failures)
+        last = {one.group: (one, func, task_id) for task_id, func, one in self.failures}
+        return [
+            Failed(group, func, one.kind, times[group], task_id)
+            for group, (one, func, task_id) in sorted(last.items())
+        ]
+
+    def fail(self, row: Row, failure: Failure | None) -> str | None:
+        """Count a failed attempt in its group, which is the row's now; None: it did not fail."""
+        if failure is None:
+            return None
+        self.failures.append((row.task_id, row.func_name, failure))
+        return failure.group
+
     def _ends(self) -> list[Row]:
         return self._ended + [row for row in self.inserted.values() if row.status in TERMINAL]
 
@@ -149,14 +183,22 @@ class Plan:
 
         Its key is held for its time, or free.
         """
+        if row.behind:
+            values["behind"] = False
+        elif row.order_key is not None:
+            self.vacated.add(row.order_key)
         self.change(
             row, status=status, owner=None, claim_id=None, end_time=at or self.now, **values
         )
         if row.task_id not in self.inserted:
             self._ended.append(row)
-        if row.idempotency_key is not None:
+        if row.batch_place is not None:
+            self.ends.append(row)
+        # A throttle's time runs from the start.
+        started = row.start_time is not None
+        if row.idempotency_key is not None and not (started and is_throttle(row.idempotency_key)):
             held = Held(row.idempotency_key, row.task_id)
-            keeps = keeps_key(status, started=row.start_time is not None)
+            keeps = keeps_key(status, started=started)
             (self.kept if keeps else self.freed).append(held)
 
     def delete(self, task_id: str, cell: Cell) -> None:
@@ -171,6 +213,11 @@ class Plan:
         gone = [alias for alias, canonical in self.aliases.items() if canonical == task_id]
         for alias in gone:
             del self.aliases[alias]
+
+    def revive(self, member: Member | None, status: TaskStatus) -> None:
+        """A task is retried that had ended so."""
+        if member is not None and member.place is not None:
+            self.revived.append((member.batch_id, status))
 
     def link(self, task_id: str, retried_as: str) -> None:
         """Note what a task was retried as."""

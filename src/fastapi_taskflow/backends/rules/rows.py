@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from fastapi_taskflow.backends.base import NewTask, StoredTask
+from fastapi_taskflow.backends.base import Member, NewTask, StoredTask
+from fastapi_taskflow.backends.rules.duetimes import is_never
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
 __all__ = ["Row", "as_alias", "read", "row_of", "shown"]
 
 _PENDING = TaskStatus.PENDING
+_NO_MEMBER = Member("")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Row:
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = "manual"
     executor: str | None = None
+    title: str | None = None
     retry_of: str | None = None
     retried_as: str | None = None
     status: TaskStatus = _PENDING
@@ -63,13 +66,37 @@ class Row:
     interruptions: int = 0
     error: str | None = None
     stacktrace: str | None = None
+    # The group of the last attempt's failure, if it failed.
+    failure: str | None = None
+    # What its function told and gave, see `telling`.
+    progress: str | None = None
+    emitted: str | None = None
+    summary: str | None = None
+    result: bytes | None = None
+    result_missing: str | None = None
+    result_until: datetime | None = None
+    order_key: str | None = None
+    # Invariant: of the live rows of one order key all but the first that arrived.
+    behind: bool = False
+    # Its part in a batch, see `Member`.
+    batch_id: str | None = None
+    batch_place: int | None = None
+    after: str | None = None
     # No column: what of the others could not be read.
     damage: str | None = None
 
     @property
+    def member(self) -> Member | None:
+        """Its part in a batch."""
+        if self.batch_id is None:
+            return None
+        return Member(self.batch_id, self.batch_place, self.after)
+
+    @property
     def free(self) -> bool:
         """It waits for a claim; a store keeps that as a column, to find such tasks by."""
-        return self.status is _PENDING and self.owner is None and self.persist
+        held = self.owner is not None or self.behind
+        return self.status is _PENDING and self.persist and not held
 
     @property
     def waiting(self) -> bool:
@@ -111,6 +138,7 @@ def read(values: Mapping[Any, object]) -> Row:
 def row_of(task: NewTask, due_at: datetime | None) -> Row:
     """A new task's row, PENDING, held by its owner if it has one."""
     born = 0 if task.owner is None else 1
+    member = task.member or _NO_MEMBER
     return Row(
         task_id=task.task_id,
         func_name=task.func_name,
@@ -125,11 +153,16 @@ def row_of(task: NewTask, due_at: datetime | None) -> Row:
         tags=task.tags,
         source=task.source,
         executor=task.executor,
+        title=task.title,
         retry_of=task.retry_of,
         born=born,
         fence=born,
         owner=task.owner,
         due_at=due_at,
+        order_key=task.order_key,
+        batch_id=member.batch_id or None,
+        batch_place=member.place,
+        after=member.after,
     )
 
 
@@ -144,31 +177,20 @@ def as_alias(task: StoredTask, alias: str) -> StoredTask:
     return task._replace(record=replace(record, tags=dict(record.tags), **changes))
 
 
+# Of a row and its record.
+_ALIKE = (
+    *("task_id", "func_name", "status", "created_at", "start_time", "end_time"),
+    *("retries_used", "error", "stacktrace", "idempotency_key", "source", "priority", "executor"),
+    *("queue", "retry_of", "retried_as", "instance", "elapsed", "result_missing"),
+    *("title", "summary", "order_key", "batch_id", "failure"),
+)
+
+
 def shown(row: Row, lines: Iterable[str] = ()) -> StoredTask:
     """What readers see of a row."""
-    record = TaskRecord(
-        task_id=row.task_id,
-        func_name=row.func_name,
-        status=row.status,
-        created_at=row.created_at,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        retries_used=row.retries_used,
-        error=row.error,
-        logs=list(lines),
-        stacktrace=row.stacktrace,
-        idempotency_key=row.idempotency_key,
-        tags=dict(row.tags),
-        source=row.source,
-        priority=row.priority,
-        executor=row.executor,
-        queue=row.queue,
-        retry_of=row.retry_of,
-        retried_as=row.retried_as,
-        instance=row.instance,
-        due_at=row.due_at,
-        elapsed=row.elapsed,
-    )
+    values = {name: getattr(row, name) for name in _ALIKE}
+    due_at = None if is_never(row.due_at) else row.due_at
+    record = TaskRecord(**values, due_at=due_at, logs=list(lines), tags=dict(row.tags))
     return StoredTask(
         record,
         row.payload,
@@ -180,4 +202,9 @@ def shown(row: Row, lines: Iterable[str] = ()) -> StoredTask:
         row.owner,
         row.cancel_asked,
         damage=row.damage,
+        progress=row.progress,
+        emitted=row.emitted,
+        result=row.result,
+        behind=row.behind,
+        member=row.member,
     )

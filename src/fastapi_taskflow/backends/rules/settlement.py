@@ -122,6 +122,7 @@ def attempt_of(task: Task, outcome: Outcome, now: datetime) -> Attempt:
         outcome.error,
         outcome.stacktrace,
         late,
+        None if outcome.failure is None else outcome.failure.group,
     )
 
 

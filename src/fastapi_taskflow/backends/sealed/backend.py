@@ -14,6 +14,7 @@ from fastapi_taskflow.backends.base import (
     Admission,
     Attempt,
     Backend,
+    Batches,
     Claimed,
     ClaimRequest,
     KeyConflict,
@@ -24,11 +25,16 @@ from fastapi_taskflow.backends.base import (
     Page,
     Query,
     Residence,
+    Schedules,
     Settled,
     Snapshot,
     StoredTask,
+    Transactions,
 )
 from fastapi_taskflow.backends.base.forwarding import Forwarding
+from fastapi_taskflow.backends.sealed.batches import SealedBatches
+from fastapi_taskflow.backends.sealed.joined import SealedTransactions
+from fastapi_taskflow.backends.sealed.schedules import SealedSchedules
 from fastapi_taskflow.backends.sealed.values import Opener, Sealer
 from fastapi_taskflow.rules.crypto import Keyring
 
@@ -54,6 +60,23 @@ class SealedBackend(Forwarding):
     def residence(self) -> Residence | None:
         # What lives there is as plain as it is in the engine.
         return self.inner.residence if self._keyring is None else None
+
+    @property
+    def schedules(self) -> Schedules | None:
+        inner = super().schedules
+        return None if inner is None else SealedSchedules(inner, self._sealer, self._opener)
+
+    @property
+    def batches(self) -> Batches | None:
+        inner = super().batches
+        return None if inner is None else SealedBatches(inner, self._sealer)
+
+    @property
+    def transactions(self) -> Transactions | None:
+        inner = self.inner.transactions
+        if inner is None or self._sealer is None or self._keyring is None:
+            return inner
+        return SealedTransactions(inner, self._sealer, len(self._keyring))
 
     # Tasks going in
 

@@ -11,9 +11,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from fastapi_taskflow.backends.base import Backend, Rewrite
-from fastapi_taskflow.backends.sealed.values import is_clear, resealed
-from fastapi_taskflow.rules.crypto import Keyring
+from fastapi_taskflow.backends.base import (
+    Backend,
+    Content,
+    ContentField,
+    HeldCall,
+    Rewrite,
+    ScheduleChange,
+)
+from fastapi_taskflow.backends.sealed.backend import SealedBackend
+from fastapi_taskflow.backends.sealed.values import is_clear, resealed, resealed_schedule
+from fastapi_taskflow.rules.crypto import Keyring, is_closed
 from fastapi_taskflow.words.errors import ConfigurationError, SealUnopened
 
 __all__ = ["Rotated", "rotate"]
@@ -87,5 +95,68 @@ async def rotate(
             page.cursor,
         )
         if page.cursor is None:
-            return so_far
+            so_far = await _with_schedules(backend, keyring, so_far, may_seal)
+            return await _with_callbacks(backend, keyring, so_far, may_seal)
         progress(so_far)
+
+
+async def _with_schedules(
+    backend: Backend, keyring: Keyring, so_far: Rotated, may_seal: Callable[[], bool]
+) -> Rotated:
+    """The arguments of schedules too; one that runs meanwhile is overtaken."""
+    port = backend.inner.schedules if isinstance(backend, SealedBackend) else backend.schedules
+    after = ""
+    while port is not None and (page := await port.page(limit=_BATCH, after=after)):
+        changes: list[ScheduleChange] = []
+        unopened = clear = 0
+        for one in page:
+            if one.payload is not None and not is_closed(one.payload) and not may_seal():
+                clear += 1
+                continue
+            try:
+                new = resealed_schedule(keyring, one)
+            except SealUnopened:
+                unopened += 1
+                continue
+            if new is not None:
+                changes.append(ScheduleChange(one.name, one.version, new))
+        answers = await port.change(changes)
+        lost = sum(answer is None for answer in answers)
+        so_far = so_far._replace(
+            replaced=so_far.replaced + len(changes) - lost,
+            overtaken=so_far.overtaken + lost,
+            unopened=so_far.unopened + unopened,
+            clear=so_far.clear + clear,
+        )
+        after = page[-1].name
+    return so_far
+
+
+async def _with_callbacks(
+    backend: Backend, keyring: Keyring, so_far: Rotated, may_seal: Callable[[], bool]
+) -> Rotated:
+    """The arguments of callbacks that are not due yet. One that is added meanwhile is overtaken:
+    it is a task then.
+    """
+    port, after = backend.batches, ""
+    while port is not None and (page := await port.held(limit=_BATCH, after=after)):
+        changes: list[tuple[HeldCall, bytes]] = []
+        for one in page:
+            content = Content(one.task_id, ContentField.PAYLOAD, 0, one.payload)
+            if is_clear(content) and not may_seal():
+                so_far = so_far._replace(clear=so_far.clear + 1)
+                continue
+            try:
+                new = resealed(keyring, content)
+            except SealUnopened:
+                so_far = so_far._replace(unopened=so_far.unopened + 1)
+                continue
+            if isinstance(new, bytes):
+                changes.append((one, new))
+        done = await port.reseal(changes)
+        so_far = so_far._replace(
+            replaced=so_far.replaced + sum(done),
+            overtaken=so_far.overtaken + len(done) - sum(done),
+        )
+        after = page[-1].task_id
+    return so_far

@@ -13,24 +13,40 @@ from fastapi_taskflow.backends.base import (
     Content,
     ContentField,
     LogChunk,
+    NewBatch,
     NewTask,
     Outcome,
+    Result,
+    ScheduleChange,
     Snapshot,
+    StoredSchedule,
     StoredTask,
 )
 from fastapi_taskflow.rules.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
+from fastapi_taskflow.rules.telling import progress_of
 from fastapi_taskflow.words.errors import SealUnopened
 
-__all__ = ["Opener", "Sealer", "is_clear", "resealed"]
+__all__ = ["Opener", "Sealer", "is_clear", "resealed", "resealed_schedule"]
 
 # Bound into what is sealed: another name would make all of it unreadable.
 PAYLOAD, ERROR, STACKTRACE, LOG = "arguments", "error", "stacktrace", "log"
+SCHEDULE = "schedule"
+PROGRESS, EMITTED, RESULT = "progress", "emitted", "result"
+TITLE, SUMMARY = "title", "summary"
 _NAMES = {
     ContentField.PAYLOAD: PAYLOAD,
     ContentField.ERROR: ERROR,
     ContentField.STACKTRACE: STACKTRACE,
     ContentField.LOGS: LOG,
+    ContentField.PROGRESS: PROGRESS,
+    ContentField.EMITTED: EMITTED,
+    ContentField.RESULT: RESULT,
+    ContentField.TITLE: TITLE,
+    ContentField.SUMMARY: SUMMARY,
 }
+
+
+_UNOPENED = "It is encrypted, and no key in encrypt_args_key opens it"
 
 
 class Sealer:
@@ -40,22 +56,46 @@ class Sealer:
         self._keyring = keyring
 
     def new_task(self, task: NewTask, generation: int = 0) -> NewTask:
-        """With payload and fingerprint closed, the latter under the key of a generation."""
+        """With all that is secret closed, the fingerprint under the key of a generation."""
         payload, fingerprint = task.payload, task.fingerprint
         if payload is not None:
             payload = self._keyring.seal(payload, task.task_id, PAYLOAD)
         if fingerprint is not None:
             fingerprint = self._keyring.fingerprint(fingerprint, generation)
-        return task._replace(payload=payload, fingerprint=fingerprint)
+        title = self.text(task.title, task.task_id, TITLE)
+        return task._replace(payload=payload, fingerprint=fingerprint, title=title)
+
+    def change(self, change: ScheduleChange) -> ScheduleChange:
+        """A schedule's arguments are sealed under its name, those of its tasks under their ids."""
+        tasks = tuple(map(self.new_task, change.tasks))
+        schedule = change.schedule
+        if schedule is not None and schedule.payload is not None and not schedule.unopened:
+            payload = self._keyring.seal(schedule.payload, schedule.name, SCHEDULE)
+            schedule = schedule._replace(payload=payload)
+        return change._replace(schedule=schedule, tasks=tasks)
+
+    def batch(self, batch: NewBatch) -> NewBatch:
+        """Its tasks, and its callbacks, which are tasks to come."""
+        # What is sealed anew is their arguments alone.
+        callbacks = {
+            kind: self.new_task(task._replace(title=None)) for kind, task in batch.callbacks.items()
+        }
+        return batch._replace(tasks=tuple(map(self.new_task, batch.tasks)), callbacks=callbacks)
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        if not (outcome.error or outcome.stacktrace or outcome.logs):
+        ends = outcome.error or outcome.stacktrace or outcome.result
+        told = outcome.progress or outcome.emitted or outcome.summary
+        if not (ends or outcome.logs or told):
             return outcome
         task_id = outcome.lease.task_id
         return outcome._replace(
             error=self.text(outcome.error, task_id, ERROR),
             stacktrace=self.text(outcome.stacktrace, task_id, STACKTRACE),
             logs=self.lines(outcome.logs, task_id),
+            result=self.result(outcome.result, task_id),
+            progress=self.text(outcome.progress, task_id, PROGRESS),
+            emitted=self.text(outcome.emitted, task_id, EMITTED),
+            summary=self.text(outcome.summary, task_id, SUMMARY),
         )
 
     def snapshot(self, snapshot: Snapshot) -> Snapshot:
@@ -65,10 +105,25 @@ class Sealer:
             error=self.text(snapshot.error, task_id, ERROR),
             stacktrace=self.text(snapshot.stacktrace, task_id, STACKTRACE),
             logs=self.lines(snapshot.logs, task_id),
+            result=self.result(snapshot.result, task_id),
+            progress=self.text(snapshot.progress, task_id, PROGRESS),
+            emitted=self.text(snapshot.emitted, task_id, EMITTED),
+            summary=self.text(snapshot.summary, task_id, SUMMARY),
         )
 
     def chunk(self, chunk: LogChunk) -> LogChunk:
-        return chunk._replace(lines=self.lines(chunk.lines, chunk.lease.task_id))
+        task_id = chunk.lease.task_id
+        return chunk._replace(
+            lines=self.lines(chunk.lines, task_id),
+            progress=self.text(chunk.progress, task_id, PROGRESS),
+            emitted=self.text(chunk.emitted, task_id, EMITTED),
+            summary=self.text(chunk.summary, task_id, SUMMARY),
+        )
+
+    def result(self, result: Result | None, task_id: str) -> Result | None:
+        if result is None or result.value is None:
+            return result
+        return result._replace(value=self._keyring.seal(result.value, task_id, RESULT))
 
     def text(self, plain: str | None, task_id: str, field: str) -> str | None:
         return self._keyring.seal_text(plain, task_id, field) if plain else plain
@@ -98,17 +153,54 @@ class Opener:
             record.error = self.text(record.error, task_id, ERROR)
         if record.stacktrace:
             record.stacktrace = self.text(record.stacktrace, task_id, STACKTRACE)
+        if record.title:
+            record.title = self.text(record.title, task_id, TITLE)
+        if record.summary:
+            record.summary = self.text(record.summary, task_id, SUMMARY)
         if record.logs:
             record.logs = self.lines(record.logs, task_id)
+        if task.progress or task.emitted or task.result:
+            task = self._opened(task, task_id)
         if payload is None or not is_closed(payload):
             return task
         record.encrypted_payload = payload
+        opened = self.data(payload, task_id, PAYLOAD)
+        return task._replace(payload=opened, unopened=opened is None)
+
+    def _opened(self, task: StoredTask, task_id: str) -> StoredTask:
+        """What its function told and gave."""
+        progress = self.text(task.progress, task_id, PROGRESS)
+        if progress is not None:
+            task.record.progress = progress_of(progress)
+        result = task.result
+        if result is not None and is_closed(result):
+            result = self.data(result, task_id, RESULT)
+            if result is None:
+                task.record.result_missing = _UNOPENED
+        emitted = self.text(task.emitted, task_id, EMITTED)
+        return task._replace(progress=progress, emitted=emitted, result=result)
+
+    def data(self, sealed: bytes, task_id: str, field: str) -> bytes | None:
+        """None for what cannot be opened."""
+        if self._keyring is None:
+            return None
         try:
-            if self._keyring is None:
-                return task._replace(payload=None, unopened=True)
-            return task._replace(payload=self._keyring.open(payload, task_id, PAYLOAD))
+            return self._keyring.open(sealed, task_id, field)
         except SealUnopened:
-            return task._replace(payload=None, unopened=True)
+            return None
+
+    def schedule(self, schedule: StoredSchedule) -> StoredSchedule:
+        payload = schedule.payload
+        if payload is None or not is_closed(payload):
+            return schedule
+        try:
+            if self._keyring is not None:
+                opened = self._keyring.open(payload, schedule.name, SCHEDULE)
+                return schedule._replace(payload=opened)
+        except SealUnopened:
+            pass
+        # As it is: who changes something else of it puts it back.
+        return schedule._replace(unopened=True)
 
     def attempt(self, attempt: Attempt, task_id: str) -> Attempt:
         return attempt._replace(
@@ -171,3 +263,16 @@ def resealed(keyring: Keyring, content: Content) -> bytes | str | tuple[str, ...
         opened = keyring.open_text(line, task_id, field)
         lines.extend(json.loads(opened) if is_sealed_text(line) else [opened])
     return (keyring.seal_text(json.dumps(lines), task_id, field),)
+
+
+def resealed_schedule(keyring: Keyring, schedule: StoredSchedule) -> StoredSchedule | None:
+    """A schedule with its arguments under the newest key; None if they are already.
+
+    Raises:
+        SealUnopened: no key opens them.
+    """
+    payload, name = schedule.payload, schedule.name
+    if payload is None or keyring.is_current(payload):
+        return None
+    sealed = keyring.seal(keyring.open(payload, name, SCHEDULE), name, SCHEDULE)
+    return schedule._replace(version=schedule.version + 1, payload=sealed)

@@ -1,5 +1,7 @@
-"""Storage in a SQL database through SQLAlchemy Core: so far SQLite files, not for users yet."""
+"""Storage in a SQL database, through SQLAlchemy Core."""
 
 from fastapi_taskflow.backends.sql.backend import SqlBackend
+from fastapi_taskflow.backends.sql.dialects.mysql import MySQL
+from fastapi_taskflow.backends.sql.dialects.postgres import Postgres
 
-__all__ = ["SqlBackend"]
+__all__ = ["MySQL", "Postgres", "SqlBackend"]

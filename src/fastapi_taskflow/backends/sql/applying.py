@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fastapi_taskflow.backends.rules.looking import ending_of
 from fastapi_taskflow.backends.rules.plan import Lines, Plan
-from fastapi_taskflow.backends.sql.loading import values_of
+from fastapi_taskflow.backends.sql.failures import add_failures
+from fastapi_taskflow.backends.sql.loading import key_row, values_of
 from fastapi_taskflow.backends.sql.statements import OF, add, drop
 from fastapi_taskflow.backends.sql.store import Writing
 from fastapi_taskflow.backends.sql.tables import aliases, attempts, deltas, keys, lines, tags, tasks
+from fastapi_taskflow.backends.sql.turns import pass_on
 from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.durations import UNMEASURED
 
@@ -44,11 +46,25 @@ async def apply(tx: Writing, plan: Plan) -> None:
         await drop(tx.sql, table.c.task_id, plan.deleted)
     await _insert(tx.sql, plan)
     await _change(tx.sql, plan)
-    await _write_keys(tx.sql, plan)
+    await _write_keys(tx, plan)
     history = [{"task_id": task_id, **one._asdict()} for task_id, one in plan.attempts]
     await add(tx.sql, attempts, history)
     await _append(tx.sql, plan.lines)
     await add(tx.sql, deltas, _deltas(plan))
+    if plan.failures:
+        await add_failures(tx, plan)
+    await pass_on(tx, plan)
+    if _is_news(plan):
+        tx.hints.add("tasks")
+
+
+def _is_news(plan: Plan) -> bool:
+    """It leaves something that another instance may claim, or be asked to end."""
+    return (
+        bool(plan.vacated)
+        or any(row.free for row in plan.inserted.values())
+        or any(one.get("free") or one.get("cancel_asked") for one in plan.changed.values())
+    )
 
 
 async def _insert(sql: AsyncConnection, plan: Plan) -> None:
@@ -72,23 +88,19 @@ async def _change(sql: AsyncConnection, plan: Plan) -> None:
         await sql.execute(_changing(names), rows)
 
 
-async def _write_keys(sql: AsyncConnection, plan: Plan) -> None:
-    await drop(sql, keys.c.key, plan.taken)
+async def _write_keys(tx: Writing, plan: Plan) -> None:
+    sql = tx.sql
+    # One that somebody else has taken since is found out by the insert.
+    await drop(sql, keys.c.key, plan.taken.keys() & tx.locked_keys)
     taken = [
-        {
-            "key": key,
-            "task_id": one.task_id,
-            "fingerprint": one.fingerprint,
-            "ttl_micros": round(one.ttl * _MICROS_PER_SECOND),
-            "expires_at": None,
-        }
-        for key, one in plan.taken.items()
+        key_row(key, one.task_id, one.fingerprint, one.ttl)
+        for key, one in sorted(plan.taken.items())
     ]
     await add(sql, keys, taken)
     now = to_micros(plan.now)
     for statement, held in ((_KEEP_KEY, plan.kept), (_FREE_KEY, plan.freed)):
         if held:
-            found = [{"held": one.key, "by": one.task_id, "now": now} for one in held]
+            found = [{"held": one.key, "by": one.task_id, "now": now} for one in sorted(held)]
             await sql.execute(statement, found)
 
 

@@ -12,16 +12,23 @@ from fastapi_taskflow.backends import base, storable
 from fastapi_taskflow.backends.base.tasks import Tasks
 from fastapi_taskflow.backends.rules import accepting, moves
 from fastapi_taskflow.backends.rules.admission import Desk
-from fastapi_taskflow.backends.rules.claiming import Room, choose, looks
+from fastapi_taskflow.backends.rules.claiming import Room, choose, in_turn, looks
 from fastapi_taskflow.backends.rules.mirroring import mirror
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.rules.rows import Row
-from fastapi_taskflow.backends.sql import loading
+from fastapi_taskflow.backends.sql import loading, pausing, turns
+from fastapi_taskflow.backends.sql.allowing import allowed, learn, spend
 from fastapi_taskflow.backends.sql.applying import apply
+from fastapi_taskflow.backends.sql.batchrows import follow_batches
+from fastapi_taskflow.backends.sql.candidates import candidates
 from fastapi_taskflow.backends.sql.loading import with_lines
-from fastapi_taskflow.backends.sql.store import OnStore, Writing
+from fastapi_taskflow.backends.sql.store import OnStore, Store, Writing
 
-__all__ = ["SqlTasks", "claimed"]
+__all__ = ["SqlTasks", "claimed", "end"]
+
+
+# Until then most of them had no token: the next claim looks on.
+_MOST_LOOKS = 20
 
 
 class SqlTasks(OnStore, Tasks):
@@ -39,10 +46,13 @@ class SqlTasks(OnStore, Tasks):
             return []
         limits = limits or {}
         async with self._store.writing() as tx:
-            facts, unstored = await loading.facts(tx, groups, limits)
-            desk, plan = Desk(facts, limits), Plan(tx.now)
+            facts, rows, unstored = await loading.facts(tx, groups, limits)
+            desk, plan = Desk(facts, limits, tx.now), Plan(tx.now)
             answers = [desk.judge(group) for group in groups]
-            accepting.write(plan, desk.draft, lead=tx.lead, key_ttl=key_ttl, unstored=unstored)
+            accepting.write(
+                plan, desk.draft, rows, lead=tx.lead, key_ttl=key_ttl, unstored=unstored
+            )
+            await follow_batches(tx, plan)
             await apply(tx, plan)
         return answers
 
@@ -62,15 +72,10 @@ class SqlTasks(OnStore, Tasks):
         if not outcomes:
             return []
         async with self._store.writing() as tx:
-            rows = await loading.load(tx, [one.lease.task_id for one in outcomes])
-            history = await loading.history(tx, moves.overtaken(rows, outcomes))
-            plan = Plan(tx.now)
-            settled = [moves.finish(plan, rows, history, one) for one in outcomes]
-            await apply(tx, plan)
-        return settled
+            return await end(tx, self._store, outcomes)
 
     async def cancel(self, task_ids: Sequence[str]) -> list[base.CancelAnswer]:
-        async with self._planned(task_ids, aliases=True) as (rows, plan):
+        async with self._planned(task_ids, ends=True) as (rows, plan):
             return [moves.cancel(plan, rows.get(task_id)) for task_id in task_ids]
 
     async def mirror(
@@ -88,29 +93,72 @@ class SqlTasks(OnStore, Tasks):
 
     @asynccontextmanager
     async def _planned(
-        self, task_ids: Sequence[str], *, aliases: bool = False
+        self, task_ids: Sequence[str], *, ends: bool = False
     ) -> AsyncIterator[tuple[dict[str, Row], Plan]]:
-        """The rows of some tasks, and a plan that is applied at the end."""
+        """The rows of some tasks, and a plan that is applied at the end.
+
+        Args:
+            ends: It may end them, and they may be named by aliases.
+        """
         if not task_ids:
             yield {}, Plan(self._store.clock.now())
             return
         async with self._store.writing() as tx:
-            of = await loading.canonical(tx.sql, task_ids) if aliases else {}
-            rows = await loading.load(tx, [of.get(one, one) for one in task_ids])
+            of = await loading.canonical(tx.sql, task_ids) if ends else {}
+            ids = [of.get(one, one) for one in task_ids]
+            if ends:
+                await turns.lock_of(tx, self._store, ids)
+            rows = await loading.load(tx, ids)
+            if ends:
+                turns.check(tx, self._store, rows)
             rows |= {alias: rows[one] for alias, one in of.items() if one in rows}
             plan = Plan(tx.now)
             yield rows, plan
+            await follow_batches(tx, plan)
             await apply(tx, plan)
 
 
-async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:
-    room = Room(request, await loading.paused(tx.sql, request.queues))
-    found = await loading.candidates(tx, looks(request, room), request.functions)
-    rows, plan = choose(room, found), Plan(tx.now)
-    for row in rows:
-        moves.take(plan, row, request)
+async def end(
+    tx: Writing, store: Store, outcomes: Sequence[base.Outcome]
+) -> list[base.Settled | None]:
+    """End claims, see `Tasks.finish`."""
+    task_ids = [one.lease.task_id for one in outcomes]
+    await turns.lock_of(tx, store, task_ids)
+    rows = await loading.load(tx, task_ids)
+    turns.check(tx, store, rows)
+    history = await loading.history(tx, moves.overtaken(rows, outcomes))
+    plan = Plan(tx.now)
+    settled = [moves.finish(plan, rows, history, one) for one in outcomes]
+    await follow_batches(tx, plan)
     await apply(tx, plan)
-    return rows
+    return settled
+
+
+async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:
+    allowance = None if request.limits is None else await allowed(tx, request.limits)
+    pauses = await pausing.pauses(tx.sql)
+    if pauses.functions:
+        request = request._replace(functions=request.functions - pauses.functions)
+    room = Room(request, pauses.queues, allowance)
+    taken: list[Row] = []
+    for _ in range(_MOST_LOOKS):
+        found = await candidates(tx, looks(request, room), pauses)
+        if allowance is not None and allowance.rates_keys:
+            await learn(tx, allowance, found)
+        rows, plan = choose(room, found, tx.now), Plan(tx.now)
+        for row in rows:
+            moves.take(plan, row, request)
+        late = room.take_postponed()
+        for row, due_at in late:
+            plan.change(row, due_at=due_at)
+        if allowance is not None:
+            await spend(tx, allowance, rows)
+        await apply(tx, plan)
+        taken += rows
+        # There may be others behind those that were put off.
+        if not late or room.full():
+            break
+    return in_turn(taken, request.ageing, tx.now)
 
 
 async def claimed(sql: AsyncConnection, rows: Iterable[Row]) -> list[base.Claimed]:

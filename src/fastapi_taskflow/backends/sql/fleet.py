@@ -13,22 +13,34 @@ from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.changing import claimed
 from fastapi_taskflow.backends.sql.loading import WHOLE
-from fastapi_taskflow.backends.sql.statements import OF, add, drop, find, locked
+from fastapi_taskflow.backends.sql.statements import IDS, OF, add, drop, find, locked, pick
 from fastapi_taskflow.backends.sql.store import OnStore, Writing
-from fastapi_taskflow.backends.sql.tables import instances, queues, tasks
+from fastapi_taskflow.backends.sql.tables import beats, instances, queues, tasks
 
 __all__ = ["SqlFleet"]
 
+_STATE = "lag", "running", "draining"
 _INFO = list(InstanceInfo.__dataclass_fields__)
 _ITS_ROW = instances.c.instance_id == OF
-_ENLISTED = locked(sa.select(instances.c.counter).where(_ITS_ROW))
-_DECLARE = sa.update(instances).where(_ITS_ROW).values(alive=False)
-_BEAT = (
-    sa.update(instances)
-    .where(_ITS_ROW)
-    .values(counter=instances.c.counter + 1, lag=sa.bindparam("late"))
+_ALIVE = sa.select(instances.c.alive).where(_ITS_ROW)
+_ROWS = locked(
+    sa.select(instances.c.instance_id, instances.c.alive)
+    .where(instances.c.instance_id.in_(IDS))
+    .order_by(instances.c.instance_id)
 )
-_PEERS = sa.select(instances).order_by(instances.c.instance_id)
+_DECLARE = sa.update(instances).where(_ITS_ROW).values(alive=False)
+_COUNTER = sa.select(beats.c.counter).where(beats.c.instance_id == OF)
+_BEAT = (
+    sa.update(beats)
+    .where(beats.c.instance_id == OF)
+    .values({name: sa.bindparam(f"its_{name}") for name in _STATE})
+    .values(counter=beats.c.counter + 1)
+)
+_PEERS = (
+    sa.select(instances, beats.c.counter, *[beats.c[name] for name in _STATE])
+    .join(beats, beats.c.instance_id == instances.c.instance_id)
+    .order_by(instances.c.instance_id)
+)
 _QUEUES = sa.select(queues)
 _HOLDS = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.owner == OF)
 _OWNED = sa.select(*WHOLE).where(tasks.c.owner == OF)
@@ -40,23 +52,36 @@ class SqlFleet(OnStore, Fleet):
 
     async def enlist(self, info: InstanceInfo) -> None:
         async with self._store.writing() as tx:
-            counter = (await tx.sql.execute(_ENLISTED, {"of": info.instance_id})).scalar() or 0
+            mine = info.instance_id
+            await pick(tx.sql, _ROWS, [mine])
+            counter = (await tx.sql.execute(_COUNTER, {"of": mine})).scalar() or 0
             row = {name: getattr(info, name) for name in _INFO}
-            await drop(tx.sql, instances.c.instance_id, [info.instance_id])
-            await add(tx.sql, instances, [row | {"counter": counter, "lag": 0.0, "alive": True}])
+            await drop(tx.sql, instances.c.instance_id, [mine])
+            await add(tx.sql, instances, [row | {"alive": True}])
+            await drop(tx.sql, beats.c.instance_id, [mine])
+            await add(tx.sql, beats, [{"instance_id": mine, "counter": counter, "lag": 0.0}])
             await self._store.note_time(tx)
 
-    async def beat(self, instance: str, lag: float) -> bool:
+    async def beat(
+        self, instance: str, lag: float, *, running: int = 0, draining: bool = False
+    ) -> bool:
+        state = dict(zip(_STATE, (lag, running, draining), strict=True))
         async with self._store.beating() as tx:
-            alive = await loading.is_alive(tx, instance)
+            # It waits for no lock on its row: claims have some.
+            alive = bool((await tx.sql.execute(_ALIVE, {"of": instance})).scalar())
             if alive:
-                await tx.sql.execute(_BEAT, {"of": instance, "late": lag})
+                await tx.sql.execute(
+                    _BEAT, {"of": instance, **{f"its_{name}": one for name, one in state.items()}}
+                )
                 await self._store.note_time(tx)
         return alive
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         async with self._store.writing() as tx:
-            alive = await loading.is_alive(tx, by)
+            # The dead one may only be stopped, and hold locks on what it was at.
+            await self._store.database.cut_off(tx.sql, self._store.prefix)
+            found = await pick(tx.sql, _ROWS, [by, dead])
+            alive = any(one["alive"] for one in found if one["instance_id"] == by)
             if not moves.may_recover(by, dead, alive=alive):
                 return []
             rows = await loading.owned(tx, dead, limit)
@@ -74,6 +99,7 @@ class SqlFleet(OnStore, Fleet):
 
     async def retire(self, instance: str) -> None:
         async with self._store.writing() as tx:
+            await pick(tx.sql, _ROWS, [instance])
             holds = (await tx.sql.execute(_HOLDS, {"of": instance})).scalar_one()
             await _leave(tx, instance, holds=holds > 0)
 
@@ -81,7 +107,11 @@ class SqlFleet(OnStore, Fleet):
         async with self._store.reading() as sql:
             peers = [
                 Peer(
-                    InstanceInfo(**{name: one[name] for name in _INFO}), one["counter"], one["lag"]
+                    InstanceInfo(**{name: one[name] for name in _INFO}),
+                    one["counter"],
+                    one["lag"],
+                    running=one["running"] or 0,
+                    draining=bool(one["draining"]),
                 )
                 for one in await find(sql, _PEERS)
             ]
@@ -96,3 +126,4 @@ async def _leave(tx: Writing, instance: str, *, holds: bool) -> None:
         await tx.sql.execute(_DECLARE, {"of": instance})
     else:
         await drop(tx.sql, instances.c.instance_id, [instance])
+        await drop(tx.sql, beats.c.instance_id, [instance])

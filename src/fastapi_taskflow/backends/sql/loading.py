@@ -1,11 +1,13 @@
 """What verbs decide on, read from the tables and locked until the transaction ends.
 
-Locks are taken in one order everywhere: tasks by id, then keys, then the rest.
+Locks are taken in one order everywhere: instances, then turns, then tasks by id, then keys, then
+gates and the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,16 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fastapi_taskflow.backends.base import Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules import facts as rules
-from fastapi_taskflow.backends.rules.claiming import Look, is_paused, order, rank
+from fastapi_taskflow.backends.rules.claiming import is_paused, order, rank
+from fastapi_taskflow.backends.rules.duetimes import NEVER
 from fastapi_taskflow.backends.rules.looking import ending_of
 from fastapi_taskflow.backends.rules.rows import Row, read, shown
 from fastapi_taskflow.backends.sql import tables as t
-from fastapi_taskflow.backends.sql.statements import IDS, MOST, NOW, OF, find, locked, pick
+from fastapi_taskflow.backends.sql import turns
+from fastapi_taskflow.backends.sql.statements import (
+    IDS,
+    MOST,
+    OF,
+    find,
+    locked,
+    pick,
+    shared,
+)
 from fastapi_taskflow.backends.sql.store import Writing
-from fastapi_taskflow.rules.retry import QUARANTINE_FROM
+from fastapi_taskflow.words.models import TaskStatus
 
 WHOLE = [t.tasks.c[name] for name in Row.__dataclass_fields__ if name in t.tasks.c]
-HEAD = [column for column in WHOLE if column.name != "payload"]
+HEAD = [column for column in WHOLE if column.name not in ("payload", "emitted", "result")]
 BRIEF = [column for column in HEAD if column.name != "stacktrace"]
 
 _GIVEN = [column for column in WHOLE if column.name != "arrival"]
@@ -32,21 +44,29 @@ _LINES = (
     .order_by(t.lines.c.number)
 )
 _ROWS = locked(sa.select(*HEAD).where(t.tasks.c.task_id.in_(IDS)).order_by(t.tasks.c.task_id))
-_ALIASES = sa.select(t.aliases.c.alias, t.aliases.c.task_id).where(t.aliases.c.alias.in_(IDS))
-_HOLDERS = (
-    sa.select(t.keys, t.tasks.c.arrival)
-    .outerjoin(t.tasks, t.tasks.c.task_id == t.keys.c.task_id)
-    .where(t.keys.c.key.in_(IDS))
-    .order_by(t.keys.c.key)
-    .with_for_update(key_share=True, of=t.keys)
+_PARKED = locked(
+    sa.select(*HEAD)
+    .where(t.tasks.c.batch_id == OF, t.tasks.c.due_at == NEVER)
+    .where(t.tasks.c.status == TaskStatus.PENDING)
+    .order_by(t.tasks.c.task_id)
 )
+_BATCHES = locked(
+    sa.select(t.batches).where(t.batches.c.batch_id.in_(IDS)).order_by(t.batches.c.batch_id)
+)
+_ALIASES = sa.select(t.aliases.c.alias, t.aliases.c.task_id).where(t.aliases.c.alias.in_(IDS))
+_HOLDERS = locked(sa.select(t.keys).where(t.keys.c.key.in_(IDS)).order_by(t.keys.c.key))
+_STORED = sa.select(t.tasks.c.task_id).where(t.tasks.c.task_id.in_(IDS))
+_GATES = locked(sa.select(t.gates).where(t.gates.c.name.in_(IDS)).order_by(t.gates.c.name))
 _WAITING = (
     sa.select(t.tasks.c.queue, sa.func.count().label("number"))
     .where(t.tasks.c.queue.in_(IDS), t.tasks.c.waiting == sa.true())
     .group_by(t.tasks.c.queue)
 )
-_ALIVE = sa.select(t.instances.c.instance_id).where(
-    t.instances.c.instance_id.in_(IDS), t.instances.c.alive == sa.true()
+# Nobody who is given a task now is declared dead before it is known to be theirs.
+_ALIVE = shared(
+    sa.select(t.instances.c.instance_id)
+    .where(t.instances.c.instance_id.in_(IDS), t.instances.c.alive == sa.true())
+    .order_by(t.instances.c.instance_id)
 )
 _SETTINGS = sa.select(t.queues.c.queue, t.queues.c.settings).where(t.queues.c.queue.in_(IDS))
 _HISTORY = sa.select(t.attempts.c.task_id, t.attempts.c.fence, t.attempts.c.late).where(
@@ -58,20 +78,7 @@ _OWNED = locked(
 )
 
 
-def _free(*, suspects: bool) -> sa.Select[tuple[object, ...]]:
-    near = t.tasks.c.interruptions >= QUARANTINE_FROM
-    return locked(
-        sa.select(*WHOLE)
-        .where(t.tasks.c.queue == sa.bindparam("queue"), t.tasks.c.free == sa.true())
-        .where(t.tasks.c.due_at <= NOW, near if suspects else ~near)
-        .where(t.tasks.c.func_name.in_(IDS))
-        .order_by(t.tasks.c.place, t.tasks.c.due_at, t.tasks.c.arrival)
-        .limit(MOST),
-        skip=True,
-    )
-
-
-_FREE = {suspects: _free(suspects=suspects) for suspects in (False, True)}
+_MICROS_PER_SECOND = 1_000_000
 
 
 def values_of(row: Row) -> dict[str, Any]:
@@ -107,24 +114,89 @@ async def canonical(sql: AsyncConnection, task_ids: Iterable[str]) -> dict[str, 
 
 async def facts(
     tx: Writing, groups: Sequence[Sequence[NewTask]], limits: Mapping[str, int]
-) -> tuple[rules.Facts, set[str]]:
-    """What decides about new tasks; and which holders of keys have no record any more."""
+) -> tuple[rules.Facts, dict[str, Row], set[str]]:
+    """What decides about new tasks.
+
+    With the rows that were loaded for it, and the holders of keys that have no record any more.
+    """
     wanted = rules.needs(groups, limits)
-    of = await canonical(tx.sql, [*wanted.ids, *wanted.retried])
-    rows = await load(tx, {*wanted.ids, *wanted.retried, *of.values()})
-    waiting = dict.fromkeys(wanted.queues, 0)
-    waiting |= {one["queue"]: one["number"] for one in await pick(tx.sql, _WAITING, waiting)}
     owners = {task.owner for group in groups for task in group if task.owner is not None}
     alive = {one["instance_id"] for one in await pick(tx.sql, _ALIVE, owners)}
-    found = rules.facts_of(rows, of, {}, waiting, alive)
+    of = await canonical(tx.sql, [*wanted.ids, *wanted.retried])
+    await turns.lock(tx, wanted.turns)
+    mates = await turns.mates(tx, wanted.turns)
+    beside = (one for ids in mates.values() for one in ids)
+    rows = await load(tx, {*wanted.ids, *wanted.retried, *of.values(), *beside})
+    ordered = in_order(rows, mates)
+    found = rules.facts_of(rows, of, {}, {}, alive, ordered)
+    # Before any key, as in whatever ends tasks.
+    await lock_batches(tx.sql, {row.batch_id for row in rows.values() if row.batch_id})
     retried = {one: found.originals.get(of.get(one, one)) for one in wanted.retried}
-    unstored = set()
     for one in await pick(tx.sql, _HOLDERS, rules.keys_of(groups, retried)):
+        tx.locked_keys.add(one["key"])
         if rules.is_held(one["expires_at"], tx.now):
             found.holders[one["key"]] = rules.Holder(one["task_id"], one["fingerprint"])
-            if one["arrival"] is None:
-                unstored.add(one["task_id"])
-    return found, unstored
+    holders = {one.task_id for one in found.holders.values() if one is not None}
+    stored = {one["task_id"] for one in await pick(tx.sql, _STORED, holders)}
+    found.waiting.update(await _waiting(tx, wanted.queues))
+    return found, rows, holders - stored
+
+
+async def lock_batches(sql: AsyncConnection, ids: Iterable[str]) -> list[sa.RowMapping]:
+    """Batches by id, and that nobody changes them before this is over."""
+    return await pick(sql, _BATCHES, ids)
+
+
+async def parked(sql: AsyncConnection, batch_id: str) -> list[Row]:
+    """The parked tasks of a chain."""
+    return [read(one) for one in await find(sql, _PARKED, of=batch_id)]
+
+
+def key_row(key: str, task_id: str, fingerprint: bytes | None, ttl: float) -> dict[str, Any]:
+    """All columns of a key that a task takes; ``ttl`` in seconds."""
+    return {
+        "key": key,
+        "task_id": task_id,
+        "fingerprint": fingerprint,
+        "ttl_micros": round(ttl * _MICROS_PER_SECOND),
+        "expires_at": None,
+    }
+
+
+def in_order(rows: Mapping[str, Row], mates: Mapping[str, Iterable[str]]) -> dict[str, list[Row]]:
+    """The rows of tasks by order key, as they came."""
+    return {
+        key: sorted((rows[one] for one in ids), key=attrgetter("arrival"))
+        for key, ids in mates.items()
+    }
+
+
+async def _waiting(tx: Writing, queues: set[str]) -> dict[str, int]:
+    """How many tasks wait in each of some queues. Nobody adds to them before this is over."""
+    if not queues:
+        return {}
+    await enter(tx, [f"queue:{name}" for name in queues])
+    return await count(tx, queues)
+
+
+async def count(tx: Writing, queues: set[str]) -> dict[str, int]:
+    """How many tasks wait in each of some queues; others may add to them meanwhile."""
+    found = await pick(tx.sql, _WAITING, queues)
+    return dict.fromkeys(queues, 0) | {one["queue"]: one["number"] for one in found}
+
+
+async def enter(tx: Writing, names: Iterable[str]) -> None:
+    """Wait until nobody else is behind these gates, and keep others out to the end.
+
+    For what is decided by a count, or because something is not there: no row can be locked then.
+    """
+    wanted = sorted(names)
+    there = {one["name"] for one in await pick(tx.sql, _GATES, wanted)}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        made = tx.database.unless_there(t.gates, "name")
+        await tx.sql.execute(made, [{"name": name} for name in missing])
+        await pick(tx.sql, _GATES, wanted)
 
 
 async def is_alive(tx: Writing, instance: str) -> bool:
@@ -152,13 +224,3 @@ async def claimed(tx: Writing, claim_id: str) -> list[Row]:
 async def owned(tx: Writing, instance: str, limit: int) -> list[Row]:
     """Tasks that an instance holds."""
     return [read(one) for one in await find(tx.sql, _OWNED, of=instance, most=limit)]
-
-
-async def candidates(tx: Writing, looks: Iterable[Look], functions: Iterable[str]) -> list[Row]:
-    """Free and due tasks, as many as may be of use."""
-    of = {"now": tx.now, "ids": sorted(functions)}
-    return [
-        read(one)
-        for look in looks
-        for one in await find(tx.sql, _FREE[look.suspects], queue=look.queue, most=look.most, **of)
-    ]

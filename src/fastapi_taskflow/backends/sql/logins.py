@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fastapi_taskflow.backends import logins as port
-from fastapi_taskflow.backends.buckets import Bucket, Level, take
+from fastapi_taskflow.backends.buckets import Bucket, Level, longest_wait, take
 from fastapi_taskflow.backends.sql import tables
+from fastapi_taskflow.backends.sql.loading import enter
 from fastapi_taskflow.backends.sql.statements import (
     IDS,
     NOW,
@@ -22,7 +24,7 @@ from fastapi_taskflow.backends.sql.statements import (
     pick,
 )
 from fastapi_taskflow.backends.sql.store import OnStore
-from fastapi_taskflow.backends.sql.tables import buckets, logins
+from fastapi_taskflow.backends.sql.tables import buckets, logins, signing
 from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.errors import StoreUnavailable
 
@@ -44,7 +46,15 @@ _TOO_MANY = (
     .order_by(logins.c.created_at.desc(), _TOKEN)
     .offset(port.MOST_SESSIONS)
 )
-_LEVELS = locked(sa.select(buckets).where(buckets.c.name.in_(IDS)).order_by(buckets.c.name))
+_EMPTY = Level(0, 0)
+_SET_LEVEL = (
+    sa.update(buckets)
+    .where(buckets.c.name == OF)
+    .values({name: sa.bindparam(name) for name in Level._fields})
+)
+_KEYS = locked(sa.select(signing).order_by(signing.c.number.desc()))
+_SHOWN = sa.select(buckets).where(buckets.c.name.in_(IDS)).order_by(buckets.c.name)
+_LEVELS = locked(_SHOWN)
 _CLEAR = locked(
     sa.select(buckets.c.name).where(buckets.c.clear_at <= NOW).limit(port.PURGED), skip=True
 )
@@ -98,17 +108,39 @@ class SqlLogins(OnStore, port.Logins):
     async def take_tokens(self, buckets: Sequence[Bucket]) -> float:
         if not buckets:
             return 0.0
+        names = sorted({bucket.name for bucket in buckets})
+        async with self._store.reading() as sql:
+            found = await pick(sql, _SHOWN, names)
+            wait = longest_wait(_levels(found), buckets, self._store.clock.micros())
+        if wait:
+            # Most tries of an attack end here: no row is locked for them.
+            return wait / _MICROS_PER_SECOND
         async with self._store.writing() as tx:
             now = to_micros(tx.now)
-            found = await pick(tx.sql, _LEVELS, [bucket.name for bucket in buckets])
-            levels = {one["name"]: Level(one["clear_at"], one["strikes"]) for one in found}
+            # Rows that are there can be locked; an empty one is cleared as others are.
+            rows = [{"name": name, **_EMPTY._asdict()} for name in names]
+            await tx.sql.execute(self._store.database.unless_there(tables.buckets, "name"), rows)
+            found = await pick(tx.sql, _LEVELS, names)
+            levels = _levels(found)
             wait = take(levels, buckets, now)
             if wait == 0:
+                rows = [{"of": name, **level._asdict()} for name, level in levels.items()]
+                await tx.sql.execute(_SET_LEVEL, rows)
                 clear = await find(tx.sql, _CLEAR, now=now)
-                await _fill(tx.sql, [*levels, *[one["name"] for one in clear]])
-                rows = [{"name": name, **level._asdict()} for name, level in levels.items()]
-                await add(tx.sql, tables.buckets, rows)
+                await _fill(tx.sql, {one["name"] for one in clear} - {*names})
         return wait / _MICROS_PER_SECOND
+
+    async def signing_keys(self, fresh: bytes, *, renew: float, keep: float) -> list[bytes]:
+        async with self._store.writing() as tx:
+            await enter(tx, ["signing"])
+            found = list(await find(tx.sql, _KEYS))
+            if port.is_due(found[0]["created_at"] if found else None, tx.now, renew):
+                await add(tx.sql, signing, [{"key": fresh, "created_at": tx.now}])
+                found = list(await find(tx.sql, _KEYS))
+            old = tx.now - timedelta(seconds=keep)
+            gone = [one for newer, one in pairwise(found) if newer["created_at"] <= old]
+            await drop(tx.sql, signing.c.number, [one["number"] for one in gone])
+            return [one["key"] for one in found if one not in gone]
 
     async def forget_buckets(self, names: Sequence[str]) -> None:
         if names:
@@ -121,5 +153,11 @@ async def _found(sql: AsyncConnection, token_hash: str) -> port.LoginSession | N
     return port.LoginSession(**found[0]) if found else None
 
 
-async def _fill(sql: AsyncConnection, names: Sequence[str]) -> None:
+async def _fill(sql: AsyncConnection, names: Iterable[str]) -> None:
     await drop(sql, buckets.c.name, names)
+
+
+def _levels(found: Iterable[sa.RowMapping]) -> dict[str, Level]:
+    """By name; empty ones are as none."""
+    levels = {one["name"]: Level(one["clear_at"], one["strikes"]) for one in found}
+    return {name: level for name, level in levels.items() if level != _EMPTY}

@@ -13,10 +13,12 @@ from fastapi_taskflow.backends.rules.rows import as_alias, read, shown
 from fastapi_taskflow.backends.rules.sums import Sum, add_up, seconds_of
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql import tables as t
-from fastapi_taskflow.backends.sql.dialect import containing
+from fastapi_taskflow.backends.sql.allowing import traffic
+from fastapi_taskflow.backends.sql.failures import read_failures
 from fastapi_taskflow.backends.sql.loading import BRIEF, HEAD, WHOLE, with_lines
 from fastapi_taskflow.backends.sql.statements import IDS, OF, find, pick
 from fastapi_taskflow.backends.sql.store import OnStore
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["SqlReads"]
 
@@ -37,7 +39,13 @@ _ADDED = sa.union_all(
     sa.select(*[t.deltas.c[name] for name in base.Tally._fields]),
 ).subquery()
 _TALLY = sa.select(
-    *_ADDED.c[:3], *[sa.func.sum(column).label(column.name) for column in _ADDED.c[3:]]
+    *_ADDED.c[:3],
+    # A sum of whole numbers is no such number everywhere.
+    *[
+        sa.cast(sa.func.sum(_ADDED.c[name]), sa.BigInteger).label(name)
+        for name in ("rows", "ended")
+    ],
+    sa.func.sum(_ADDED.c.seconds).label("seconds"),
 ).group_by(*_ADDED.c[:3])
 _SUMS = sa.union_all(
     sa.select(*[t.sums.c[name] for name in Sum._fields])
@@ -46,8 +54,12 @@ _SUMS = sa.union_all(
     sa.select(*[t.deltas.c[name] for name in Sum._fields]).where(t.deltas.c.ended > 0),
 )
 
+_EXACT = "func_name", "queue", "source", "failure"
+
 # No character comes after it, in the order of code points that all stores use.
 _LAST = "\U0010ffff"
+# As the index says, or a plan for any statuses could not use it.
+_UNSUCCESSFUL = t.tasks.c.status != sa.literal_column("'SUCCESS'")
 
 
 class SqlReads(OnStore, Reads):
@@ -81,7 +93,7 @@ class SqlReads(OnStore, Reads):
     ) -> base.Page:
         before = [] if cursor is None else [t.tasks.c.arrival < looking.parse_cursor(cursor)]
         wanted = sa.select(*(BRIEF if most_bytes is None else HEAD))
-        wanted = wanted.where(*_conditions(query), *before)
+        wanted = wanted.where(*self._conditions(query), *before)
         async with self._store.reading() as sql:
             found = await find(sql, wanted.order_by(t.tasks.c.arrival.desc()).limit(limit + 1))
             rows = [read(one) for one in found]
@@ -90,7 +102,7 @@ class SqlReads(OnStore, Reads):
         return looking.page_of(tasks_shown, limit=limit, most_bytes=most_bytes)
 
     async def count(self, query: base.Query, *, cap: int = 10_000) -> int:
-        wanted = sa.select(t.tasks.c.arrival).where(*_conditions(query)).limit(cap).subquery()
+        wanted = sa.select(t.tasks.c.arrival).where(*self._conditions(query)).limit(cap).subquery()
         async with self._store.reading() as sql:
             return (await sql.execute(sa.select(sa.func.count()).select_from(wanted))).scalar_one()
 
@@ -104,6 +116,17 @@ class SqlReads(OnStore, Reads):
             found = await find(sql, _SUMS, of=query.grain, since=since, until=until)
         return add_up(query, [Sum(**one) for one in found])
 
+    async def failures(self, query: base.FailureQuery) -> list[base.FailureGroup]:
+        async with self._store.reading() as sql:
+            return await read_failures(sql, query)
+
+    async def traffic(
+        self, order_keys: Sequence[str], buckets: Sequence[str], *, leased: bool, most: int
+    ) -> base.Traffic:
+        async with self._store.reading() as sql:
+            found = await traffic(sql, order_keys, buckets, leased=leased, most=most)
+        return found._replace(now=self._store.clock.now())
+
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
@@ -113,36 +136,43 @@ class SqlReads(OnStore, Reads):
         due = [one["due"] for one in found if one["due"] is not None]
         return (min(due) - self._store.clock.now()).total_seconds() if due else None
 
+    def _conditions(self, query: base.Query) -> list[sa.ColumnElement[bool]]:
+        """All of them must hold."""
+        found: list[sa.ColumnElement[bool]] = []
+        if query.statuses:
+            found.append(t.tasks.c.status.in_(query.statuses))
+            if TaskStatus.SUCCESS not in query.statuses:
+                found.append(_UNSUCCESSFUL)
+        exact = {name: getattr(query, name) for name in _EXACT}
+        found += [t.tasks.c[name] == value for name, value in exact.items() if value is not None]
+        if query.retried is not None:
+            again = t.tasks.c.retried_as
+            found.append(again.is_not(None) if query.retried else again.is_(None))
+        if query.tag is not None:
+            name, value = query.tag
+            found.append(_tagged(t.tags.c.name == name, t.tags.c.value == value))
+        if query.ending is not None:
+            found.append(_ends(query.ending))
+        if query.batch_id is not None:
+            found.append(t.tasks.c.batch_id == query.batch_id)
+        if query.since is not None:
+            found.append(t.tasks.c.created_at >= query.since)
+        if query.until is not None:
+            found.append(t.tasks.c.created_at < query.until)
+        if query.text is not None:
+            found.append(self._says(query.text))
+        return found
 
-def _conditions(query: base.Query) -> list[sa.ColumnElement[bool]]:
-    """All of them must hold."""
-    found: list[sa.ColumnElement[bool]] = []
-    if query.statuses:
-        found.append(t.tasks.c.status.in_(query.statuses))
-    exact = {"func_name": query.func_name, "queue": query.queue, "source": query.source}
-    found += [t.tasks.c[name] == value for name, value in exact.items() if value is not None]
-    if query.tag is not None:
-        name, value = query.tag
-        found.append(_tagged(t.tags.c.name == name, t.tags.c.value == value))
-    if query.ending is not None:
-        found.append(_ends(query.ending))
-    if query.since is not None:
-        found.append(t.tasks.c.created_at >= query.since)
-    if query.until is not None:
-        found.append(t.tasks.c.created_at < query.until)
-    if query.text is not None:
-        found.append(_says(query.text))
-    return found
-
-
-def _says(text: str) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        t.tasks.c.task_id.between(text, text + _LAST),
-        t.tasks.c.func_name.between(text, text + _LAST),
-        _tagged(t.tags.c.value == text),
-        _ends(text),
-        sa.and_(_among_newest(t.tasks, looking.ERRORS_WITHIN), containing(t.tasks.c.error, text)),
-    )
+    def _says(self, text: str) -> sa.ColumnElement[bool]:
+        told = t.tasks.c.error, t.tasks.c.title, t.tasks.c.summary
+        said = sa.or_(*[self._store.database.containing(one, text) for one in told])
+        return sa.or_(
+            t.tasks.c.task_id.between(text, text + _LAST),
+            t.tasks.c.func_name.between(text, text + _LAST),
+            _tagged(t.tags.c.value == text),
+            _ends(text),
+            sa.and_(_among_newest(t.tasks, looking.ERRORS_WITHIN), said),
+        )
 
 
 def _tagged(*wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

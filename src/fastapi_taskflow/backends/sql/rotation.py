@@ -15,9 +15,10 @@ from fastapi_taskflow.backends.sql.tables import attempts, lines, tasks
 __all__ = ["SqlRotation"]
 
 _TEXTS = "error", "stacktrace"
+_GIVEN = "progress", "emitted", "result", "title", "summary"
 _TASKS = (
     sa.select(tasks.c.arrival, tasks.c.task_id, sa.literal(0).label("number"), tasks.c.payload)
-    .add_columns(*[tasks.c[name] for name in _TEXTS])
+    .add_columns(*[tasks.c[name] for name in (*_TEXTS, *_GIVEN)])
     .where(tasks.c.arrival > sa.bindparam("after"))
     .order_by(tasks.c.arrival)
     .limit(MOST)

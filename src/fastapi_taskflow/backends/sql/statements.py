@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["BEFORE", "IDS", "MOST", "NOW", "OF", "add", "drop", "find", "locked", "pick"]
+__all__ = ["BEFORE", "IDS", "MOST", "NOW", "OF", "add", "drop", "find", "locked", "pick", "shared"]
 
 IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 OF: sa.BindParameter[Any] = sa.bindparam("of")
@@ -22,8 +22,13 @@ _CHUNK = 500
 
 
 def locked(statement: sa.Select[Any], *, skip: bool = False) -> sa.Select[Any]:
-    """Lock what is found: until that is free, or (``skip``) leaving out what is not."""
+    """Lock what is found: when that is free, or (``skip``) leaving out what is not."""
     return statement.with_for_update(key_share=True, skip_locked=skip)
+
+
+def shared(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Lock what is found against those who lock it alone."""
+    return statement.with_for_update(read=True)
 
 
 async def find(

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import Admission, Lease, NewTask
-from fastapi_taskflow.backends.rules.accepting import write
+from fastapi_taskflow.backends.rules.accepting import displaced_by, write
 from fastapi_taskflow.backends.rules.admission import Desk, is_plain
 from fastapi_taskflow.backends.rules.duetimes import due_of
 from fastapi_taskflow.backends.rules.facts import Facts
 from fastapi_taskflow.backends.rules.rows import Row, row_of
 from fastapi_taskflow.backends.sqlite.applying import apply, write_tags
+from fastapi_taskflow.backends.sqlite.batchrows import follow_batches
 from fastapi_taskflow.backends.sqlite.leases import Held
-from fastapi_taskflow.backends.sqlite.loading import facts_of
+from fastapi_taskflow.backends.sqlite.loading import facts_of, load
 from fastapi_taskflow.backends.sqlite.rows import (
     INSERT,
     INSERT_LEAN,
@@ -29,6 +30,7 @@ from fastapi_taskflow.backends.sqlite.rows import (
 from fastapi_taskflow.backends.sqlite.schema import CODES
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 
 __all__ = ["Terms", "insert"]
 
@@ -52,23 +54,25 @@ def insert(tx: Transaction, terms: Terms, groups: Sequence[Sequence[NewTask]]) -
     limits = dict(terms.limits)
     if not tx.careful and all(is_plain(group, limits) for group in groups):
         return _insert_plain(tx, groups)
-    desk, plan = Desk(facts_of(tx, groups, limits), limits), tx.plan()
+    desk, plan = Desk(facts_of(tx, groups, limits), limits, tx.present), tx.plan()
     answers = [desk.judge(group) for group in groups]
-    write(plan, desk.draft, lead=tx.lead, key_ttl=terms.key_ttl, unstored=())
-    apply(tx, plan, {})
+    rows = load(tx, displaced_by(desk.draft))
+    write(plan, desk.draft, rows, lead=tx.lead, key_ttl=terms.key_ttl, unstored=())
+    follow_batches(tx, plan)
+    apply(tx, plan, rows)
     _learn(tx, plan.inserted.values())
     return answers
 
 
 def _insert_plain(tx: Transaction, groups: Sequence[Sequence[NewTask]]) -> list[Admission]:
-    desk = Desk(Facts({}, {}, {}, {}, {}, tx.alive), {})
+    desk = Desk(Facts({}, {}, {}, {}, {}, tx.alive, {}), {}, tx.present)
     answers: list[Admission] = [desk.accept(group) for group in groups]
     tasks = [entry.task for entry in desk.draft.entries]
     numbered = list(zip(tx.arrivals(len(tasks)), tasks, strict=True))
     lean, others = [], []
     for number, task in numbered:
         due_at = due_of(task, tx.present, tx.lead) if task.due_at or task.delay else None
-        if task.priority is None and not task.tags:
+        if task.priority is None and not task.tags and task.title is None:
             lean.append(plain_row(number, task, due_at, tx.now))
         else:
             row = row_of(task, due_at or tx.present)
@@ -84,7 +88,7 @@ def _insert_plain(tx: Transaction, groups: Sequence[Sequence[NewTask]]) -> list[
     for kind, times in Counter((task.queue, task.func_name) for task in tasks).items():
         tx.counters.move(kind, None, _PENDING, waits=1, times=times)
     held = [
-        (Lease(task.task_id, 1), Held(number, task.queue, task.func_name, keyed=False, fresh=True))
+        (Lease(task.task_id, 1), Held(number, task.queue, task.func_name, bound=False, fresh=True))
         for number, task in numbered
         if task.owner is not None
     ]
@@ -100,11 +104,12 @@ def _learn(tx: Transaction, rows: Iterable[Row]) -> None:
                 row.arrival,
                 row.queue,
                 row.func_name,
-                keyed=row.idempotency_key is not None,
+                bound=row.idempotency_key is not None or row.batch_id is not None,
                 fresh=True,
             ),
         )
         for row in rows
-        if row.owner is not None
+        # Who starts a throttled one has to look at its key.
+        if row.owner is not None and not is_throttle(row.idempotency_key)
     ]
     tx.given_out(held)

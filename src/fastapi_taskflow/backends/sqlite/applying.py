@@ -10,6 +10,8 @@ from typing import Any
 
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_value
+from fastapi_taskflow.backends.sqlite.failures import write_failures
 from fastapi_taskflow.backends.sqlite.history import write_attempts
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.rows import (
@@ -17,6 +19,7 @@ from fastapi_taskflow.backends.sqlite.rows import (
     INSERT,
     INSERT_LEAN,
     is_lean,
+    later_values,
     lean_row,
     span,
     task_row,
@@ -53,6 +56,11 @@ _EXPIRE = (
     "DELETE FROM @keys WHERE key IN (SELECT key FROM @keys WHERE expires_at <= ?"
     " ORDER BY expires_at LIMIT 100)"
 )
+_PASS_ON = (
+    "UPDATE @tasks SET behind = 0,"
+    f" due_at = iif(due_at < {LONG_DUE} OR due_at <= ?2, ?3, due_at)"
+    " WHERE seq = (SELECT min(seq) FROM @tasks WHERE order_key = ?1 AND behind = 1)"
+)
 _HOLD = "UPDATE @keys SET expires_at = ? + ttl WHERE key = ? AND task_id = ?"
 _FREE = "DELETE FROM @keys WHERE key = ? AND task_id = ?"
 
@@ -85,7 +93,10 @@ def apply(tx: Transaction, plan: Plan, rows: Mapping[str, Row]) -> None:
     for task_id, added, anew in plan.lines:
         lines.add(of[task_id].arrival, added, anew=anew)
     lines.write(tx)
+    for order_key in plan.vacated:
+        tx.run(_PASS_ON, (order_key, tx.now, due_value(tx.now, tx.now)))
     tx.counters.add(plan)
+    write_failures(tx, plan)
 
 
 def write_tags(tx: Transaction, tasks: Iterable[tuple[int, Mapping[str, str]]]) -> None:
@@ -107,6 +118,9 @@ def _insert(tx: Transaction, plan: Plan) -> None:
             others.append(task_row(row, tx.now))
     tx.write(INSERT_LEAN, lean)
     tx.write(INSERT, others)
+    for row in new:
+        if values := later_values(row):
+            plan.changed[row.task_id] = values
     write_tags(tx, ((row.arrival, row.tags) for row in new if row.tags))
     tx.write(_ALIAS, list(plan.aliases.items()))
 

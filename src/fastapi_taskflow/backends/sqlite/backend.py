@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from importlib import import_module
 from typing import Any, Literal
 
 from fastapi_taskflow.backends import storable
 from fastapi_taskflow.backends.base import (
     Admission,
     Attempt,
-    Backend,
     CancelAnswer,
     Claimed,
     ClaimRequest,
-    Finding,
+    FailureGroup,
+    FailureQuery,
     Grade,
     InstanceInfo,
     Lease,
@@ -34,18 +35,24 @@ from fastapi_taskflow.backends.base import (
     Snapshot,
     StoredTask,
     Tally,
+    Traffic,
+    Transactions,
 )
 from fastapi_taskflow.backends.sqlite import changing, claims, fleet, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
-from fastapi_taskflow.backends.sqlite.checkup import examine
+from fastapi_taskflow.backends.sqlite.allowing import traffic
+from fastapi_taskflow.backends.sqlite.batches import SqliteBatches
+from fastapi_taskflow.backends.sqlite.checkup import Examined
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.contents import SqliteRotation
 from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
+from fastapi_taskflow.backends.sqlite.failures import failures
 from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.onlookers import Onlooking
 from fastapi_taskflow.backends.sqlite.purging import purge
 from fastapi_taskflow.backends.sqlite.rollups import rollups
+from fastapi_taskflow.backends.sqlite.schedules import SqliteSchedules
 from fastapi_taskflow.backends.sqlite.stores import quick_look
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, Clock, to_micros
 from fastapi_taskflow.words.models import AuditEntry, TaskStatus
@@ -53,7 +60,7 @@ from fastapi_taskflow.words.models import AuditEntry, TaskStatus
 __all__ = ["SqliteBackend"]
 
 
-class SqliteBackend(Backend):
+class SqliteBackend(Examined):
     """Tasks in one SQLite file, shared by the processes of one host.
 
     Locks, write-ahead log, life locks and a reserve of disk space are in files beside it.
@@ -85,6 +92,8 @@ class SqliteBackend(Backend):
         self._handle = Handle(db_path, synchronous, clock, table_prefix)
         self._sign_in = SqliteLogins(self._handle)
         self._rotation = SqliteRotation(self._handle)
+        self._schedules = SqliteSchedules(self._handle)
+        self._batches = SqliteBatches(self._handle)
         self._grade = Grade.A if synchronous == "FULL" else Grade.B
 
     def query(
@@ -108,9 +117,6 @@ class SqliteBackend(Backend):
     def onlooker(self) -> SqliteBackend:
         return _Onlooker(self._handle.database)
 
-    def examine(self) -> Iterator[Finding]:
-        return examine(self._handle.database)
-
     # Life
 
     @property
@@ -124,6 +130,21 @@ class SqliteBackend(Backend):
     @property
     def sign_in(self) -> SqliteLogins:
         return self._sign_in
+
+    @property
+    def schedules(self) -> SqliteSchedules:
+        return self._schedules
+
+    @property
+    def batches(self) -> SqliteBatches:
+        return self._batches
+
+    @property
+    def transactions(self) -> Transactions | None:
+        # It needs SQLAlchemy, which whoever has a session has.
+        module = import_module("fastapi_taskflow.backends.sqlite.joined")
+        joined: Transactions = module.SqliteTransactions(self._handle)
+        return joined
 
     @property
     def rotation(self) -> SqliteRotation:
@@ -196,6 +217,16 @@ class SqliteBackend(Backend):
     async def rollups(self, query: RollupQuery) -> list[Rollup]:
         return await self._handle.store.browser.read(rollups, query)
 
+    async def failures(self, query: FailureQuery) -> list[FailureGroup]:
+        return await self._handle.store.browser.read(failures, query)
+
+    async def traffic(
+        self, order_keys: Sequence[str], buckets: Sequence[str], *, leased: bool, most: int
+    ) -> Traffic:
+        read = self._handle.store.reader.read
+        found = await read(traffic, order_keys, buckets, leased, most)
+        return found._replace(now=self._handle.clock.now())
+
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
@@ -223,11 +254,13 @@ class SqliteBackend(Backend):
             store.life.drop(info.instance_id)
             raise
 
-    async def beat(self, instance: str, lag: float) -> bool:
+    async def beat(
+        self, instance: str, lag: float, *, running: int = 0, draining: bool = False
+    ) -> bool:
         store = self._handle.store
         with suppress(OSError):  # they are quicker proof of a death than beats, not the only one
             store.life.renew()
-        return store.heartbeat.beat(instance, lag)
+        return store.heartbeat.beat(instance, (lag, running, draining))
 
     async def recover(self, by: str, dead: str, *, limit: int) -> list[Claimed]:
         return await self._handle.write(self._handle.store.recover, by, dead, limit)

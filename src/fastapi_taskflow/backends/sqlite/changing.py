@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.base import (
 )
 from fastapi_taskflow.backends.rules import mirroring, moves
 from fastapi_taskflow.backends.sqlite.applying import apply
+from fastapi_taskflow.backends.sqlite.batchrows import follow_batches
 from fastapi_taskflow.backends.sqlite.loading import canonical, history_of, load
 from fastapi_taskflow.backends.sqlite.shortcuts import start_held, succeed_held
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
@@ -51,6 +52,7 @@ def finish(tx: Transaction, outcomes: Sequence[Outcome]) -> list[Settled | None]
         _SUCCEEDED if one.lease in ended else moves.finish(plan, rows, history, one)
         for one in outcomes
     ]
+    follow_batches(tx, plan)
     apply(tx, plan, rows)
     return answers
 
@@ -61,6 +63,7 @@ def cancel(tx: Transaction, ids: Sequence[str]) -> list[CancelAnswer]:
     named = [aliases.get(one, one) for one in ids]
     plan, rows = tx.plan(), load(tx, named)
     answers = [moves.cancel(plan, rows.get(one)) for one in named]
+    follow_batches(tx, plan)
     apply(tx, plan, rows)
     return answers
 
@@ -69,6 +72,7 @@ def mirror(tx: Transaction, instance: str, snapshots: Sequence[Snapshot]) -> lis
     """Write snapshots over their rows, see `Backend.mirror`."""
     plan, rows = tx.plan(), load(tx, [one.task.task_id for one in snapshots])
     answers = [mirroring.mirror(plan, rows, instance, one) for one in snapshots]
+    follow_batches(tx, plan)
     apply(tx, plan, rows)
     return answers
 

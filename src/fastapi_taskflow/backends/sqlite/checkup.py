@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 
-from fastapi_taskflow.backends.base import Finding, Level, Query
+from fastapi_taskflow.backends.base import Backend, Finding, Level, Query
 from fastapi_taskflow.backends.sqlite import fleet
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.faults import translated
+from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.older import command_for, left_over
 from fastapi_taskflow.backends.sqlite.onlookers import check_readable, check_there
 from fastapi_taskflow.backends.sqlite.placecheck import examine_place
@@ -18,10 +20,11 @@ from fastapi_taskflow.backends.sqlite.reading import NEWEST, search
 from fastapi_taskflow.backends.sqlite.schema import FREE, VERSION
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.versions import missing
+from fastapi_taskflow.backends.sqlite.vitals import vitals
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK, from_micros
 from fastapi_taskflow.words.counting import plural
 
-__all__ = ["examine"]
+__all__ = ["Examined"]
 
 # Two machines never share a file, so one clock wrote all times; this is rounding and haste.
 _AHEAD = timedelta(seconds=5)
@@ -40,11 +43,24 @@ _UNREAD = (
 )
 
 
-def examine(database: Database) -> Iterator[Finding]:
-    """All findings, see `Backend.examine`; a gigabyte takes a second or so."""
+class Examined(Backend):
+    """A backend that tells what it finds of the store behind its handle."""
+
+    _handle: Handle
+
+    async def vitals(self) -> list[Finding]:
+        return await asyncio.to_thread(vitals, self._handle.database)
+
+    def examine(self) -> Iterator[Finding]:
+        return _examine(self._handle.database)
+
+
+def _examine(database: Database) -> Iterator[Finding]:
+    """All findings; a gigabyte takes a second or so."""
     database = database.resolved()
     check_there(database.path)
     yield from examine_place(database.path)
+    yield from vitals(database)
     try:
         with closing(database.onlooker()) as connection:
             session = Session(connection, database.texts)

@@ -16,7 +16,11 @@ from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
 __all__ = ["SqliteRotation"]
 
-_TASKS = "SELECT seq, id, payload, error, stacktrace FROM @tasks WHERE seq > ? ORDER BY seq LIMIT ?"
+_OWN: list[ContentField] = [field for field in ContentField if field is not ContentField.LOGS]
+_TASKS = (
+    f"SELECT seq, id, {', '.join(field.value for field in _OWN)} FROM @tasks"  # noqa: S608
+    " WHERE seq > ? ORDER BY seq LIMIT ?"
+)
 _ATTEMPTS = Rows(
     "SELECT task, id, error, stacktrace FROM @attempts WHERE task IN ({rows}) ORDER BY id", 1
 )
@@ -24,9 +28,8 @@ _LOGS = Rows("SELECT task, id, lines FROM @logs WHERE task IN ({rows}) ORDER BY 
 
 # A finish, a purge or another rotation that came between has changed the value or its row.
 _OF_TASK = {
-    ContentField.PAYLOAD: "UPDATE @tasks SET payload = ?1 WHERE id = ?2 AND payload IS ?4",
-    ContentField.ERROR: "UPDATE @tasks SET error = ?1 WHERE id = ?2 AND error IS ?4",
-    ContentField.STACKTRACE: "UPDATE @tasks SET stacktrace = ?1 WHERE id = ?2 AND stacktrace IS ?4",
+    field: f"UPDATE @tasks SET {field.value} = ?1 WHERE id = ?2 AND {field.value} IS ?4"  # noqa: S608
+    for field in _OWN
 }
 _SEQ = "(SELECT seq FROM @tasks WHERE id = ?2)"
 _NUMBERED = {
@@ -61,8 +64,8 @@ def _contents(session: Session, after: int, limit: int) -> Contents:
     rows = session.all(_TASKS, (after, limit))
     ids = {row[0]: row[1] for row in rows}
     found: list[Content] = []
-    for _, task_id, payload, error, stacktrace in rows:
-        own = (ContentField.PAYLOAD, payload), *_texts(error, stacktrace)
+    for _, task_id, *values in rows:
+        own = zip(_OWN, values, strict=True)
         found += [Content(task_id, field, 0, value) for field, value in own if _holds(value)]
     for seq, number, error, stacktrace in session.find(_ATTEMPTS, list(ids)):
         history = _texts(error, stacktrace)

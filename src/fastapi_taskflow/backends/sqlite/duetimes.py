@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fastapi_taskflow.backends.rules.duetimes import is_never
 from fastapi_taskflow.words.clock import from_micros
 
-__all__ = ["LONG_DUE", "due_moment", "due_since", "due_value"]
+__all__ = ["LONG_DUE", "due_moment", "due_shown", "due_since", "due_value"]
 
 # Beyond any calendar.
 _PAST = 2**62
@@ -25,6 +26,12 @@ def due_value(due: int, now: int) -> int:
 def due_since(value: int) -> int:
     """The due time of which `due_value` made this."""
     return value + _PAST if value < LONG_DUE else value
+
+
+def due_shown(value: int | None) -> datetime | None:
+    """As people see it; that of a parked task is none."""
+    moment = due_moment(value)
+    return None if is_never(moment) else moment
 
 
 def due_moment(value: int | None) -> datetime | None:

@@ -31,8 +31,9 @@ _TEXT = (
     "t.seq IN (SELECT seq FROM @tasks WHERE id >= ? AND id <= ?"
     " UNION ALL SELECT seq FROM @tasks WHERE func >= ? AND func <= ?"
     " UNION ALL SELECT task FROM @tags WHERE value = ?"
-    " UNION ALL SELECT seq FROM (SELECT seq, error FROM @tasks ORDER BY seq DESC"
-    f" LIMIT {ERRORS_WITHIN}) WHERE instr(error, ?) > 0)"
+    " UNION ALL SELECT seq FROM (SELECT seq, error, title, summary FROM @tasks"
+    f" ORDER BY seq DESC LIMIT {ERRORS_WITHIN})"
+    " WHERE instr(error, ?) > 0 OR instr(title, ?) > 0 OR instr(summary, ?) > 0)"
 )
 
 # The index of ids, which are ordered by time, has all that this reads.
@@ -43,6 +44,9 @@ _ENDING = (
     f" LIMIT {ENDINGS_WITHIN}) AS a JOIN @tasks AS o ON o.id = a.task_id"
     " WHERE substr(a.id, -8) = ?)"
 )
+
+_FAILURE = "failure", "t.failure IS NOT NULL"
+_UNRETRIED = "unretried", "t.failure IS NOT NULL AND t.retried_as IS NULL"
 
 
 def filters(query: Query) -> Iterator[Filter]:
@@ -91,19 +95,24 @@ class Filter:
         self.parameters.extend(parameters)
 
     def _fields(self, query: Query) -> None:
-        if query.func_name is not None:
-            self._where("t.func = ?", query.func_name)
-        if query.queue is not None:
-            self._where("t.queue = ?", query.queue)
-        if query.source is not None:
-            self._where("t.source = ?", query.source)
+        for column, value in (
+            ("func", query.func_name),
+            ("queue", query.queue),
+            ("source", query.source),
+            ("batch_id", query.batch_id),
+            ("failure", query.failure),
+        ):
+            if value is not None:
+                self._where(f"t.{column} = ?", value)
+        if query.retried is not None:
+            self._where(f"t.retried_as IS {'NOT ' * query.retried}NULL")
         if query.since is not None:
             self._where("t.created_at >= ?", to_micros(query.since))
         if query.until is not None:
             self._where("t.created_at < ?", to_micros(query.until))
         if query.text:
             text, last = query.text, query.text + _LAST_CHARACTER
-            matching: list[Any] = [text, last, text, last, text, text]
+            matching: list[Any] = [text, last, text, last, *([text] * 4)]
             if len(text) == ENDING_LENGTH:
                 self._where(f"({_TEXT} OR {_ENDING})", *matching, text, text)
             else:
@@ -115,8 +124,12 @@ class Filter:
 def _index(query: Query, state: int | None) -> tuple[str, str] | None:
     """The index to walk, and what its WHERE says; None for the table in order of arrival."""
     found = None
+    if query.failure is not None:
+        return _UNRETRIED if query.retried is False else _FAILURE
     unsuccessful = state is not None and state > _SUCCESS
-    if state == _PENDING:
+    if query.batch_id is not None:
+        found = "batch", "t.batch_id IS NOT NULL"
+    elif state == _PENDING:
         found = "live", "t.state < 2 AND t.end_at IS NULL"
     elif state == _RUNNING:
         found = "held", "t.owner IS NOT NULL"

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi_taskflow.backends.base import InstanceInfo, Peer, Signals
+from fastapi_taskflow.backends.rules.auditing import RECENT, linked
+from fastapi_taskflow.backends.rules.pausing import is_kept
 from fastapi_taskflow.backends.sqlite.salvage import written
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -28,7 +30,10 @@ __all__ = [
     "signals",
 ]
 
-BEAT = "UPDATE @instances SET counter = counter + 1, lag = ? WHERE id = ? AND dead = 0 RETURNING 1"
+BEAT = (
+    "UPDATE @instances SET counter = counter + 1, lag = ?, running = ?, draining = ?"
+    " WHERE id = ? AND dead = 0 RETURNING 1"
+)
 
 SHOWN = (
     "INSERT INTO @clock (id, at) VALUES (0, ?)"
@@ -45,17 +50,19 @@ _HOLDS = "SELECT 1 FROM @tasks WHERE owner = ? LIMIT 1"
 _END = "UPDATE @instances SET dead = 1 WHERE id = ?"
 _REMOVE = "DELETE FROM @instances WHERE id = ?"
 _IDS = "SELECT id FROM @instances"
-_PEERS = "SELECT id, info, counter, lag FROM @instances ORDER BY id"
+_PEERS = "SELECT id, info, counter, lag, running, draining FROM @instances ORDER BY id"
 _ASKED = "SELECT id FROM @tasks WHERE owner = ? AND cancel_asked = 1"
 _QUEUES = "SELECT name, settings FROM @queues"
 _QUEUE = "SELECT settings FROM @queues WHERE name = ?"
+_FORGET_QUEUE = "DELETE FROM @queues WHERE name = ?"
 _SET_QUEUE = (
     "INSERT INTO @queues (name, settings, paused) VALUES (?, ?, ?)"
     " ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, paused = excluded.paused"
 )
 _AUDIT = Rows(
-    "INSERT OR IGNORE INTO @audit (id, action, task_id, actor, at, detail) VALUES {rows}",
-    6,
+    "INSERT OR IGNORE INTO @audit (id, action, task_id, actor, at, detail, previous, hash)"
+    " VALUES {rows}",
+    8,
     padded=False,
 )
 # What stands in for what cannot be read of an instance. The time-to-live is the default.
@@ -67,12 +74,15 @@ _UNKNOWN: dict[str, Any] = {
     "roles": frozenset(),
     "ttl": 20.0,
     "functions": frozenset(),
+    "executors": {},
+    "version": None,
 }
 _NAMES = frozenset({"roles", "functions"})
 _PAGE = (
-    "SELECT seq, id, action, task_id, actor, at, detail FROM @audit WHERE seq < ?"
-    " ORDER BY seq DESC LIMIT ?"
+    "SELECT seq, id, action, task_id, actor, at, detail, previous, hash FROM @audit"
+    " WHERE seq < ? ORDER BY seq DESC LIMIT ?"
 )
+_RECENT = f"SELECT id, hash FROM @audit ORDER BY seq DESC LIMIT {RECENT}"  # noqa: S608
 
 
 def enlist(tx: Transaction, info: InstanceInfo) -> None:
@@ -86,6 +96,8 @@ def enlist(tx: Transaction, info: InstanceInfo) -> None:
             "roles": sorted(info.roles),
             "ttl": info.ttl,
             "functions": sorted(info.functions),
+            "executors": dict(info.executors),
+            "version": info.version,
         }
     )
     tx.run(_ENLIST, (info.instance_id, text))
@@ -129,12 +141,14 @@ def _settings(text: Any) -> dict[str, Any]:
     return found if type(found) is dict else {}
 
 
-def _peer(instance: str, info: Any, counter: Any, lag: Any) -> Peer:
+def _peer(instance: str, info: Any, counter: Any, lag: Any, running: Any, draining: Any) -> Peer:
     """A damaged instance is still one whose tasks somebody must recover."""
     return Peer(
         _info(instance, _settings(info)),
         counter if isinstance(counter, int) else 0,
         lag if isinstance(lag, float) and math.isfinite(lag) else 0.0,
+        running=running if isinstance(running, int) else 0,
+        draining=draining == 1,
     )
 
 
@@ -146,7 +160,9 @@ def _info(instance: str, fields: dict[str, Any]) -> InstanceInfo:
             known[name] = frozenset(map(str, found))
         elif name == "started_at" and isinstance(found, int):
             known[name] = from_micros(found)
-        elif type(found) is type(stand_in):
+        elif name == "executors" and isinstance(found, dict):
+            known[name] = {n: s for n, s in found.items() if s is None or type(s) is int}
+        elif type(found) is type(stand_in) or (name == "version" and isinstance(found, str)):
             known[name] = found
     return InstanceInfo(**known)
 
@@ -155,19 +171,28 @@ def set_queue(tx: Transaction, queue: str, settings: Mapping[str, Any]) -> dict[
     """Merge settings into the stored ones, see `Backend.set_queue`."""
     row = tx.one(_QUEUE, (queue,))
     merged: dict[str, Any] = (_settings(row[0]) if row else {}) | dict(settings)
+    if not is_kept(queue, merged):
+        tx.run(_FORGET_QUEUE, (queue,))
+        return merged
     tx.run(_SET_QUEUE, (queue, json.dumps(merged), bool(merged.get("paused"))))
     return merged
 
 
 def append_audit(tx: Transaction, entries: Sequence[AuditEntry]) -> list[None]:
     """Keep what operators did; an entry that is known already is not kept twice."""
-    tx.write(_AUDIT, [_row(one) for one in entries])
+    recent = tx.all(_RECENT)
+    last = recent[0][1] if recent else ""
+    new = linked(last, {one[0] for one in recent}, entries)
+    tx.write(_AUDIT, [_row(one) for one in new])
     return [None] * len(entries)
 
 
 def _row(one: AuditEntry) -> tuple[Any, ...]:
     at, detail = to_micros(one.timestamp), json.dumps(one.detail)
-    return one.entry_id, one.action, one.task_id, one.actor, at, detail
+    return (
+        *(one.entry_id, one.action, one.task_id, one.actor, at, detail),
+        *(one.previous, one.hash),
+    )
 
 
 def audit_page(session: Session, limit: int, before: int) -> tuple[list[AuditEntry], str | None]:
@@ -179,9 +204,10 @@ def audit_page(session: Session, limit: int, before: int) -> tuple[list[AuditEnt
 
 
 def _entry(row: Sequence[Any]) -> AuditEntry:
-    _, entry_id, action, task_id, actor, at, detail = row
+    _, entry_id, action, task_id, actor, at, detail, previous, own = row
     timestamp = from_micros(at if isinstance(at, int) else 0)
     told = _settings(detail)
     if not told and detail != "{}":
         told = {"damaged": written(detail)}
-    return AuditEntry(str(entry_id), str(action), str(task_id), str(actor), timestamp, told)
+    names = str(entry_id), str(action), str(task_id), str(actor)
+    return AuditEntry(*names, timestamp, told, str(previous), str(own))

@@ -23,6 +23,9 @@ from fastapi_taskflow.words.errors import StoreFull, StoreUnavailable
 
 __all__ = ["Heartbeat"]
 
+State = tuple[float, int, bool]
+"""Lag, what runs, whether it drains."""
+
 
 class Heartbeat:
     """The connection that beats; callable from any thread, until it is closed."""
@@ -38,7 +41,7 @@ class Heartbeat:
         self._mutex = threading.Lock()
         self._closed = False
 
-    def beat(self, instance: str, lag: float) -> bool:
+    def beat(self, instance: str, state: State) -> bool:
         """One more on the instance's counter; False if it is not alive.
 
         Raises:
@@ -48,11 +51,11 @@ class Heartbeat:
             if self._closed:
                 raise StoreUnavailable("The task store is closed.")
             try:
-                return self._write(instance, lag)
+                return self._write(instance, state)
             except StoreFull:
                 if not self._disk.release_reserve():
                     raise
-                return self._write(instance, lag)
+                return self._write(instance, state)
 
     def close(self) -> None:
         """Disconnect. Waits for a beat that is under way. Idempotent."""
@@ -61,11 +64,11 @@ class Heartbeat:
             self._slot.drop()
             self._lock.close()
 
-    def _write(self, instance: str, lag: float) -> bool:
+    def _write(self, instance: str, state: State) -> bool:
         try:
             # In this order: the writer drops the slot while it holds the lock.
             with self._lock.held(WRITE_SECONDS), self._slot.mutex:
-                return self._beat(self._ready(), instance, lag)
+                return self._beat(self._ready(), instance, state)
         except (sqlite3.Error, OSError) as exc:
             if loses_connection(exc):
                 self._slot.drop()
@@ -81,9 +84,9 @@ class Heartbeat:
     def _connect(self) -> sqlite3.Connection:
         return self._database.writer(synchronous="NORMAL")
 
-    def _beat(self, connection: sqlite3.Connection, instance: str, lag: float) -> bool:
+    def _beat(self, connection: sqlite3.Connection, instance: str, state: State) -> bool:
         texts = self._database.texts
         with writing(connection):
-            alive = bool(connection.execute(texts[BEAT], (lag, instance)).fetchall())
+            alive = bool(connection.execute(texts[BEAT], (*state, instance)).fetchall())
             connection.execute(texts[SHOWN], (self._clock.micros(),))
         return alive

@@ -18,13 +18,13 @@ __all__ = ["attempts_of", "write_attempts"]
 
 _ADD = Rows(
     "INSERT OR IGNORE INTO @attempts (task, fence, number, instance, start_at, end_at, elapsed,"
-    " move, error, stacktrace, late) VALUES {rows}",
-    11,
+    " move, error, stacktrace, late, failure) VALUES {rows}",
+    12,
     padded=False,
 )
 _OF_TASK = (
-    "SELECT number, fence, instance, start_at, end_at, elapsed, move, error, stacktrace, late"
-    " FROM @attempts WHERE task = ? ORDER BY id"
+    "SELECT number, fence, instance, start_at, end_at, elapsed, move, error, stacktrace, late,"
+    " failure FROM @attempts WHERE task = ? ORDER BY id"
 )
 
 
@@ -37,7 +37,7 @@ def _row(seq: int, one: Attempt) -> tuple[Any, ...]:
     start_at = None if one.started_at is None else to_micros(one.started_at)
     return (
         seq, one.fence, one.number, one.instance, start_at, to_micros(one.ended_at), one.elapsed,
-        one.move.value, one.error, one.stacktrace, one.late,
+        one.move.value, one.error, one.stacktrace, one.late, one.failure,
     )  # fmt: skip
 
 
@@ -51,8 +51,8 @@ def attempts_of(session: Session, seq: int) -> list[Attempt]:
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
-    number, fence, instance, start_at, end_at, elapsed, move, error, stacktrace, late = row
-    texts = (instance, error, stacktrace)
+    number, fence, instance, start_at, end_at, elapsed, move, error, stacktrace, late, failure = row
+    texts = (instance, error, stacktrace, failure)
     if not all(value is None or type(value) is str for value in texts):
         raise TypeError(texts)
     return Attempt(
@@ -66,4 +66,5 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         error,
         stacktrace,
         bool(late),
+        failure,
     )

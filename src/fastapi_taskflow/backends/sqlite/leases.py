@@ -22,14 +22,15 @@ class Held(NamedTuple):
     """A task under lease.
 
     Attributes:
-        keyed: It has an idempotency key.
+        bound: Its end concerns others: it has an idempotency key or an order key, or is in a
+            batch.
         fresh: It was never started before this lease.
     """
 
     seq: int
     queue: str
     func: str
-    keyed: bool
+    bound: bool
     fresh: bool
 
 

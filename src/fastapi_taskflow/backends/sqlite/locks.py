@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi_taskflow.backends.sqlite.lockfiles import LockFile
+from fastapi_taskflow.backends.sqlite.lockfiles import PAUSE_SECONDS, LockFile
 from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["WriteLock"]
@@ -58,6 +58,38 @@ class WriteLock:
         finally:
             self._released_at = time.monotonic()
             self._lock.unlock()
+
+    def waits(self, seconds: float) -> Generator[float, None, None]:
+        """Take the lock, however the caller waits: gives the seconds to wait before each next try.
+
+        Ended early it has nothing. `release` lets go.
+
+        Raises:
+            StoreUnavailable: the lock was not free within ``seconds``.
+        """
+        deadline, pause, has_turn = time.monotonic() + seconds, PAUSE_SECONDS / 20, False
+        try:
+            while not self._try_current():
+                has_turn = has_turn or self._turn.try_lock()
+                if time.monotonic() >= deadline:
+                    raise _stuck()
+                yield pause
+                pause = min(2 * pause, PAUSE_SECONDS)
+        finally:
+            if has_turn:
+                self._turn.unlock()
+
+    def _try_current(self) -> bool:
+        if not self._lock.try_lock():
+            return False
+        if self._lock.is_current():
+            return True
+        self._lock.close()
+        return False
+
+    def release(self) -> None:
+        """Let go of what `waits` has taken."""
+        self._lock.unlock()
 
     def _acquire(self, seconds: float) -> None:
         now = time.monotonic()

@@ -16,6 +16,7 @@ from fastapi_taskflow.backends.logins import (
     PURGED,
     Logins,
     LoginSession,
+    is_due,
     is_live,
     needs_mark,
 )
@@ -63,6 +64,14 @@ _CLEAR = (
 )
 
 
+_KEYS = "SELECT seq, key, created_at FROM @signing ORDER BY seq DESC"
+_ADD_KEY = "INSERT INTO @signing (key, created_at) VALUES (?, ?)"
+_OLD_KEYS = (
+    "DELETE FROM @signing WHERE EXISTS (SELECT 1 FROM @signing AS newer"
+    " WHERE newer.seq > @signing.seq AND newer.created_at <= ?)"
+)
+
+
 class SqliteLogins(Logins):
     """The verbs of sign-in."""
 
@@ -100,6 +109,9 @@ class SqliteLogins(Logins):
         if wait == 0:
             (wait,) = await self._handle.batch(_take, [buckets])
         return wait / _MICROS_PER_SECOND
+
+    async def signing_keys(self, fresh: bytes, *, renew: float, keep: float) -> list[bytes]:
+        return await self._handle.write(_signing, fresh, renew, keep)
 
     async def forget_buckets(self, names: Sequence[str]) -> None:
         await self._handle.batch(_forget, names)
@@ -171,3 +183,11 @@ def _take(tx: Transaction, tries: Sequence[Sequence[Bucket]]) -> list[int]:
 def _forget(tx: Transaction, names: Sequence[str]) -> list[None]:
     tx.write(_FORGET, [(name,) for name in names])
     return [None] * len(names)
+
+
+def _signing(tx: Transaction, fresh: bytes, renew: float, keep: float) -> list[bytes]:
+    newest = next(iter(tx.all(_KEYS)), None)
+    if is_due(None if newest is None else from_micros(newest[2]), tx.present, renew):
+        tx.run(_ADD_KEY, (fresh, tx.now))
+    tx.run(_OLD_KEYS, (tx.now - span(keep),))
+    return [key for _, key, _ in tx.all(_KEYS)]

@@ -14,7 +14,7 @@ from fastapi_taskflow.backends.sqlite.filesystems import check_place
 from fastapi_taskflow.backends.sqlite.lockfiles import comes_free, store_directory
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["examine_place", "wal_reset_fixed"]
+__all__ = ["amount", "examine_place", "room", "wal_reset_fixed"]
 
 _MIB = 2**20
 # Below the first new tasks are refused (SEMANTICS, Store outage).
@@ -39,7 +39,6 @@ def examine_place(path: str) -> Iterator[Finding]:
     yield _sqlite_version(sqlite3.sqlite_version_info)
     yield _place(path)
     yield from _rights(Path(path))
-    yield _room(Path(path))
     yield from _lock(path)
 
 
@@ -96,12 +95,13 @@ def _rights(path: Path) -> Iterator[Finding]:
         yield Finding("permissions", Level.OK, "Writable, and closed to other users")
 
 
-def _room(path: Path) -> Finding:
+def room(path: Path) -> Finding:
+    """Whether the disk has room; ``path`` is the file's."""
     free = shutil.disk_usage(path.parent).free
     size = sum(
         each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists()
     )
-    detail = f"{_amount(free)} free on the disk; the store has {_amount(size)}"
+    detail = f"{amount(free)} free on the disk; the store has {amount(size)}"
     if free < _LEAST_FREE_BYTES:
         return Finding(
             "disk", Level.PROBLEM, f"{detail}. New tasks are refused below 64 MiB", "Make room."
@@ -130,5 +130,6 @@ def _lock(path: str) -> Iterator[Finding]:
     )
 
 
-def _amount(count: int) -> str:
+def amount(count: int) -> str:
+    """Bytes, for people."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / _MIB:.1f} MiB"

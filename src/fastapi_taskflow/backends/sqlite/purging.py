@@ -6,6 +6,8 @@ Nothing is vacuumed: SQLite uses the pages that become free for the next tasks.
 from __future__ import annotations
 
 from fastapi_taskflow.backends.base import Purged
+from fastapi_taskflow.backends.rules.telling import EXPIRED
+from fastapi_taskflow.backends.sqlite.failures import forget_failures
 from fastapi_taskflow.backends.sqlite.rollups import fold
 from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
@@ -30,6 +32,17 @@ _KEYS = (
     " ORDER BY expires_at LIMIT ?)"
 )
 
+_RESULTS = (
+    "UPDATE @tasks SET result = NULL, result_until = NULL, result_missing = ? WHERE seq IN"
+    " (SELECT seq FROM @tasks WHERE result_until <= ? ORDER BY result_until LIMIT ?)"
+)
+
+_DONE = "SELECT id FROM @batches WHERE ended_at < ? ORDER BY ended_at LIMIT ?"
+_OF_BATCHES = (
+    Rows("DELETE FROM @calls WHERE batch IN ({rows})", 1),
+    Rows("DELETE FROM @batches WHERE id IN ({rows})", 1),
+)
+
 
 def purge(tx: Transaction, before: int | None, limit: int) -> Purged:
     """Delete some of what is old, see `Backend.purge`."""
@@ -42,4 +55,16 @@ def purge(tx: Transaction, before: int | None, limit: int) -> Purged:
             if state in _ENDS:  # a damaged one is counted nowhere
                 tx.counters.move((queue, func), state, None)
     keys = tx.run(_KEYS, (tx.now, limit)).rowcount
-    return Purged(tuple(str(row[1]) for row in rows), keys, fold(tx, limit))
+    results = tx.run(_RESULTS, (EXPIRED, tx.now, limit)).rowcount
+    batches = 0 if before is None else _purge_batches(tx, before, limit)
+    ids = tuple(str(row[1]) for row in rows)
+    sums = fold(tx, limit)
+    sums += forget_failures(tx, limit - sums)
+    return Purged(ids, keys, sums, results, batches)
+
+
+def _purge_batches(tx: Transaction, before: int, limit: int) -> int:
+    gone = tx.all(_DONE, (before, limit))
+    for statements in _OF_BATCHES:
+        tx.write(statements, gone)
+    return len(gone)

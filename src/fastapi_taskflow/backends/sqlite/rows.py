@@ -14,8 +14,8 @@ from typing import Any
 from fastapi_taskflow.backends.base import Claimed, Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules.claiming import rank
 from fastapi_taskflow.backends.rules.rows import Row
-from fastapi_taskflow.backends.sqlite.duetimes import due_moment, due_value
-from fastapi_taskflow.backends.sqlite.salvage import NAMES, is_sound, read_tags, salvaged
+from fastapi_taskflow.backends.sqlite.duetimes import due_shown, due_value
+from fastapi_taskflow.backends.sqlite.salvage import NAMES, is_sound, member_of, read_tags, salvaged
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.words.clock import from_micros, to_micros
@@ -33,6 +33,7 @@ __all__ = [
     "claimed",
     "due_time",
     "is_lean",
+    "later_values",
     "lean_row",
     "moment",
     "plain_row",
@@ -67,6 +68,7 @@ _AS_IS = {
     "instance": "instance",
     "source": "source",
     "executor": "executor",
+    "title": "title",
     "idempotency_key": "idempotency_key",
     "fingerprint": "fingerprint",
     "retry_of": "retry_of",
@@ -74,12 +76,21 @@ _AS_IS = {
     "error": "error",
     "stacktrace": "stacktrace",
     "payload": "payload",
+    "order_key": "order_key",
 }
 # The driver takes long to bind what is no number to the letter.
-_FLAGS = {name: name for name in ("persist", "requeue", "cancel_asked")}
+_FLAGS = {name: name for name in ("persist", "requeue", "cancel_asked", "behind")}
 # Those that keep them in another form, see `value_of`.
 _TIMES = {"created_at": "created_at", "start_time": "start_at", "end_time": "end_at"}
-COLUMNS = {**_AS_IS, **_FLAGS, **_TIMES, "due_at": "due_at", "status": "state"}
+_LATER = {
+    name: name
+    for name in (
+        *("progress", "emitted", "summary", "result", "result_missing", "result_until"),
+        *("batch_id", "batch_place", "after"),
+        "failure",
+    )
+}
+COLUMNS = {**_AS_IS, **_FLAGS, **_TIMES, "due_at": "due_at", "status": "state", **_LATER}
 """What a plan may change."""
 _OTHERS = (*_FLAGS, *_TIMES, "due_at", "status")
 _WHOLE = (*_AS_IS.values(), *(COLUMNS[name] for name in _OTHERS), "rank", "tags")
@@ -100,6 +111,7 @@ _lean_as_is = attrgetter(*_LEAN_AS_IS)
 _rest = attrgetter(
     *(name for name in _AS_IS if name not in _LEAN_AS_IS),
     "cancel_asked",
+    "behind",
     "start_time",
     "end_time",
     "status",
@@ -113,8 +125,11 @@ INSERT_LEAN = Rows(
 """Stores waiting tasks that need no other columns: rows of `lean_row`."""
 FULL = ", ".join(f"t.{name}" for name in NAMES)
 """Columns that `stored` reads; the task table is called ``t``."""
-BRIEF = FULL.replace("t.stacktrace", "NULL").replace("t.payload", "NULL")
-"""The same without stack trace and payload, for lists."""
+BRIEF = ", ".join(
+    "NULL" if name in ("stacktrace", "payload", "emitted", "result") else f"t.{name}"
+    for name in NAMES
+)
+"""The same without what may be long, for lists."""
 ID, SEQ, FENCE = map(NAMES.index, ("id", "seq", "fence"))
 """Where they are in such a row."""
 
@@ -142,7 +157,7 @@ def value_of(name: str, value: Any, now: int) -> Any:
         return CODES[value]
     if name == "due_at":
         return due_value(to_micros(value), now)
-    if name in _TIMES:
+    if name in _TIMES or name == "result_until":
         return to_micros(value)
     return int(value) if name in _FLAGS else value
 
@@ -152,6 +167,12 @@ def task_row(row: Row, now: int) -> tuple[Any, ...]:
     others = [value_of(name, getattr(row, name), now) for name in _OTHERS]
     tags = json.dumps(dict(row.tags)) if row.tags else None
     return (*_as_is(row), *others, rank(row.priority), tags)
+
+
+def later_values(row: Row) -> dict[str, Any]:
+    """Of a new task what `task_row` and `lean_row` leave out, because nearly none has it."""
+    values = {name: getattr(row, name) for name in _LATER}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def is_lean(row: Row) -> bool:
@@ -194,13 +215,16 @@ def _stored(row: Sequence[Any], logs: list[str] | None) -> StoredTask:
     (
         task_id, func, state, created_at, start_at, end_at, retries_used, error, stacktrace,
         key, tags, source, priority, executor, queue, retry_of, retried_as, instance, due_at,
-        elapsed, payload, persist, requeue, failures, interruptions, fence, owner, asked, _,
+        elapsed, payload, persist, requeue, failures, interruptions, fence, owner, asked, progress,
+        emitted, result, missing, title, summary, order_key, behind, batch_id, batch_place, after,
+        failure, _,
     ) = row  # fmt: skip
     record = TaskRecord(
         task_id, func, _STATES[state], (), {}, from_micros(created_at), moment(start_at),
         moment(end_at), retries_used, error, [] if logs is None else logs, stacktrace, key,
         read_tags(tags) if tags else {}, None, source, priority, executor, queue, retry_of,
-        retried_as, None, instance, due_moment(due_at), elapsed,
+        retried_as, None, instance, due_shown(due_at), elapsed,
+        None, None, missing, title, summary, order_key, batch_id, failure,
     )  # fmt: skip
     if (elapsed is not None and not math.isfinite(elapsed)) or (
         state == _PENDING and persist and due_at is None
@@ -208,7 +232,8 @@ def _stored(row: Sequence[Any], logs: list[str] | None) -> StoredTask:
         raise ValueError(task_id)
     return StoredTask(
         record, payload, bool(persist), bool(requeue), failures, interruptions, fence, owner,
-        bool(asked),
+        bool(asked), False, None, None, progress, emitted, result, bool(behind),
+        None if batch_id is None else member_of(batch_id, batch_place, after),
     )  # fmt: skip
 
 

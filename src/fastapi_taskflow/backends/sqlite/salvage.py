@@ -12,14 +12,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from fastapi_taskflow.backends.base import StoredTask
-from fastapi_taskflow.backends.sqlite.duetimes import due_moment
+from fastapi_taskflow.backends.base import Member, StoredTask
+from fastapi_taskflow.backends.sqlite.duetimes import due_shown
 from fastapi_taskflow.backends.sqlite.schema import CODES, STATES, status_of
 from fastapi_taskflow.words.clock import from_micros
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.texts import clean, clip
 
-__all__ = ["DAMAGED", "NAMES", "TaskRow", "is_sound", "read_tags", "salvaged", "written"]
+__all__ = [
+    "DAMAGED",
+    "NAMES",
+    "TaskRow",
+    "is_sound",
+    "member_of",
+    "read_tags",
+    "salvaged",
+    "written",
+]
 
 DAMAGED = "Damaged in the store: "
 """Begins the error that a damaged task is shown with."""
@@ -59,6 +68,18 @@ _COLUMNS: tuple[tuple[str, frozenset[type], Any], ...] = (
     ("fence", _NUMBER, 0),
     ("owner", _TEXT_OR_NOT, None),
     ("cancel_asked", _NUMBER, 0),
+    ("progress", _TEXT_OR_NOT, None),
+    ("emitted", _TEXT_OR_NOT, None),
+    ("result", frozenset[type]({bytes, _NOTHING}), None),
+    ("result_missing", _TEXT_OR_NOT, None),
+    ("title", _TEXT_OR_NOT, None),
+    ("summary", _TEXT_OR_NOT, None),
+    ("order_key", _TEXT_OR_NOT, None),
+    ("behind", _NUMBER, 0),
+    ("batch_id", _TEXT_OR_NOT, None),
+    ("batch_place", _NUMBER_OR_NOT, None),
+    ("after", _TEXT_OR_NOT, None),
+    ("failure", _TEXT_OR_NOT, None),
     ("seq", _NUMBER, 0),
 )
 NAMES = tuple(name for name, *_ in _COLUMNS)
@@ -66,7 +87,12 @@ NAMES = tuple(name for name, *_ in _COLUMNS)
 # What a task is called by is shown as far as it goes.
 _NAMES = frozenset({"id", "func", "queue"})
 # What a task is given and says is not for everybody who may ask how it is.
-_CONTENTS = frozenset({"payload", "error", "stacktrace", "idempotency_key"})
+_CONTENTS = frozenset(
+    {
+        *("payload", "error", "stacktrace", "idempotency_key", "progress", "emitted", "result"),
+        *("title", "summary"),
+    }
+)
 _SHOWN = 100
 
 TaskRow = Sequence[Any]
@@ -127,13 +153,22 @@ def salvaged(row: TaskRow, logs: list[str] | None) -> StoredTask:
         f"{DAMAGED}{damage}", [] if logs is None else logs, values["stacktrace"],
         values["idempotency_key"], tags, None, values["source"], values["priority"],
         values["executor"], values["queue"], values["retry_of"], values["retried_as"], None,
-        values["instance"], due_moment(values["due_at"]), elapsed,
+        values["instance"], due_shown(values["due_at"]), elapsed, None, None,
+        values["result_missing"], values["title"], values["summary"], values["order_key"],
+        values["batch_id"], values["failure"],
     )  # fmt: skip
     return StoredTask(
         record, values["payload"], bool(values["persist"]), bool(values["requeue"]),
         values["failures"], values["interruptions"], values["fence"], values["owner"],
-        bool(values["cancel_asked"]), damage=damage,
+        bool(values["cancel_asked"]), False, damage, None, values["progress"],
+        values["emitted"], values["result"], bool(values["behind"]),
+        member_of(values["batch_id"], values["batch_place"], values["after"]),
     )  # fmt: skip
+
+
+def member_of(batch_id: str | None, place: int | None, after: str | None) -> Member | None:
+    """A task's part in a batch."""
+    return None if batch_id is None else Member(batch_id, place, after)
 
 
 def _tags(text: str | None, faults: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ recovery reads: those indexes are partial. ``seq`` is the order of arrival.
 
 from __future__ import annotations
 
+from fastapi_taskflow.backends.sqlite.steps import STEPS
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = [
@@ -88,8 +89,10 @@ CREATE TABLE @tasks (
 )
 """
 
-FREE = "state = 0 AND owner IS NULL AND persist = 1"
+FREE = "state = 0 AND owner IS NULL AND persist = 1 AND behind = 0"
 """What a claim may take, in the words of the indexes that hold it."""
+
+_FREE_AT_FIRST = "state = 0 AND owner IS NULL AND persist = 1"
 
 _TAGS = """
 CREATE TABLE @tags (
@@ -173,8 +176,8 @@ CREATE TABLE @audit (
 
 _FIRST = (
     _TASKS,
-    f"CREATE INDEX @tasks_free ON @tasks (queue, func, rank, due_at) WHERE {FREE}",
-    f"CREATE INDEX @tasks_due ON @tasks (queue, due_at) WHERE {FREE}",
+    f"CREATE INDEX @tasks_free ON @tasks (queue, func, rank, due_at) WHERE {_FREE_AT_FIRST}",
+    f"CREATE INDEX @tasks_due ON @tasks (queue, due_at) WHERE {_FREE_AT_FIRST}",
     "CREATE INDEX @tasks_held ON @tasks (owner, claim_id) WHERE owner IS NOT NULL",
     "CREATE INDEX @tasks_asked ON @tasks (owner) WHERE cancel_asked = 1 AND owner IS NOT NULL",
     # For lists: what counts is the row number, which stands at the end of every entry.
@@ -199,70 +202,7 @@ _FIRST = (
     _AUDIT,
 )
 
-_PURGE = ("CREATE INDEX @tasks_end ON @tasks (end_at) WHERE state >= 2",)
-
-# Sign-in, see `backends.logins`. A bucket that is clear has no row.
-_SESSIONS = """
-CREATE TABLE @sessions (
-    seq INTEGER PRIMARY KEY,
-    token_hash TEXT NOT NULL UNIQUE,
-    user TEXT NOT NULL,
-    role TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    seen_at INTEGER NOT NULL
-)
-"""
-
-_BUCKETS = """
-CREATE TABLE @buckets (
-    name TEXT PRIMARY KEY,
-    clear_at INTEGER NOT NULL,
-    strikes INTEGER NOT NULL
-) WITHOUT ROWID
-"""
-
-_LOGINS = (
-    _SESSIONS,
-    "CREATE INDEX @sessions_user ON @sessions (user)",
-    "CREATE INDEX @sessions_seen ON @sessions (seen_at)",
-    _BUCKETS,
-    "CREATE INDEX @buckets_clear ON @buckets (clear_at)",
-)
-
-# How many tasks ended in one state, and the seconds that they took, by the second in which a
-# minute begins, or another span of so many seconds; ``bin`` is one of `durations`.
-_ENDS = """
-CREATE TABLE @ends (
-    start INTEGER,
-    func TEXT,
-    state INTEGER,
-    bin INTEGER,
-    n INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    PRIMARY KEY (start, func, state, bin)
-) WITHOUT ROWID
-"""
-
-_SUMS = """
-CREATE TABLE @rollups (
-    span INTEGER,
-    start INTEGER,
-    func TEXT,
-    state INTEGER,
-    bin INTEGER,
-    n INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    PRIMARY KEY (span, start, func, state, bin)
-) WITHOUT ROWID
-"""
-
-_ROLLUPS = (_ENDS, _SUMS)
-
-# The latest time that the store's clock is known to have shown; it never runs backwards.
-_CLOCK = ("CREATE TABLE @clock (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL)",)
-
 # One entry per version: the statements that lead to it from the one before.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PURGE, _LOGINS, _ROLLUPS, _CLOCK)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, *STEPS)
 
 VERSION = len(MIGRATIONS)

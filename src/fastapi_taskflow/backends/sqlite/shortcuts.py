@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from fastapi_taskflow.backends.base import Lease, Outcome
+from fastapi_taskflow.backends.rules.telling import given, told
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import Lines
+from fastapi_taskflow.backends.sqlite.rows import COLUMNS, value_of
 from fastapi_taskflow.backends.sqlite.schema import CODES
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import MustLook, Transaction
@@ -28,7 +31,7 @@ _START = Rows(
 )
 _SUCCEED = Rows(
     "UPDATE @tasks SET owner = NULL, claim_id = NULL, state = 2, end_at = ?1,"
-    " elapsed = coalesce(v.column3, elapsed), error = NULL, stacktrace = NULL"
+    " elapsed = coalesce(v.column3, elapsed), error = NULL, stacktrace = NULL, failure = NULL"
     " FROM (VALUES {rows}) AS v WHERE @tasks.seq = v.column1 AND fence = v.column2"
     " AND state = 1 AND owner IS NOT NULL",
     3,
@@ -76,18 +79,28 @@ def succeed_held(tx: Transaction, outcomes: Sequence[Outcome]) -> Collection[Lea
     for outcome in outcomes:
         held = tx.known(outcome.lease)
         simple = outcome.move is Move.SUCCEED and not (outcome.error or outcome.stacktrace)
-        if held is not None and simple and not held.keyed:
+        if held is not None and simple and not held.bound:
             plain.append((outcome, held))
     changed = tx.write(_SUCCEED, [(h.seq, o.lease.fence, o.elapsed) for o, h in plain], tx.now)
     if changed < len(plain):
         raise MustLook
     logs = Lines()
+    told_too: list[tuple[int, dict[str, Any]]] = []
     for outcome, held in plain:
         if outcome.logs:
             logs.add(held.seq, outcome.logs, anew=outcome.logs_anew)
         kind = held.queue, held.func
         tx.counters.move(kind, _RUNNING, _SUCCESS, seconds=outcome.elapsed)
+        values = told(outcome)
+        if outcome.result:
+            values = {**values, **given(outcome.result, tx.present)}
+        if values:
+            told_too.append((held.seq, values))
     logs.write(tx)
+    for seq, values in told_too:
+        names = ", ".join(f"{COLUMNS[name]} = ?" for name in values)
+        stored = (value_of(name, value, tx.now) for name, value in values.items())
+        tx.run(f"UPDATE @tasks SET {names} WHERE seq = ?", (*stored, seq))  # noqa: S608
     ended = {outcome.lease for outcome, _ in plain}
     tx.leases.forget(ended)
     return ended

@@ -10,27 +10,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from fastapi_taskflow.backends.base import (
-    Admission,
-    KeyConflict,
-    NewTask,
-    QueueIsFull,
-    RetryRefused,
-    Stored,
-)
-from fastapi_taskflow.engine.accept.refusals import refusal, unstorable
+from fastapi_taskflow.backends.base import Admission, NewTask, QueueIsFull, Stored
+from fastapi_taskflow.engine.accept.patience import patiently
+from fastapi_taskflow.engine.accept.refusals import refused, unstorable
 from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.payloads import describe, keep
-from fastapi_taskflow.words.errors import (
-    IdempotencyConflict,
-    QueueFullError,
-    StoreFull,
-    StoreUnavailable,
-    TaskflowError,
-)
+from fastapi_taskflow.words.errors import StoreUnavailable, TaskflowError
 from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["Commits"]
@@ -129,26 +117,27 @@ class Commits:
         core = self._core
         if not task.durable:
             return core.instance_id
+        # What a step is given, is known to who claims it.
+        if task.member is not None:
+            return None
         if not core.executes or core.draining or task.delay > 0 or task.record.due_at:
+            return None
+        if core.limiting.is_limited(task.registered, task.record.queue):
+            return None
+        # A response waits for those of its background: they stay.
+        if task.launch_on_commit and core.queues.get(task.record.queue).shared:
             return None
         return core.instance_id if not task.launch_on_commit or self._may_hold(task) else None
 
     async def _insert(self, groups: list[Sequence[NewTask]]) -> list[Admission]:
         """Insert, and try again for a while: by id, so a lost reply does no harm."""
         key_ttl = self._core.settings.idempotency_ttl
-        deadline = self._core.clock.monotonic() + self._core.settings.enqueue_patience
-        pause = 0.02
-        while True:
-            try:
-                limits = self._core.queues.limits()
-                return await self._core.backend.insert(groups, limits, key_ttl=key_ttl)
-            except StoreFull:
-                raise
-            except StoreUnavailable:
-                if self._core.clock.monotonic() + pause > deadline:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 0.5)
+
+        async def write() -> list[Admission]:
+            limits = self._core.queues.limits()
+            return await self._core.backend.insert(groups, limits, key_ttl=key_ttl)
+
+        return await patiently(self._core, write)
 
     def _answered(
         self,
@@ -160,18 +149,16 @@ class Commits:
         rejected: str | None = None
         match admission:
             case Stored(inserted):
-                for task, (task_id, duplicate, fence) in zip(tasks, inserted, strict=True):
-                    self._committed(task, fence, task_id if duplicate else None)
-            case KeyConflict(key, task_id):
-                error = IdempotencyConflict(key, task_id)
-            case QueueIsFull(queue, max_size, rejected):
-                error = QueueFullError(queue, max_size, task_id=rejected)
-            case RetryRefused():
-                error = refusal(admission)
-            case _ if not isinstance(error, TaskflowError):
+                for task, one in zip(tasks, inserted, strict=True):
+                    task.disposition = one.disposition
+                    self._committed(task, one.fence, one.task_id if one.duplicate else None)
+            case None if not isinstance(error, TaskflowError):
                 error = unstorable([task.record.func_name for task in tasks], error)
-            case _:
+            case None:
                 pass
+            case _:
+                error = refused(admission)
+                rejected = admission.task_id if isinstance(admission, QueueIsFull) else None
         if error is not None:
             self.drop(tasks, rejected)
         if done.done():  # the waiter was cancelled; what is committed stays committed

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi_taskflow.engine.accept.options import Options
+from fastapi_taskflow.engine.accept.pacing import pace
 from fastapi_taskflow.engine.accept.records import new_record
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.ordering import order_key_for
 from fastapi_taskflow.engine.core.payloads import encode
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
+from fastapi_taskflow.engine.core.titles import title_for
 from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import QueueFullError
@@ -58,19 +61,45 @@ class Intake:
             TaskArgumentError: arguments of a durable task cannot be stored.
             QueueFullError: the queue is full here; a REJECTED record is kept.
         """
+        task = self.make(registered, args, kwargs, options, durable=durable)
+        if not self._queues.admit(task):
+            raise self._reject(task)
+        self._core.store.add(task)
+        return task
+
+    def make(
+        self,
+        registered: Registered,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+        *,
+        durable: bool,
+    ) -> LiveTask:
+        """A task that nobody knows yet.
+
+        Raises:
+            TaskArgumentError: arguments of a durable task cannot be stored.
+        """
+        queue = options.queue if options.queue is not None else registered.config.queue
+        queue = DEFAULT_QUEUE if queue is None else self.known_queue(queue)
+        limiting = self._core.limiting
+        durable = durable or limiting.wants_stored(registered, queue, paced=options.is_paced)
+        order_key = order_key_for(self._core, registered, args, kwargs)
         key = options.idempotency_key
         payload = fingerprint = None
         if durable or key is not None:
             payload = encode(self._core, registered, args, kwargs, durable=durable)
             if key is not None:
                 fingerprint = codec.fingerprint(registered.name, payload or b"")
-        tags = self._tags(registered, args, kwargs, options.tags)
+        tags = self.labels(registered, args, kwargs, options.tags)
         if durable and payload is not None:
             # What the caller does to his objects from now on, no attempt sees.
             args, kwargs = self._core.registry.as_stored(registered, payload, args, kwargs)
-        queue = options.queue if options.queue is not None else registered.config.queue
-        queue = DEFAULT_QUEUE if queue is None else self._known_queue(queue)
         record = new_record(registered, options, self._clock.now(), queue, tags, durable=durable)
+        record.order_key = order_key
+        if registered.config.title is not None:
+            record.title = title_for(self._core, registered, args, kwargs)
         if not self._settings.sealed:
             record.args, record.kwargs = args, kwargs
         task = LiveTask(record, registered, args, kwargs, durable)
@@ -79,24 +108,24 @@ class Intake:
         task.replace_original = options.replace_original
         task.payload = payload
         task.fingerprint = fingerprint
-        if not self._queues.admit(task):
-            raise self._reject(task)
-        self._core.store.add(task)
+        pace(task, options)
         return task
 
-    def _tags(
+    def labels(
         self,
         registered: Registered,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         given: Mapping[str, str] | None,
     ) -> dict[str, str]:
+        """A task's tags, without what is secret in its arguments."""
         if not given:
             return {}
         redactor = self._settings.redactor
         return redactor.labels(given, redactor.mask_of(registered.func, args, kwargs))
 
-    def _known_queue(self, queue: str) -> str:
+    def known_queue(self, queue: str) -> str:
+        """The queue, or the default one with a warning where there is none of that name."""
         if queue in self._queues:
             return queue
         if queue not in self._told and len(self._told) < _MOST_TOLD:
@@ -111,8 +140,8 @@ class Intake:
 
     def _reject(self, task: LiveTask) -> QueueFullError:
         record = task.record
-        max_size = self._queues.get(record.queue).max_size or 0
-        error = QueueFullError(record.queue, max_size, task_id=record.task_id)
+        room = self._queues.get(record.queue).room or 0
+        error = QueueFullError(record.queue, room, task_id=record.task_id)
         # Born so; `Commits.rejected` tells of it.
         record.status = TaskStatus.REJECTED
         record.end_time = record.created_at

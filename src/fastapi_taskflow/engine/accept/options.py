@@ -7,19 +7,18 @@ so one caller's mistake is that caller's error, and nobody else's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from fastapi_taskflow.rules.calls import TaskCall, bound, parted
 from fastapi_taskflow.rules.registry import Registered, TaskRegistry
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.errors import TaskArgumentError
+from fastapi_taskflow.words.pacing import BURST_SPANS, THROTTLE
 from fastapi_taskflow.words.quoting import quoted
+from fastapi_taskflow.words.scalars import scalar_text
 
 __all__ = ["NO_OPTIONS", "Options", "asked"]
 
@@ -28,12 +27,25 @@ _KEY_LIMIT = 255
 # SECURITY, exhaustion.
 _MOST_TAGS = 16
 _TAG_LIMIT = 128
+# Ten of them are a delay.
+_LONGEST_SPAN_SECONDS = limits.LONGEST_DELAY_SECONDS / BURST_SPANS
+# What an option is not given with, and why.
+_ALONE = {
+    "debounce": {
+        "delay": "it says when the task starts",
+        "run_at": "it says when the task starts",
+        "eager": "it says when the task starts",
+        "throttle": "one puts a task off, the other drops it",
+    },
+    "throttle": {"idempotency_key": "it is a key of its own"},
+}
 
 
 class Options(NamedTuple):
     """What a caller may say of one task beside its arguments.
 
-    ``delay`` is in seconds, ``run_at`` in UTC. All values are plain and within their limits;
+    ``delay`` is in seconds, ``run_at`` in UTC; ``session`` is the caller's, for his own
+    transaction, whatever he gave. All other values are plain and within their limits;
     see `asked`.
     """
 
@@ -47,11 +59,19 @@ class Options(NamedTuple):
     source: str = "manual"
     retry_of: str | None = None
     replace_original: bool = False
+    session: Any = None
+    debounce: float = 0.0
+    throttle: float = 0.0
 
     @property
     def is_later(self) -> bool:
-        """The task has a time before which it may not start."""
-        return self.delay > 0 or self.run_at is not None
+        """The task has a time before which it may not start, or will have."""
+        return self.delay > 0 or self.run_at is not None or self.is_paced
+
+    @property
+    def is_paced(self) -> bool:
+        """The store has to decide whether there will be a task."""
+        return self.debounce > 0 or self.throttle > 0
 
     def due(self, now: datetime) -> datetime | None:
         """When the task may start; None: at once."""
@@ -99,7 +119,20 @@ def _checked(task: str, given: Mapping[str, Any]) -> Options:
     }
     if "delay" in found and "run_at" in found:
         raise TaskArgumentError(f"Task {task!r}: give delay or run_at, not both.")
+    for option, others in _ALONE.items():
+        beside = [other for other in others if found.get(option) and found.get(other)]
+        if beside:
+            raise TaskArgumentError(
+                f"Task {task!r}: give {option} or {beside[0]}, not both; {others[beside[0]]}."
+            )
     return Options(**found)
+
+
+def _idempotency_key(what: str, value: object) -> str:
+    found = limits.text(what, value, most=_KEY_LIMIT, error=TaskArgumentError)
+    if found.startswith(THROTTLE):
+        raise TaskArgumentError(f"{what} takes no text that begins with {THROTTLE!r}.")
+    return found
 
 
 def _tags(what: str, tags: Any) -> dict[str, str]:
@@ -119,7 +152,7 @@ def _tags(what: str, tags: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, value in items:
         kept = _text(f"{what}: a name", name)
-        text = _as_text(what, kept, value)
+        text = scalar_text(f"{what}: {quoted(kept)}", value)
         # An empty one says "none".
         texts[kept] = text and _text(f"{what}: {quoted(kept)}", text)
     return texts
@@ -128,42 +161,18 @@ def _tags(what: str, tags: Any) -> dict[str, str]:
 _text = partial(limits.text, most=_TAG_LIMIT, error=TaskArgumentError)
 
 
-def _as_text(what: str, name: str, value: object) -> str:
-    """A tag's value as text: of an Enum its value, of a date its ISO form."""
-    try:
-        if issubclass(type(value), Enum):
-            value = object.__getattribute__(value, "_value_")
-        for scalar, form in _FORMS.items():
-            if issubclass(type(value), scalar):
-                return form(value)
-    # An integer of thousands of digits, or a time zone's own code.
-    except BaseException as exc:
-        raise TaskArgumentError(
-            f"{what}: {quoted(name)} cannot be written as text ({type(exc).__name__})."
-        ) from exc
-    expected = "text, a number, a date, a UUID or an Enum of these"
-    raise limits.wrong(f"{what}: {quoted(name)}", expected, value, TaskArgumentError)
+_span = partial(limits.span, above=True, most=_LONGEST_SPAN_SECONDS, error=TaskArgumentError)
 
-
-# The forms of these classes themselves, so that no code of a subclass runs.
-_FORMS: dict[type, Callable[[Any], str]] = {
-    str: str.__str__,
-    bool: bool.__repr__,
-    int: int.__repr__,
-    float: float.__repr__,
-    UUID: UUID.__str__,
-    Decimal: Decimal.__str__,
-    datetime: datetime.isoformat,
-    date: date.isoformat,
-    time: time.isoformat,
-}
 
 _CHECKS: dict[str, Callable[[str, object], Any]] = {
-    "idempotency_key": partial(limits.text, most=_KEY_LIMIT, error=TaskArgumentError),
+    "idempotency_key": _idempotency_key,
     "tags": _tags,
     "priority": partial(limits.whole, error=TaskArgumentError),
     "queue": partial(limits.printable, error=TaskArgumentError),
     "delay": partial(limits.span, error=TaskArgumentError),
     "run_at": partial(limits.moment, error=TaskArgumentError),
     "eager": partial(limits.switch, error=TaskArgumentError),
+    "session": lambda _, value: value,
+    "debounce": _span,
+    "throttle": _span,
 }

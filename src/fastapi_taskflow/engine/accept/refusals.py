@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from fastapi_taskflow.backends.base import RetryRefused
+from fastapi_taskflow.backends.base import Admission, KeyConflict, QueueIsFull, RetryRefused
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import (
     AlreadyRetried,
+    IdempotencyConflict,
+    QueueFullError,
     StoreUnavailable,
     TaskArgumentError,
     TaskflowError,
@@ -17,7 +19,7 @@ from fastapi_taskflow.words.errors import (
     TaskStateError,
 )
 
-__all__ = ["refusal", "unstorable"]
+__all__ = ["refused", "unstorable"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +34,20 @@ def unstorable(functions: Iterable[str], error: Exception | None) -> TaskflowErr
     return StoreUnavailable(f"The store could not take tasks of {names}: {reason}")
 
 
-def refusal(refused: RetryRefused) -> TaskflowError:
-    """A task that somebody wanted to retry cannot be."""
+def refused(admission: Admission | None) -> TaskflowError | None:
+    """Why tasks were not stored, if they were not."""
+    match admission:
+        case KeyConflict(key, task_id):
+            return IdempotencyConflict(key, task_id)
+        case QueueIsFull(queue, max_size, task_id):
+            return QueueFullError(queue, max_size, task_id=task_id)
+        case RetryRefused():
+            return _not_retried(admission)
+        case _:
+            return None
+
+
+def _not_retried(refused: RetryRefused) -> TaskflowError:
     if refused.retried_as is not None:
         return AlreadyRetried(refused.task_id, refused.retried_as)
     if refused.status is not None:

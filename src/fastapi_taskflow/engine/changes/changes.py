@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi_taskflow.engine.changes.feed import Feed
 from fastapi_taskflow.engine.changes.mirroring import Mirror
+from fastapi_taskflow.engine.core.ends import Ends
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["Changes"]
 
@@ -13,7 +15,8 @@ __all__ = ["Changes"]
 class Changes:
     """Changes states, and tells observers and the write-behind of them. On the event loop."""
 
-    def __init__(self, feed: Feed, mirror: Mirror) -> None:
+    def __init__(self, feed: Feed, mirror: Mirror, ends: Ends) -> None:
+        self._ends = ends
         self._feed = feed
         self._mirror = mirror
 
@@ -43,3 +46,5 @@ class Changes:
             self._feed.lifecycle(task, elapsed)
         if not task.durable:
             self._mirror.touch(task)
+        if self._ends and task.record.status in TERMINAL:
+            self._ends.tell(task.record.task_id)

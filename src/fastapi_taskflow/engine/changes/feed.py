@@ -85,6 +85,8 @@ class Feed:
                 error=record.error if failed else None,
                 stacktrace=record.stacktrace if failed else None,
                 tags=dict(record.tags),
+                title=record.title,
+                summary=record.summary,
             )
         )
         self._wake.set()
@@ -110,6 +112,7 @@ class Feed:
                 attempt=attempt,
                 tags=dict(record.tags),
                 extra=extra,
+                title=record.title,
             )
         )
         if not self._called:

@@ -20,6 +20,7 @@ from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.groupcommit import in_parts
 from fastapi_taskflow.engine.core.journal import Unsent
 from fastapi_taskflow.engine.core.live import LiveTask, Running
+from fastapi_taskflow.engine.core.news import Told
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.core.payloads import describe_for_mirror
 from fastapi_taskflow.engine.core.supervisor import Wakeup
@@ -31,6 +32,8 @@ __all__ = ["Mirror"]
 logger = logging.getLogger(__name__)
 
 _BATCH = 100
+# Progress is for people, who see no more of it.
+_NEWS_SECONDS = 0.25
 # Bounds the memory that a long outage takes; beyond it ended tasks lose their record.
 _CAPACITY = 50_000
 
@@ -85,8 +88,15 @@ class Mirror:
         elif first:
             core.call_soon(self.talked, task)
 
+    def news(self, task: LiveTask) -> None:
+        """A task told of its work, for the first time since it was looked at. From any thread.
+
+        It is written a moment later, with what it has told by then.
+        """
+        self._core.call_soon(self._core.supervisor.after, _NEWS_SECONDS, self.talked, task)
+
     def talked(self, task: LiveTask) -> None:
-        """The task has new log lines."""
+        """The task has new log lines, or told of its work."""
         if not task.durable:
             self.touch(task)
             return
@@ -107,13 +117,15 @@ class Mirror:
         async with self._writing:
             # Only what is marked now: under load there is always more.
             for _ in range(0, max(len(self._talking), len(self._changed)), _BATCH):
-                await self._write_logs()
+                if self._talking:
+                    await self._write_logs()
                 await self._write_states()
 
     async def _round(self) -> None:
         if not self._changed and not self._talking:
             await self._wake.wait(60.0)
-        await self._wake.wait(self._core.settings.write_behind)
+        # Whoever needs it sooner flushes: not the next change after that.
+        await asyncio.sleep(self._core.settings.write_behind)
         await self.flush()
 
     async def _write_states(self) -> None:
@@ -130,8 +142,8 @@ class Mirror:
             async for size, answers, error in in_parts(snapshots, self._mirror):
                 part = [waiting.popleft() for _ in range(size)]
                 if answers is not None:
-                    for (task, _), answer in zip(part, answers, strict=True):
-                        self._learn(task, answer)
+                    for (task, sent), answer in zip(part, answers, strict=True):
+                        self._learn(task, sent, answer)
                 elif isinstance(error, StoreUnavailable):
                     outage = error
                     self._take_back(part)
@@ -147,10 +159,13 @@ class Mirror:
 
     def _noted(self, residence: Residence, batch: Sequence[LiveTask]) -> Iterator[LiveTask]:
         """Those that have to be mirrored all the same."""
+        for task in batch:
+            task.take_news()
         taken = residence.note(self._core.instance_id, batch)
         for task, is_noted in zip(batch, taken, strict=True):
             if is_noted:
                 task.was_stored()
+                task.result = None
             else:
                 yield task
 
@@ -182,7 +197,7 @@ class Mirror:
         except Exception as exc:  # whatever is in its record, others have theirs
             self._give_up(task, exc)
         else:
-            self._learn(task, answer)
+            self._learn(task, snapshot, answer)
         return None
 
     def _give_up(self, task: LiveTask, error: Exception) -> None:
@@ -193,11 +208,13 @@ class Mirror:
     def _take_back(self, part: Iterable[tuple[LiveTask, Snapshot]]) -> None:
         """The store did not take these now; they stay marked."""
         for task, snapshot in part:
-            task.give_back_logs(Unsent(snapshot.logs, snapshot.logs_anew))
+            _give_back(task, snapshot, Unsent(snapshot.logs, snapshot.logs_anew))
             self._changed.setdefault(task.record.task_id, task)
 
-    def _learn(self, task: LiveTask, answer: MirrorAnswer) -> None:
+    def _learn(self, task: LiveTask, sent: Snapshot, answer: MirrorAnswer) -> None:
         task.was_stored()
+        if sent.result is not None:
+            task.result = None
         # What could not be encoded is not tried again.
         task.packed = True
         if not answer.accepted:
@@ -207,18 +224,14 @@ class Mirror:
 
     async def _write_logs(self) -> None:
         batch = [self._talking.pop(key) for key in list(islice(self._talking, _BATCH))]
-        chunks = deque(
-            (task, LogChunk(task.lease, *unsent))
-            for task in batch
-            if (unsent := task.take_logs()).lines
-        )
+        chunks = deque((task, chunk) for task in batch if (chunk := _chunk(task)) is not None)
         outage: Exception | None = None
         async for size, _, error in in_parts([chunk for _, chunk in chunks], self._append):
             part = [chunks.popleft() for _ in range(size)]
             if isinstance(error, StoreUnavailable):
                 outage = error
                 for task, chunk in part:
-                    task.give_back_logs(Unsent(chunk.lines, chunk.anew))
+                    _give_back(task, chunk, Unsent(chunk.lines, chunk.anew))
                     self._talking.setdefault(task.record.task_id, task)
             elif error is not None:
                 text = "Log lines of task %s cannot be stored: %s"
@@ -245,7 +258,21 @@ class Mirror:
             record.error,
             record.stacktrace,
             *task.take_logs(),
+            *task.take_news(),
+            task.result,
+            task.failure,
         )
+
+
+def _chunk(task: LiveTask) -> LogChunk | None:
+    """What the task has told; None: the store has it."""
+    unsent, news = task.take_logs(), task.take_news()
+    return LogChunk(task.lease, *unsent, *news) if unsent.lines or any(news) else None
+
+
+def _give_back(task: LiveTask, sent: LogChunk | Snapshot, lines: Unsent) -> None:
+    task.give_back_logs(lines)
+    task.give_back_news(Told(sent.progress, sent.emitted, sent.summary))
 
 
 def _rest(snapshot: Snapshot, error: str) -> Snapshot:
@@ -253,5 +280,9 @@ def _rest(snapshot: Snapshot, error: str) -> Snapshot:
     task = snapshot.task._replace(
         payload=None, priority=None, delay=0.0, due_at=None, idempotency_key=None,
         fingerprint=None, tags={}, source="manual", executor=None, retry_of=None,
+        title=None,
     )  # fmt: skip
-    return snapshot._replace(task=task, due_at=None, error=error, stacktrace=None, logs=())
+    return snapshot._replace(
+        task=task, due_at=None, error=error, stacktrace=None, logs=(), progress=None,
+        emitted=None, summary=None, result=None,
+    )  # fmt: skip

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_BYTES", "Journal", "Unsent"]
+__all__ = ["MOST_BYTES", "Journal", "Unsent", "dropped_lines"]
 
 MOST_BYTES = 256 * 1024
 """Of one task's log, in UTF-8."""
 
 # Lines of tasks begin with their time, so none of them can look like this.
 _DROPPED = re.compile(r"--- (\d+) earlier lines were dropped ---")
+
+
+def dropped_lines(logs: Sequence[str]) -> int:
+    """How many lines of a log went; where any did, its first line says so."""
+    found = _DROPPED.fullmatch(logs[0]) if logs else None
+    return int(found[1]) if found else 0
 
 
 class Unsent(NamedTuple):
@@ -45,8 +52,7 @@ class Journal:
         self._most_lines = most_lines
         self._sent = len(logs)
         self._size = sum(map(_bytes, logs))
-        found = _DROPPED.fullmatch(logs[0]) if logs else None
-        self._dropped = int(found[1]) if found else 0
+        self._dropped = dropped_lines(logs)
         self._anew = False
         self._told = False
 

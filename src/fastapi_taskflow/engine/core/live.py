@@ -8,18 +8,22 @@ import itertools
 import threading
 from typing import Any, Protocol
 
-from fastapi_taskflow.backends.base import Lease
+from fastapi_taskflow.backends.base import Lease, Member, Result
 from fastapi_taskflow.engine.core.journal import Journal, Unsent
+from fastapi_taskflow.engine.core.news import News, Told
 from fastapi_taskflow.executors.base import Reason
 from fastapi_taskflow.rules.codec import is_small
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.clock import Clock
+from fastapi_taskflow.words.conflicts import Disposition
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskRecord
 
 __all__ = ["LiveTask", "Running"]
 
 _arrivals = itertools.count()
 _NOTHING = Unsent(())
+_NO_NEWS = Told()
 # Two threads of one task may write its first line.
 _opening = threading.Lock()
 
@@ -40,7 +44,7 @@ class LiveTask:
     """One task in this process.
 
     ``durable`` tasks change state through the store's verbs; the others live here and are
-    mirrored to the store.
+    mirrored to the store. ``disposition`` is what its insert came to.
     """
 
     __slots__ = (
@@ -53,7 +57,9 @@ class LiveTask:
         "context",
         "counted",
         "delay",
+        "disposition",
         "durable",
+        "failure",
         "failures",
         "fence",
         "fingerprint",
@@ -63,6 +69,9 @@ class LiveTask:
         "kwargs",
         "lane",
         "launch_on_commit",
+        "member",
+        "news",
+        "pace",
         "packed",
         "payload",
         "ready_at",
@@ -72,10 +81,16 @@ class LiveTask:
         "replace_original",
         "requeue",
         "reserved",
+        "result",
         "stored",
         "timer",
         "unreadable",
     )
+
+    # Of the last attempt, if that failed.
+    failure: Failure | None
+    # ``debounce`` and ``key_ttl`` of its `NewTask`.
+    pace: tuple[float, float | None]
 
     def __init__(
         self,
@@ -85,10 +100,8 @@ class LiveTask:
         kwargs: dict[str, Any],
         durable: bool,
     ) -> None:
-        self.record = record
-        self.registered = registered
-        self.args = args
-        self.kwargs = kwargs
+        self.record, self.registered = record, registered
+        self.args, self.kwargs = args, kwargs
         self._small: bool | None = None
         self.durable = durable
         self.context: contextvars.Context | None = None
@@ -100,12 +113,13 @@ class LiveTask:
         self.replace_original = False
         # If an equal task holds the key, this id stays known as an alias of it.
         self.alias = True
+        self.disposition: Disposition = "created"
+        self.member: Member | None = None
         # Why the stored arguments cannot be read.
         self.unreadable: Exception | None = None
         # The arguments are let go: what is here in their place are not they.
         self.released = False
-        self.delay = 0.0
-        self.fence = 1
+        self.delay, self.fence, self.pace = 0.0, 1, (0.0, None)
         self.failures = self.interruptions = 0
         self.arrival = next(_arrivals)
         # When it became due, or arrived, by the monotonic clock: its place in line.
@@ -121,8 +135,11 @@ class LiveTask:
         self.attempt: Running | None = None
         # Waits for a due time (retry or delay) that is kept in memory.
         self.timer: asyncio.TimerHandle | None = None
-        # The log, from its first line here.
+        # The log and what is told beside it, from the first here; and what was returned.
         self.journal: Journal | None = None
+        self.news: News | None = None
+        self.failure = None
+        self.result: Result | None = None
 
     @property
     def is_small(self) -> bool:
@@ -167,9 +184,16 @@ class LiveTask:
         due = self.record.due_at
         return self.delay if due is None else (due - clock.now()).total_seconds()
 
-    def order(self) -> tuple[int, float, int]:
-        """Sort key within a queue: highest priority, then due time, then arrival."""
-        return (-(self.record.priority or 0), self.ready_at, self.arrival)
+    def order(self, ageing: float | None = None) -> tuple[float, float, int]:
+        """Sort key within a queue: highest priority, then due time, then arrival.
+
+        Args:
+            ageing: Seconds that it waits count as one priority.
+        """
+        rank = -(self.record.priority or 0)
+        # Of whom it is the turn does not change with time: all age alike.
+        turn = rank if ageing is None else self.ready_at + rank * ageing
+        return (turn, self.ready_at, self.arrival)
 
     def write_line(self, line: str, most_lines: int) -> bool:
         """Add to the log, from any thread; True if somebody has to be told of new lines."""
@@ -191,6 +215,26 @@ class LiveTask:
     def all_logs(self, stored: list[str]) -> list[str]:
         """The whole log, of which the store knows ``stored``."""
         return list(stored) if self.journal is None else self.journal.shown(stored)
+
+    def told(self) -> News:
+        """What its function tells beside its log, to be added to."""
+        if self.news is None:
+            with _opening:
+                self.news = self.news or News()
+        return self.news
+
+    @property
+    def emitted(self) -> str | None:
+        return None if self.news is None else self.news.emitted
+
+    def take_news(self, *, last: bool = False) -> Told:
+        """What was not handed out yet; see `News.take`."""
+        return _NO_NEWS if self.news is None else self.news.take(last=last)
+
+    def give_back_news(self, told: Told) -> None:
+        """The store did not take it."""
+        if self.news is not None:
+            self.news.give_back(told)
 
     def give_back_logs(self, unsent: Unsent) -> None:
         """The store did not take them."""

@@ -69,6 +69,11 @@ def describe(task: LiveTask, owner: str | None) -> NewTask:
         task.replace_original,
         task.alias,
         owner,
+        record.title,
+        record.order_key,
+        task.registered.config.on_conflict,
+        task.member,
+        *task.pace,
     )
 
 

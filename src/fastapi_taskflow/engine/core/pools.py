@@ -8,6 +8,8 @@ than that, it is none, because what has started here cannot run elsewhere.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 __all__ = ["Pool"]
 
 _UNLIMITED = 1 << 62
@@ -15,6 +17,14 @@ _UNLIMITED = 1 << 62
 _MOST_AHEAD = 64
 # Of a new measure in the mean of those before it.
 _WEIGHT = 0.2
+
+
+class Sized(Protocol):
+    """An executor; its slots may come and go."""
+
+    @property
+    def slots(self) -> int | None:
+        """None: any number."""
 
 
 class Pool:
@@ -26,18 +36,18 @@ class Pool:
 
     __slots__ = (
         "_call_seconds",
+        "_executor",
         "_start_seconds",
         "ahead",
         "called",
-        "limit",
         "name",
         "reserved",
         "running",
     )
 
-    def __init__(self, name: str, limit: int | None) -> None:
+    def __init__(self, name: str, executor: Sized) -> None:
         self.name = name
-        self.limit = limit
+        self._executor = executor
         self.running = 0
         self.called = 0
         self.ahead = 0
@@ -47,15 +57,21 @@ class Pool:
         self._start_seconds = 0.0
 
     @property
+    def limit(self) -> int | None:
+        return self._executor.slots
+
+    @property
     def may_call(self) -> bool:
         """A function may be called now."""
-        return self.limit is None or self.called < self.limit
+        limit = self._executor.slots
+        return limit is None or self.called < limit
 
     def free(self, *, durable: bool = True) -> int:
         """Tasks that may be taken now."""
-        if self.limit is None:
+        limit = self._executor.slots
+        if limit is None:
             return _UNLIMITED
-        return self.limit + self.ahead - self.running if durable else self.limit - self.called
+        return limit + self.ahead - self.running if durable else limit - self.called
 
     def started_in(self, seconds: float) -> None:
         """How long it took to store a start."""
@@ -73,6 +89,7 @@ class Pool:
         self._reckon()
 
     def _reckon(self) -> None:
-        if self.limit is not None:
-            through = self.limit * self._start_seconds / max(self._call_seconds, 1e-6)
+        limit = self._executor.slots
+        if limit is not None:
+            through = limit * self._start_seconds / max(self._call_seconds, 1e-6)
             self.ahead = min(int(through), _MOST_AHEAD)

@@ -6,103 +6,21 @@ stand in one line per (queue, pool), so that a full pool never blocks the other 
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-import logging
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from fastapi_taskflow.backends.rules.pausing import NO_PAUSES, Pauses, paused_thing
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.pools import Pool
+from fastapi_taskflow.engine.core.queuestate import QueueState
 from fastapi_taskflow.words.models import QueueConfig
 
-__all__ = ["QueueState", "Queues"]
-
-logger = logging.getLogger(__name__)
-
-_UNLIMITED = 1 << 62
-
-
-class QueueState:
-    """One queue on this instance: its limits, what runs, who waits.
-
-    Invariant: ``running`` counts the tasks of this queue between `Queues.take` and
-    `Queues.release`. A smaller limit never stops what runs; it only starts nothing new.
-    """
-
-    __slots__ = (
-        "_code",
-        "concurrency",
-        "finished",
-        "lines",
-        "max_size",
-        "name",
-        "paused",
-        "rejected",
-        "reserved",
-        "running",
-        "unstarted",
-    )
-
-    def __init__(self, name: str, config: QueueConfig) -> None:
-        self.name = name
-        self._code = config
-        self.running = 0
-        # Slots reserved for new tasks, while those beside them are looked at.
-        self.reserved = 0
-        # Since this instance's start.
-        self.finished = 0
-        self.rejected = 0
-        # PENDING tasks that this instance accepted or holds and that never started.
-        self.unstarted = 0
-        self.lines: dict[str, list[tuple[tuple[int, float, int], LiveTask]]] = {}
-        self.concurrency = config.concurrency
-        self.max_size = config.max_size
-        self.paused = config.paused
-
-    def override(self, stored: Mapping[str, Any]) -> None:
-        """Take stored settings over those of the code; what is absent falls back to it."""
-        self.concurrency = _limit(stored, "concurrency", self._code.concurrency)
-        self.max_size = _limit(stored, "max_size", self._code.max_size)
-        self.paused = bool(stored.get("paused", self._code.paused))
-
-    def change(self, settings: Mapping[str, Any]) -> None:
-        """Take new settings; what is absent stays as it is."""
-        self.concurrency = settings.get("concurrency", self.concurrency)
-        self.max_size = settings.get("max_size", self.max_size)
-        self.paused = settings.get("paused", self.paused)
-
-    @property
-    def free(self) -> int:
-        if self.paused:
-            return 0
-        return _UNLIMITED if self.concurrency is None else self.concurrency - self.running
-
-    def push(self, pool: str, task: LiveTask) -> None:
-        heapq.heappush(self.lines.setdefault(pool, []), (task.order(), task))
-
-    def tasks(self) -> Iterator[LiveTask]:
-        for line in self.lines.values():
-            for _, task in line:
-                yield task
-
-    def discard(self, task: LiveTask) -> bool:
-        """Take a waiting task out of its line, wherever it stands; False if it stands nowhere."""
-        for line in self.lines.values():
-            for index, (_, other) in enumerate(line):
-                if other is task:
-                    line[index] = line[-1]
-                    line.pop()
-                    heapq.heapify(line)
-                    return True
-        return False
-
-
-def _limit(stored: Mapping[str, Any], name: str, otherwise: int | None) -> int | None:
-    """A stored limit; what is no number, which only somebody else writes, counts as absent."""
-    found = stored.get(name, otherwise)
-    return found if found is None or type(found) is int else otherwise
+__all__ = ["Queues"]
 
 
 class Queues:
@@ -112,12 +30,17 @@ class Queues:
         self.pools = {pool.name: pool for pool in pools}
         # Protects the `unstarted` counts, which any thread that adds a task changes.
         self._lock = threading.Lock()
+        self.pauses = NO_PAUSES
         self._states = {name: QueueState(name, config) for name, config in configs.items()}
         # Tasks that stand in any line.
         self.standing = 0
         # Own changes of stored settings: under way, and done.
         self._writes = 0
         self._editions = 0
+        # One after the other, so that the last one said is the last one stored.
+        self.order = asyncio.Lock()
+        # Changes that hold here already and are not stored yet, by queue.
+        self.unstored: deque[tuple[str, Mapping[str, Any]]] = deque()
 
     def __iter__(self) -> Iterator[QueueState]:
         return iter(list(self._states.values()))
@@ -136,8 +59,8 @@ class Queues:
         return list(self._states)
 
     def limits(self) -> dict[str, int]:
-        """``max_size`` of the queues that have one."""
-        return {q.name: q.max_size for q in self if q.max_size is not None}
+        """How many tasks may wait unstarted, of the queues that have a limit."""
+        return {q.name: q.room for q in self if q.room is not None}
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -155,15 +78,26 @@ class Queues:
     @property
     def edition(self) -> int | None:
         """Differs after each own change of settings; None while one is under way."""
-        return None if self._writes else self._editions
+        return None if self._writes or self.unstored else self._editions
+
+    def override(self, name: str, stored: Mapping[str, Any]) -> None:
+        """Take the stored settings of one queue; what is not stored yet still holds."""
+        state = self.get(name)
+        state.override(stored)
+        for queue, changes in tuple(self.unstored):
+            if queue == name:
+                state.change(changes)
 
     def apply(self, stored: Mapping[str, Mapping[str, Any]]) -> bool:
         """Take the stored settings of all queues; True if a queue may now run more."""
         before = {q.name: q.free for q in self}
-        for state in self:
-            state.override(stored.get(state.name, {}))
-        for name in stored.keys() - self._states.keys():
-            self.get(name).override(stored[name])
+        for name in {*self._states, *stored}:
+            if paused_thing(name) is None:
+                self.override(name, stored.get(name, {}))
+        paused = [name for name in stored if stored[name].get("paused")]
+        former, self.pauses = self.pauses, Pauses.of(paused)
+        if former[1:] != self.pauses[1:]:
+            return True
         return any(q.free > before.get(q.name, 0) for q in self)
 
     @property
@@ -174,10 +108,11 @@ class Queues:
     def admit(self, task: LiveTask) -> bool:
         """Count a new task towards ``max_size``; False if its queue is full. Any thread."""
         state = self.get(task.record.queue)
-        if state.max_size is None:
+        room = state.room
+        if room is None:
             return True
         with self._lock:
-            if state.unstarted >= state.max_size:
+            if state.unstarted >= room:
                 return False
             state.unstarted += 1
             task.counted = True

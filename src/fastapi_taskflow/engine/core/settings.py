@@ -25,11 +25,14 @@ class Settings:
         max_process_workers: Child processes for functions; None: one for each core.
         process_shutdown_timeout: What a function in a child has between the order to stop and
             its end.
+        max_tasks_per_child: Tasks after which a child is replaced; None: any number.
+        max_memory_per_child: Bytes that a child may hold after a task, or it is replaced.
         durable_default: Every registered function is durable.
         drain_timeout: What a shutdown gives running tasks.
         heartbeat_interval: Between two heartbeats.
         instance_ttl: Standstill after which an instance counts as dead.
         watch_interval: Between two looks for dead instances and cancel requests.
+        max_loop_lag: Lateness of the event loop above which nothing new starts; None: none.
         lane_patience: How long a response's background chain waits for a free slot.
         write_behind: Delay before a ``persist=False`` task's state is written.
         enqueue_patience: How long a failing store is tried again for an enqueue.
@@ -57,11 +60,15 @@ class Settings:
     max_sync_threads: int = 8
     max_process_workers: int | None = None
     process_shutdown_timeout: float = 30.0
+    process_niceness: int = 15
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
     durable_default: bool = False
     drain_timeout: float = 25.0
     heartbeat_interval: float = 5.0
     instance_ttl: float = 20.0
     watch_interval: float = 0.5
+    max_loop_lag: float | None = None
     lane_patience: float = 1.0
     write_behind: float = 0.05
     enqueue_patience: float = 2.0

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 # After a loop's step failed: long enough not to flood the log, short enough to recover
 # within a second.
 _PAUSE_SECONDS = 0.5
+_AGAIN_SECONDS = 2.0
 
 
 class Failing(NamedTuple):
@@ -59,7 +60,8 @@ class Supervisor:
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Again for who has lost it, as code that is not ours may; long enough to tidy up.
+            await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
         self._stopped = True
 
     def _call(self, callback: Callable[..., None], *args: Any) -> None:
@@ -67,7 +69,8 @@ class Supervisor:
             callback(*args)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        # A step may have lost that it was cancelled, in code that is not ours.
+        while not is_cancelled():
             try:
                 await step()
                 if name in self.failing:
@@ -86,6 +89,7 @@ class Supervisor:
                         logger, logging.WARNING, text, name, self.failing[name].reason, error=exc
                     )
                 await asyncio.sleep(_PAUSE_SECONDS)
+        self._torn_down = True
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

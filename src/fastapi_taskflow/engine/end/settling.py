@@ -20,10 +20,12 @@ from fastapi_taskflow.engine.core.groupcommit import GroupCommit
 from fastapi_taskflow.engine.core.live import LiveTask, Running
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.end.reporting import report
-from fastapi_taskflow.rules.ends import Ended, Raised, Returned
+from fastapi_taskflow.rules.ends import Ended, Raised, Returned, TimedOut
+from fastapi_taskflow.rules.failures import TIMED_OUT, group_of, site_of
 from fastapi_taskflow.rules.retry import Facts, Verdict, decide
 from fastapi_taskflow.rules.tracebacks import error_text
 from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 
@@ -32,6 +34,7 @@ __all__ = ["Settling"]
 logger = logging.getLogger(__name__)
 
 _SUCCEED = Verdict(Move.SUCCEED, 0.0, None, None)
+_FAILURES = frozenset({Move.FAIL, Move.RETRY})
 # Between two tries to store outcomes; doubles up to the second.
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -109,6 +112,8 @@ class Settling:
         """
         if type(ended) is Returned:
             verdict = _SUCCEED
+            if ended.value is not None:
+                task.result = ended.value
         else:
             facts = Facts(
                 failures=task.failures,
@@ -119,6 +124,8 @@ class Settling:
                 started=task.attempt is not None if started is None else started,
             )
             verdict = self._decided(task, facts, ended)
+            if verdict.move in _FAILURES:
+                verdict = verdict._replace(failure=_failure(task, ended))
             report(task, ended, verdict)
         self.settle(task, verdict, elapsed)
 
@@ -149,7 +156,11 @@ class Settling:
             verdict.stacktrace,
             elapsed,
             *task.take_logs(),
+            *task.take_news(last=True),
+            task.result,
+            verdict.failure,
         )
+        task.result = None
         # Not at the store's answer, which may take as long as an outage lasts.
         task.release()
         self.unsettled += 1
@@ -186,6 +197,9 @@ class Settling:
         elif settled is None or settled.late:
             self._lost(task)
         else:
+            if settled.status is TaskStatus.SUCCESS and outcome.move is not Move.SUCCEED:
+                # It was ended in a transaction of its function's, which has failed since.
+                outcome = Outcome(outcome.lease, Move.SUCCEED, elapsed=outcome.elapsed)
             rule = MOVES[outcome.move]
             self._apply(task, outcome, rule, outcome.elapsed, settled.status)
 
@@ -234,12 +248,21 @@ class Settling:
         if over or rule.source is TaskStatus.RUNNING:
             record.error = how.error
             record.stacktrace = how.stacktrace
+            task.failure = how.failure
+            record.failure = None if how.failure is None else how.failure.group
         # Before what follows: a retry without delay may start at once.
         self._changes.become(task, status, elapsed, heard=how.move is not Move.GIVE_BACK)
         if over:
             self._over(task)
         else:
             self._again(task, how.delay)
+
+
+def _failure(task: LiveTask, ended: Ended) -> Failure | None:
+    site = TIMED_OUT if isinstance(ended, TimedOut) else None
+    if isinstance(ended, Raised):
+        site = ended.site or site_of(ended.error)
+    return None if site is None else group_of(task.record.func_name, site)
 
 
 def _rest(outcome: Outcome, reason: str) -> Outcome:

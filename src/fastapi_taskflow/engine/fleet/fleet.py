@@ -8,6 +8,7 @@ import os
 import socket
 import time
 
+from fastapi_taskflow._version import __version__
 from fastapi_taskflow.backends.base import InstanceInfo
 from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
@@ -97,14 +98,22 @@ class Fleet:
             roles=self._settings.roles,
             ttl=self._settings.instance_ttl,
             functions=self._core.registry.names(),
+            version=__version__,
+            executors={name: pool.limit for name, pool in self._core.queues.pools.items()},
         )
 
     async def _enlist(self) -> None:
         await self._backend.enlist(self.info())
         self._presence = Presence(
-            self._backend, self._core.instance_id, self._settings.heartbeat_interval, self._beaten
+            self._beat, self._core.instance_id, self._settings.heartbeat_interval, self._beaten
         )
         self._presence.start()
+
+    async def _beat(self, instance: str, lag: float) -> bool:
+        # In the thread of the heartbeat: it only looks.
+        core = self._core
+        running = sum(pool.called for pool in tuple(core.queues.pools.values()))
+        return await self._backend.beat(instance, lag, running=running, draining=core.draining)
 
     async def _round(self) -> None:
         begun = time.monotonic()

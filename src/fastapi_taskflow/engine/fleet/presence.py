@@ -12,10 +12,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import PurePath
-
-from fastapi_taskflow.backends.base import Backend
+from typing import Any
 
 __all__ = ["Presence"]
 
@@ -34,18 +33,19 @@ class Presence:
     """Beats for one instance id until stopped.
 
     Args:
+        beat: `Backend.beat` of an instance and its lag; called in the thread.
         beaten: Called on the loop after each beat with what it answered: True (alive),
             False (declared dead), None (the store did not answer).
     """
 
     def __init__(
         self,
-        backend: Backend,
+        beat: Callable[[str, float], Coroutine[Any, Any, bool]],
         instance: str,
         interval: float,
         beaten: Callable[[str, bool | None], None],
     ) -> None:
-        self._backend = backend
+        self._beat = beat
         self._instance = instance
         self._interval = interval
         self._beaten = beaten
@@ -90,7 +90,7 @@ class Presence:
             lag = self.lag
             self._ask()
             try:
-                alive = runner.run(self._backend.beat(self._instance, lag))
+                alive = runner.run(self._beat(self._instance, lag))
                 failures = 0
             except Exception as exc:  # a store outage kills nobody; the next beat tells
                 alive = None

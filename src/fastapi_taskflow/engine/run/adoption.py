@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi_taskflow.backends.base import Claimed
+from fastapi_taskflow.backends.base import Claimed, StoredTask
 from fastapi_taskflow.engine.changes.changes import Changes
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.news import News
+from fastapi_taskflow.engine.run.handing import Befores, with_result
 from fastapi_taskflow.engine.run.unreadable import UNOPENED, Unreadable
+from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.retry import Verdict
 from fastapi_taskflow.words.errors import PayloadUnreadable, TaskArgumentError
 from fastapi_taskflow.words.models import TaskStatus
@@ -27,6 +30,8 @@ class Adoption:
         settle: Brings a verdict to the store.
         give_back: Gives a held task that has not started back to the store.
         in_lane: A response's chain waits for the task with this id.
+
+    `adopt` takes the tasks whose results others are given, too.
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class Adoption:
         self._give_back = give_back
         self._in_lane = in_lane
 
-    def adopt(self, claim: Claimed) -> LiveTask | None:
+    def adopt(self, claim: Claimed, before: Befores) -> LiveTask | None:
         """Make a claimed task live here; None if it is already, or cannot be run."""
         core = self._core
         stored = claim.task
@@ -55,15 +60,15 @@ class Adoption:
             registered = core.registry.by_name(stored.record.func_name)
             if registered is None:
                 return None
-            task = LiveTask(stored.record, registered, (), {}, True)
+            task = _live(stored, registered)
         elif task.held and task.fence == claim.lease.fence:
             return None
         elif stored.record.logs:
             # Another instance may have added some.
             task.record.logs[:], task.journal = stored.record.logs, None
         task.fence = claim.lease.fence
-        task.ready_at = core.clock.monotonic()
-        task.payload = stored.payload
+        task.ready_at = core.clock.monotonic() + self._waited(task)
+        task.payload, task.member = stored.payload, stored.member
         task.failures = stored.failures
         task.interruptions = stored.interruptions
         task.requeue = stored.requeue
@@ -78,7 +83,7 @@ class Adoption:
         if stored.damage is not None:
             self._settle(task, Verdict(Move.GIVE_BACK, _DAMAGED_PAUSE_SECONDS))
             return None
-        reason = UNOPENED if stored.unopened else self._decode(task)
+        reason = UNOPENED if stored.unopened else self._decode(task, before)
         if reason is not None:
             self._unreadable.give_back(task, reason)
             return None
@@ -89,12 +94,21 @@ class Adoption:
             return None
         return task
 
-    def _decode(self, task: LiveTask) -> str | None:
+    def _waited(self, task: LiveTask) -> float:
+        """0, or the seconds, negative, that it waited in the store of a queue that ages.
+
+        They count beside what those waited that were accepted here.
+        """
+        ages = self._core.queues.get(task.record.queue).ageing is not None
+        return min(0.0, task.due_in(self._core.clock)) if ages else 0.0
+
+    def _decode(self, task: LiveTask, before: Befores) -> str | None:
         """Read the arguments; why only another version of the code can, if so."""
         task.unreadable = None
         task.released = False
         try:
-            task.give(*self._core.registry.decode(task.record.func_name, task.payload or b""))
+            given = self._core.registry.decode(task.record.func_name, task.payload or b"")
+            task.give(*with_result(self._core, task, *given, before))
         except PayloadUnreadable as exc:
             if not exc.damaged:
                 return str(exc)
@@ -107,6 +121,13 @@ class Adoption:
             if not self._core.settings.sealed:
                 task.record.args, task.record.kwargs = task.args, task.kwargs
         return None
+
+
+def _live(stored: StoredTask, registered: Registered) -> LiveTask:
+    task = LiveTask(stored.record, registered, (), {}, True)
+    if stored.emitted is not None:
+        task.news = News(stored.emitted)
+    return task
 
 
 def _misfit(task: LiveTask) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.executors.base import Reason, Run
 from fastapi_taskflow.rules.redaction import WITHHELD, Mask, Redactor
+from fastapi_taskflow.words.said import Said
 
 __all__ = ["Attempt"]
 
@@ -24,8 +25,8 @@ class _Keeper(Protocol):
     def stop(self, attempt: Attempt, reason: Reason) -> None:
         """It is to end. Called on the event loop."""
 
-    def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Its function wrote a line."""
+    def heard(self, attempt: Attempt, said: Said) -> None:
+        """Its function told something."""
 
 
 class Attempt:
@@ -83,10 +84,15 @@ class Attempt:
         self._mask = mask
         return mask
 
+    @property
+    def over(self) -> bool:
+        """Its end is known."""
+        return self.told or self.abandoned
+
     def stop(self, reason: Reason) -> None:
         """End the attempt; see `Attempts.stop`."""
         self._keeper.stop(self, reason)
 
-    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Its function wrote a line. Called from any thread."""
-        self._keeper.log(self, message, level, extra)
+    def heard(self, said: Said) -> None:
+        """Its function told something. Called from any thread."""
+        self._keeper.heard(self, said)

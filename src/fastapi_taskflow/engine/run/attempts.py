@@ -9,18 +9,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from fastapi_taskflow.engine.changes.mirroring import Mirror
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.run.attempt import Attempt
+from fastapi_taskflow.engine.run.hearing import Hearing
 from fastapi_taskflow.engine.run.places import Places
+from fastapi_taskflow.engine.run.returning import returned
 from fastapi_taskflow.engine.run.telling import Telling, Untold, written
 from fastapi_taskflow.executors.base import Call, Reason, Told
 from fastapi_taskflow.rules.answers import discard
-from fastapi_taskflow.rules.context import LINE_LIMIT_BYTES, known_level, log_line
 from fastapi_taskflow.rules.ends import (
     Ended,
     Raised,
@@ -29,10 +29,8 @@ from fastapi_taskflow.rules.ends import (
     concluded,
     stopped,
 )
-from fastapi_taskflow.rules.redaction import MASK, Mask
 from fastapi_taskflow.words.forks import guard
 from fastapi_taskflow.words.quoting import quoted
-from fastapi_taskflow.words.texts import fit
 
 __all__ = ["Attempts"]
 
@@ -59,7 +57,7 @@ class Attempts:
     ) -> None:
         self._core = core
         self._clock = core.clock
-        self._mirror = mirror
+        self.heard = Hearing(core, mirror).heard
         self.redactor = core.settings.redactor
         self._places = places
         self._ended = ended
@@ -109,8 +107,12 @@ class Attempts:
             task.fence,
             timeout,
             at_once,
+            registered.config.memory_limit,
+            record.batch_id,
         )
-        run = self._places[registered.executor].run(call, partial(self._take, attempt), attempt.log)
+        run = self._places[registered.executor].run(
+            call, partial(self._take, attempt), attempt.heard
+        )
         if not attempt.told:
             attempt.run = run
 
@@ -152,28 +154,14 @@ class Attempts:
         reason = attempt.stop_reason or "drain"
         self._finish(attempt, stopped(reason, timeout, left_running=left_running))
 
-    def log(self, attempt: Attempt, message: str, level: str, extra: dict[str, Any]) -> None:
-        """Keep a log line, up to the limit, and pass it on. Called from any thread."""
-        task = attempt.task
-        level = known_level(level)
-        message = fit(message, LINE_LIMIT_BYTES, attempt.mask)
-        if extra:
-            extra = self._details(extra, attempt.mask)
-        most_lines = self._core.settings.max_log_lines
-        first = task.write_line(log_line(self._clock.now(), message), most_lines)
-        self._mirror.logged(attempt, message, level, extra, first=first)
-
-    def _details(self, extra: dict[str, Any], mask: Mask) -> dict[str, Any]:
-        try:
-            return self.redactor.details(extra, mask)
-        # They are foreign objects: a line with them is worth more than none.
-        except BaseException:
-            return dict.fromkeys(extra, MASK)
-
     def _take(self, attempt: Attempt, told: Told) -> None:
         """An executor tells of an end. Called from any thread."""
         # An error is written where it is told, which leaves the loop to others.
-        how = told if type(told) is Returned else written(attempt, told)
+        how: Told | Untold = told
+        if type(told) is not Returned:
+            how = written(attempt, told)
+        elif told.value is not None or told.lost is not None:
+            how = returned(self._core, attempt, told)
         if threading.get_ident() == self._thread_id:
             self._conclude(attempt, how)
             return

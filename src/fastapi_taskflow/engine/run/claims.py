@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from fastapi_taskflow.backends.base import Claimed, ClaimRequest
 from fastapi_taskflow.engine.core.core import Core
@@ -12,6 +13,7 @@ from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.core.pools import Pool
 from fastapi_taskflow.engine.run.dispatcher import Dispatcher
+from fastapi_taskflow.engine.run.handing import Befores, befores
 from fastapi_taskflow.engine.run.hints import POLL_SECONDS, Hints
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 from fastapi_taskflow.words.ids import new_id
@@ -20,13 +22,16 @@ __all__ = ["Claims"]
 
 logger = logging.getLogger(__name__)
 
+# How soon to look again where what is due could not be claimed and a key's rate may be why.
+_HELD_SECONDS = 0.05
+
 
 class Claims:
     """Rounds of claiming, until the drain.
 
     Args:
         adopt: Makes a claimed task live here; None if it is already, or cannot be run.
-        has_room: Whatever is started can end: outcomes do not pile up.
+        has_room: More may start here: it can end, and requests do not suffer.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class Claims:
         hints: Hints,
         dispatcher: Dispatcher,
         *,
-        adopt: Callable[[Claimed], LiveTask | None],
+        adopt: Callable[[Claimed, Befores], LiveTask | None],
         has_room: Callable[[], bool],
     ) -> None:
         self._core = core
@@ -57,13 +62,19 @@ class Claims:
             hinted = bool(self._hints.queues)
             if hinted and await self._claim():
                 return
-            # Queues without a free slot stay hinted: they must not hide the others.
-            if not hinted or self._hints.queues:
+            pause = self._core.limiting.pause
+            # Queues without a free slot stay hinted: they must not hide the others. What a rate
+            # has held back is due, and nobody will hint at it.
+            rated = bool(self._core.limiting.keys())
+            if not hinted or self._hints.queues or pause is not None or rated:
                 due = await self._next_due()
-                if due > 0:
-                    timeout = min(timeout, due)
-                elif await self._claim():
-                    return
+                if due <= 0:
+                    if await self._claim():
+                        return
+                    # What found no token for its key is due when there is one.
+                    due = max(await self._next_due(), _HELD_SECONDS) if rated else POLL_SECONDS
+                    due = due if pause is None else min(due, pause)
+                timeout = min(timeout, due)
         await self._hints.wait(timeout)
 
     async def _next_due(self) -> float:
@@ -105,6 +116,8 @@ class Claims:
                 limit,
                 functions,
                 0 if self._dispatcher.suspects else 1,
+                self._core.limiting.of(slots, functions),
+                self._ageing(slots),
             )
             try:
                 claims = await self._ask(request)
@@ -125,9 +138,10 @@ class Claims:
         self.asking = True
         try:
             claims = await self._core.backend.claim(request)
+            before = await befores(self._core, claims)
             for claim in claims:
                 try:
-                    self._take_on(claim)
+                    self._take_on(claim, before)
                 # Of no concern to the others: it is found again as one of ours that is not held.
                 except Exception as exc:
                     text = "Task %s was claimed and cannot be taken on"
@@ -145,8 +159,12 @@ class Claims:
                 slots[state.name] = min(state.free - waiting, limit)
         return slots
 
-    def _take_on(self, claim: Claimed) -> None:
-        task = self._adopt(claim)
+    def _ageing(self, names: Iterable[str]) -> dict[str, timedelta]:
+        steps = {name: self._queues.get(name).ageing for name in names}
+        return {name: timedelta(seconds=step) for name, step in steps.items() if step is not None}
+
+    def _take_on(self, claim: Claimed, before: Befores) -> None:
+        task = self._adopt(claim, before)
         if task is None:
             return
         if task.interruptions >= QUARANTINE_FROM:

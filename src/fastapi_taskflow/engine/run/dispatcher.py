@@ -17,7 +17,7 @@ class Dispatcher:
     """Starts what may start.
 
     Args:
-        has_room: Whatever is started can end: outcomes do not pile up.
+        has_room: More may start here: it can end, and requests do not suffer.
     """
 
     def __init__(
@@ -99,8 +99,13 @@ class Dispatcher:
             and self._hints.claims_from(task.record.queue)
             and task.record.queue not in self._hints.queues
             and self._queues.running < self._core.settings.claim_window
+            and not self._is_paused(task)
             and self._queues.reserve(task)
         )
+
+    def _is_paused(self, task: LiveTask) -> bool:
+        pauses, record = self._queues.pauses, task.record
+        return pauses.hold(record.func_name, record.order_key, record.tags)
 
     def begin(self) -> None:
         """Let the lines move."""

@@ -1,6 +1,6 @@
-"""The request lane: a response's background chain waiting for its tasks, one after another.
+"""The request lane: a response's background waiting for its tasks, one after another.
 
-Attempts belong to the engine; the chain only waits. It waits for attempts, never for due
+Attempts belong to the engine; the background only waits. It waits for attempts, never for due
 times, and never long for a slot, so no connection hangs. A task that leaves the lane runs
 from its queue.
 """
@@ -34,7 +34,7 @@ class _Wait:
 
 
 class Lanes:
-    """Which response's chain waits for which task.
+    """Which response's background waits for which task.
 
     Args:
         give_back: Gives a held task that has not started back to the store.
@@ -80,7 +80,7 @@ class Lanes:
             self.leave(task_id)
 
     def skip(self, task: LiveTask) -> None:
-        """No chain will run this accepted task: its queue does."""
+        """No background will run this accepted task: its queue does."""
         waits = task.record.status is TaskStatus.PENDING and not task.launch_on_commit
         task.launch_on_commit = True
         if waits and task.held:
@@ -94,20 +94,20 @@ class Lanes:
             self._give_back(task)
 
     def parked(self, task_id: str) -> None:
-        """The task waits for a slot: the chain gives up after a while."""
+        """The task waits for a slot: the background gives up after a while."""
         wait = self._waits.get(task_id)
         if wait is not None and wait.timer is None:
             patience = self._core.settings.lane_patience
             wait.timer = self._core.loop.call_later(patience, self.give_up, task_id)
 
     def started(self, task_id: str) -> None:
-        """The task has a slot: the chain waits for its attempt, however long."""
+        """The task has a slot: the background waits for its attempt, however long."""
         wait = self._waits.get(task_id)
         if wait is not None:
             wait.disarm()
 
     def leave(self, task_id: str) -> None:
-        """The chain goes on to its next task."""
+        """The background goes on to its next task."""
         wait = self._waits.pop(task_id, None)
         if wait is not None:
             wait.disarm()
@@ -115,13 +115,13 @@ class Lanes:
                 wait.future.set_result(None)
 
     def clear(self) -> None:
-        """Let every chain go on whose task has not started."""
+        """Let every background go on whose task has not started."""
         for task_id, wait in list(self._waits.items()):
             if wait.timer is not None:
                 self.leave(task_id)
 
     def give_up(self, task_id: str) -> None:
-        """The task takes too long for a connection to wait: its chain goes on without it."""
+        """The task takes too long for a connection to wait: its background goes on without it."""
         self.leave(task_id)
         task = self._core.store.find(task_id)
         if task is None:

@@ -4,57 +4,91 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
-import socket
 import sys
-import threading
 from contextlib import suppress
+from importlib import import_module
+from threading import Thread, active_count, current_thread, main_thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 from fastapi_taskflow.executors.base import Told
+from fastapi_taskflow.executors.forward import Forward
 from fastapi_taskflow.executors.local import LocalRun, carry_out, nobody
 from fastapi_taskflow.executors.process import wire
+from fastapi_taskflow.executors.process.channel import Channel
+from fastapi_taskflow.executors.process.memory import Room, explained, limited
 from fastapi_taskflow.executors.process.orders import Ordered, Orders
-from fastapi_taskflow.rules.context import LEVELS
-from fastapi_taskflow.rules.ends import Raised, Returned, failure
-from fastapi_taskflow.words.plain import name_of
+from fastapi_taskflow.executors.process.page import Page
+from fastapi_taskflow.executors.process.tidying import Surroundings
+from fastapi_taskflow.executors.sending import calls, ends
+from fastapi_taskflow.executors.throttle import Throttle
+from fastapi_taskflow.rules import programs
+from fastapi_taskflow.rules.context import current_run
+from fastapi_taskflow.rules.ends import Raised
+from fastapi_taskflow.words.plain import is_a
+from fastapi_taskflow.words.said import Said
 
 __all__ = ["main"]
 
+# The main one, and that of `Orders`.
+_OWN_THREADS = 2
 
-def main(calls: int, orders: int, level: int) -> None:
+
+def main(
+    level: int,
+    program: tuple[Any, ...] | None,
+    calls: int,
+    answers: int,
+    orders: int,
+    page: int,
+) -> None:
     """Serve the parent until it wants no more.
 
     Args:
-        calls, orders: File descriptors, of a socket and of a pipe.
         level: Of the parent's root logger.
+        program: The parent's, as `programs.shared` gave it.
+        calls, answers, orders: Ends of pipes.
+        page: What `Page` is given.
     """
-    end = socket.socket(fileno=calls)
-    for mine in (calls, orders):
-        os.set_inheritable(mine, False)
+    programs.stand_in(program)
+    pipes = calls, answers, orders
+    for end in pipes:
+        os.set_inheritable(end, False)
     # Held back meanwhile: a signal for the new process must not be taken for one of ours.
     os.register_at_fork(
         before=lambda: _mask(signal.SIG_BLOCK),
         after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
-        after_in_child=lambda: _let_go(calls, orders),
+        after_in_child=lambda: _let_go(pipes),
     )
-    server = _Server(wire.Channel(end), Orders(orders))
+    server = _Server(Channel(calls, answers), Orders(orders), Page(page))
+    os.close(page)
     logging.getLogger().setLevel(level)
     server.send(wire.READY)
     with suppress(EOFError, BrokenPipeError):
         while True:
-            _, data = server.channel.receive()
-            server.serve(data)
+            kind, data = server.channel.receive()
+            if kind == wire.LOAD:
+                _load(data.decode().splitlines())
+                server.send(wire.READY)
+            else:
+                server.serve(data)
 
 
-def _let_go(calls: int, orders: int) -> None:
+def _load(modules: list[str]) -> None:
+    """Import ahead, so that no call waits for it. What cannot be imported fails its call."""
+    for name in modules:
+        with suppress(BaseException):
+            import_module(name)
+
+
+def _let_go(pipes: tuple[int, ...]) -> None:
     """In a process that a function forks: it is no child of the pool.
 
     It must not hide from the parent that this one died, and may be ended by whoever made it.
     """
-    os.close(calls)
-    os.close(orders)
+    for end in pipes:
+        os.close(end)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _mask(signal.SIG_UNBLOCK)
@@ -64,96 +98,107 @@ def _mask(how: int) -> None:
     signal.pthread_sigmask(how, (signal.SIGTERM, signal.SIGINT))
 
 
+class _Full(BaseException):
+    """Another child is to run the call."""
+
+
 class _Server:
-    def __init__(self, channel: wire.Channel, orders: Orders) -> None:
+    def __init__(self, channel: Channel, orders: Orders, page: Page) -> None:
         self.channel = channel
+        self._page = page
         self.orders = orders
-        self._logging = _Forward(orders)
+        self._logging = Forward(self._whose)
+        # Threads that earlier functions have left behind.
+        self._left: frozenset[Thread] = frozenset()
+        self._room = Room()
+        self._surroundings = Surroundings()
 
     def send(self, kind: int, data: bytes = b"") -> None:
         # Half a frame could not be told from the next one.
-        with self.orders.shielded():
+        with self.orders.shielded:
             self.channel.send(kind, data)
 
     def serve(self, data: bytes) -> None:
         """Run one call, and tell how it ended."""
-        self.send(wire.BEGUN)
-        lines = _Lines(self)
-        told = self._perform(data, lines)
-        kind, sent = self._packed(told, lines)
-        lines.close()
+        self._page.mark()
+        telling = _Telling(self)
+        told = self._perform(data, telling)
+        kind, sent = _packed(told)
+        telling.close()
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # closed, or none
                 stream.flush()
+        self.orders.hear()
+        if not self._surroundings.restore():
+            self.send(wire.LEAVES)
         self.send(kind, sent)
 
-    def _perform(self, data: bytes, lines: _Lines) -> Told:
-        # What configures logging takes other handlers away.
-        root = logging.getLogger()
+    def _perform(self, data: bytes, telling: _Telling) -> Told:
         try:
-            with self.orders.obeyed():
-                if self._logging not in root.handlers:
-                    root.addHandler(self._logging)
-                call = wire.unpack_call(data)
-                if self._logging not in root.handlers:
-                    root.addHandler(self._logging)
-                run = LocalRun(call, nobody, lines.log, self.orders)
+            with self.orders.obeyed:
+                call = calls.unpack_call(data)
+                # The import may have taken it away.
+                self._logging.attach()
+                limit = call.memory_limit
+                self._admit(limit)
+                if self._surroundings.look():  # imports may set handlers
+                    self.orders.hear()
+                self._left = _threads_left()
+                run = LocalRun(call, nobody, telling.say, self.orders)
                 self.orders.run = run
-                return carry_out(run)
+                if limit is None:
+                    return carry_out(run)
+                with limited(limit):
+                    told = carry_out(run)
+                return explained(told, limit)
         # Whatever its import or its arguments raise is the task's failure.
         except BaseException as exc:
             return Raised(exc)
+        finally:
+            self.orders.run = None
 
-    def _packed(self, told: Told, lines: _Lines) -> tuple[int, bytes]:
-        if isinstance(told, Raised):
-            if isinstance(told.error, Ordered):
-                return wire.STOPPED, b""
-            return wire.RAISED, wire.pack_error(failure(told.error))
-        value = told.value if isinstance(told, Returned) else None
-        try:
-            return wire.RETURNED, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        # Of a class of the user's own: the work is done, whatever becomes of its value.
-        except Exception as exc:
-            what, why = name_of(type(value)), name_of(type(exc))
-            text = f"What it returned ({what}) cannot leave its process: {why}"
-            lines.log(text, "warning", {})
-            return wire.RETURNED, pickle.dumps(None)
+    def _whose(self) -> LocalRun | None:
+        """The run that a line of this thread is for; threads have no context of their own."""
+        run = current_run()
+        if isinstance(run, LocalRun):
+            return run
+        return None if current_thread() in self._left else self.orders.run
+
+    def _admit(self, limit: int | None) -> None:
+        if self._room.is_scarce(limit):
+            raise _Full
+        if limit is not None:
+            self.send(wire.CALLED)
 
 
-class _Lines:
-    """The log of one run; what threads say after its end is for nobody."""
+def _threads_left() -> frozenset[Thread]:
+    if active_count() <= _OWN_THREADS:
+        return frozenset()
+    return frozenset(enumerate_threads()) - {main_thread()}
+
+
+def _packed(told: Told) -> tuple[int, bytes]:
+    if isinstance(told, Raised):
+        if is_a(told.error, Ordered):
+            return wire.STOPPED, b""
+        if is_a(told.error, _Full):
+            return wire.FULL, b""
+    return ends.pack(told)
+
+
+class _Telling:
+    """What one run tells; what threads say after its end is for nobody."""
 
     def __init__(self, server: _Server) -> None:
-        self._server = server
-        # Protects _open, so that no line comes after the end.
-        self._lock = threading.RLock()
-        self._open = True
+        self._orders = server.orders
+        channel = server.channel
+        self._throttle = Throttle(lambda said: channel.send(wire.SAID, calls.pack_said(said)))
 
-    def log(self, message: str, level: str, extra: dict[str, Any]) -> None:
-        sent = wire.pack_line(message, level, extra)
-        with self._server.orders.shielded(), self._lock:
-            if self._open:
-                self._server.channel.send(wire.LINE, sent)
+    def say(self, said: Said) -> None:
+        # As a whole: an order must not come while a lock is held.
+        with self._orders.shielded:
+            self._throttle.say(said)
 
     def close(self) -> None:
-        with self._lock:
-            self._open = False
-
-
-class _Forward(logging.Handler):
-    """Lines of `logging` become lines of the task that runs."""
-
-    def __init__(self, orders: Orders) -> None:
-        super().__init__()
-        self._orders = orders
-
-    def emit(self, record: logging.LogRecord) -> None:
-        run = self._orders.run
-        if run is None:
-            return
-        try:
-            levels = [name for name, least in LEVELS.items() if least <= record.levelno]
-            run.log(self.format(record), levels[-1] if levels else "debug", {"logger": record.name})
-        # As handlers do: a line must not fail its task.
-        except Exception:
-            self.handleError(record)
+        with self._orders.shielded:
+            self._throttle.close()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-__all__ = ["hints_of", "model_hints", "parts_of"]
+__all__ = ["hints_by_name", "hints_of", "model_hints", "parts_of"]
 
 
 def model_hints(cls: type[BaseModel]) -> tuple[list[Any], bool]:
@@ -52,20 +52,30 @@ def parts_of(hint: Any) -> Iterator[Any]:
 
 def hints_of(owner: Any) -> tuple[list[Any], bool]:
     """The resolved annotations of a function or class, and whether that is all of them."""
+    pairs, complete = _named(owner)
+    return [hint for _, hint in pairs], complete
+
+
+def hints_by_name(func: Any) -> dict[str, Any]:
+    """The annotations of a function's parameters, as far as they can be resolved."""
+    return dict(_named(func)[0])
+
+
+def _named(owner: Any) -> tuple[list[tuple[str, Any]], bool]:
     while isinstance(owner, functools.partial):
         owner = owner.func
     if not isinstance(owner, type) and not hasattr(owner, "__code__"):
         owner = getattr(owner, "__call__", owner)  # noqa: B004  (its annotations are wanted)
     local = _closure(owner)
     try:
-        return list(typing.get_type_hints(owner, None, local, include_extras=True).values()), True
+        return list(typing.get_type_hints(owner, None, local, include_extras=True).items()), True
     # As in `model_hints`. One that cannot be resolved must not hide the others.
     except Exception:
         return _hints_one_by_one(owner, local)
 
 
-def _hints_one_by_one(owner: Any, local: dict[str, Any]) -> tuple[list[Any], bool]:
-    resolved: list[Any] = []
+def _hints_one_by_one(owner: Any, local: dict[str, Any]) -> tuple[list[tuple[str, Any]], bool]:
+    resolved: list[tuple[str, Any]] = []
     complete = True
     for part in owner.__mro__ if isinstance(owner, type) else (owner,):
         namespace = _globals(part)
@@ -76,7 +86,7 @@ def _hints_one_by_one(owner: Any, local: dict[str, Any]) -> tuple[list[Any], boo
             except Exception:  # as above
                 complete = False
             else:
-                resolved.extend(found.values())
+                resolved.extend(found.items())
     return resolved, complete
 
 

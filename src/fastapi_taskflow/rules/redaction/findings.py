@@ -29,7 +29,7 @@ _MOST_BYTES = 256 * 1024
 
 
 class Findings:
-    """``secrets`` are those found so far, as text."""
+    """``secrets`` are those found so far, as text; ``whole``: nothing was left unseen."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -38,6 +38,7 @@ class Findings:
         # have the identity of an earlier one.
         self._seen: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.secrets: set[str] = set()
+        self.whole = True
 
     def visit(self, value: Any, depth: int = 0, objects: int = 0, *, secret: bool) -> None:
         """Look at a value and what is in it.
@@ -48,6 +49,7 @@ class Findings:
         """
         self._left -= 1
         if self._left < 0 or depth >= _DEEPEST:
+            self.whole = False
             return
         try:
             # First, because nearly all are.
@@ -61,7 +63,7 @@ class Findings:
                 self._enter(value, depth, objects, secret=secret)
         # A class of the user's may still be in the way (its metaclass, say); the rest counts.
         except BaseException:
-            return
+            self.whole = False
 
     def _atom(self, value: Any, *, secret: bool) -> None:
         if secret:
@@ -87,6 +89,7 @@ class Findings:
             return
         objects += found.form == "fields"
         if objects > _DEEPEST_OBJECT and not secret:
+            self.whole = False
             return
         if found.form == "list":
             for _, one in found.pairs:
@@ -101,6 +104,8 @@ class Findings:
             self._left -= 1
             if self._left >= 0:
                 self._atom(one, secret=secret)
+            else:
+                self.whole = False
         elif secret or type(one) is not int:
             self.visit(one, depth + 1, objects, secret=secret)
 

@@ -81,6 +81,10 @@ class Judge:
         for name, value in kwargs.items():
             yield name in known.marked or name in self.names, value
 
+    def hides(self, func: Any, name: str) -> bool:
+        """Whether a parameter is sensitive."""
+        return name in self._parameters(func).marked or name in self.names
+
     def _secret_fields(self, cls: Any) -> frozenset[Any]:
         named = {name for name, alias in _aliases(cls) if alias in self.names}
         return _marked_fields(cls) | named

@@ -31,6 +31,10 @@ class Redactor:
         """The name is one of a secret."""
         return name in self._judge.names
 
+    def hides(self, func: Callable[..., Any], name: str) -> bool:
+        """A parameter of this name is secret, whatever its value is."""
+        return self._judge.hides(func, name)
+
     def mask_of(
         self, func: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Mask:
@@ -53,6 +57,28 @@ class Redactor:
             name: MASK if self.is_sensitive(name) else copying.copy(value)
             for name, value in details.items()
         }
+
+    def secret_ones(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> list[bool]:
+        """For each argument in order: some of it is secret, or there is too much to say."""
+        found = []
+        for secret, value in self._judge.arguments(func, args, kwargs):
+            findings = Findings(self._judge)
+            findings.visit(value, secret=secret)
+            found.append(secret or bool(findings.secrets) or not findings.whole)
+        return found
+
+    def shown_result(
+        self,
+        func: Callable[..., Any] | None,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Any,
+    ) -> Written:
+        """What a function gave for these arguments, to be written with ``repr``."""
+        mask = self.mask_of(func, args, kwargs)
+        return Written(written(Copying(self._judge, mask).copy(result)))
 
     def shown(
         self, func: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]

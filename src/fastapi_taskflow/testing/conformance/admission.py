@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Query, QueueIsFull, Stored
+from fastapi_taskflow.backends.base import Backend, Inserted, Query, QueueIsFull, Stored
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -51,7 +51,7 @@ class Inserting(Conformance):
 
         (inserted,) = await accept(backend, new)
 
-        assert inserted == (new.task_id, False, 0)
+        assert inserted == Inserted(new.task_id, duplicate=False, fence=0)
         stored = await find(backend, new.task_id)
         record = stored.record
         assert stored.payload == b"\x00\xff"
@@ -124,7 +124,7 @@ class Inserting(Conformance):
 
         (inserted,) = await accept(backend, new)
 
-        assert inserted == (new.task_id, False, 1)
+        assert inserted == Inserted(new.task_id, duplicate=False, fence=1)
         stored = await find(backend, new.task_id)
         assert (stored.owner, stored.fence) == (A, 1)
         assert stored.record.status is TaskStatus.PENDING
@@ -158,7 +158,7 @@ class Inserting(Conformance):
         admissions = await backend.insert(groups)
 
         assert admissions == [
-            Stored(tuple((new.task_id, False, 0) for new in group))  # type: ignore[misc]
+            Stored(tuple(Inserted(new.task_id, duplicate=False, fence=0) for new in group))
             for group in groups
         ]
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Content, ContentField, LogChunk, Rewrite
+from fastapi_taskflow.backends.base import (
+    Backend,
+    Content,
+    ContentField,
+    LogChunk,
+    Result,
+    Rewrite,
+)
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
     accept,
@@ -33,12 +40,14 @@ async def all_contents(backend: Backend, limit: int = 100) -> list[Content]:
 
 async def eventful(backend: Backend) -> str:
     """The id of a task that has failed twice, and logged."""
-    lease = await running(backend)
-    await backend.append_logs([LogChunk(lease, ("one", "two"))])
+    lease = await running(backend, task(title="t"))
+    await backend.append_logs([LogChunk(lease, ("one", "two"), summary="u")])
     await end(backend, lease, Move.RETRY, error="e1", stacktrace="s1", logs=("three",))
     (again,) = await claim(backend)
     await begin(backend, again.lease)
-    await end(backend, again.lease, Move.FAIL, error="e2", stacktrace="s2")
+    await end(
+        backend, again.lease, Move.FAIL, error="e2", stacktrace="s2", progress="p", emitted="m"
+    )
     return lease.task_id
 
 
@@ -52,6 +61,10 @@ class Rewriting(Conformance):
             ContentField.ERROR: "new error",
             ContentField.STACKTRACE: "new trace",
             ContentField.LOGS: ("new line",),
+            ContentField.PROGRESS: "new progress",
+            ContentField.EMITTED: "new values",
+            ContentField.TITLE: "new title",
+            ContentField.SUMMARY: "new summary",
         }
 
         found = await all_contents(backend)
@@ -64,8 +77,18 @@ class Rewriting(Conformance):
         assert stored.payload == b"new"
         assert (record.error, record.stacktrace) == ("new error", "new trace")
         assert set(record.logs) == {"new line"}
+        assert (stored.progress, stored.emitted) == ("new progress", "new values")
+        assert (record.title, record.summary) == ("new title", "new summary")
         history = await backend.attempts(task_id)
         assert {(one.error, one.stacktrace) for one in history} == {("new error", "new trace")}
+
+    async def test_a_result_can_be_replaced(self, backend: Backend) -> None:
+        lease = await running(backend)
+        await end(backend, lease, Move.SUCCEED, result=Result(b"7"))
+        (result,) = [c for c in await all_contents(backend) if c.field is ContentField.RESULT]
+
+        assert await rotation_of(backend).rewrite([Rewrite(result, b"8")]) == [True]
+        assert (await find(backend, lease.task_id)).result == b"8"
 
     async def test_a_value_that_changed_since_is_left_alone(self, backend: Backend) -> None:
         lease = await running(backend)

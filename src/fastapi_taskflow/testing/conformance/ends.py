@@ -14,6 +14,7 @@ from fastapi_taskflow.rules.context import LEVELS, get_task_context
 from fastapi_taskflow.rules.ends import Lost, Raised, Returned
 from fastapi_taskflow.testing.conformance.runs import Running, Watched, call_of, let_pass, until
 from fastapi_taskflow.testing.conformance.work import LEAVING, VARIABLE
+from fastapi_taskflow.words.said import Progress
 
 
 def trace_of(told: Raised) -> str:
@@ -113,11 +114,11 @@ class Surroundings(Running):
         watched = Watched(executor, call_of(self.work.say, 20))
         await watched.end()
 
-        assert [text for text, *_ in watched.lines] == [f"line {n}" for n in range(20)]
-        assert [level for _, level, *_ in watched.lines] == ["info", "warning"] * 10
-        assert all(level in LEVELS for level in {line[1] for line in watched.lines})
-        assert [extra["number"] for _, _, extra, _ in watched.lines] == list(range(20))
-        assert not any(late for *_, late in watched.lines)
+        assert [line.message for line in watched.lines] == [f"line {n}" for n in range(20)]
+        assert [line.level for line in watched.lines] == ["info", "warning"] * 10
+        assert all(line.level in LEVELS for line in watched.lines)
+        assert [line.extra["number"] for line in watched.lines] == list(range(20))
+        assert not watched.late
 
     async def test_a_line_with_a_value_that_cannot_leave_a_process_comes(
         self, executor: Executor
@@ -125,7 +126,27 @@ class Surroundings(Running):
         watched = Watched(executor, call_of(self.work.say_unpicklable))
 
         assert isinstance(await watched.end(), Returned)
-        assert [text for text, *_ in watched.lines] == ["with a value"]
+        assert [line.message for line in watched.lines] == ["with a value"]
+
+    async def test_progress_comes_in_order_the_latest_at_last_and_before_the_end(
+        self, executor: Executor
+    ) -> None:
+        watched = Watched(executor, call_of(self.work.advance, 1_000))
+        await watched.end()
+
+        assert watched.progress == sorted(set(watched.progress))
+        assert watched.progress[-1] == Progress(1_000, 1_000, "step 1000")
+        assert not watched.late
+
+    async def test_progress_comes_while_the_function_runs(
+        self, executor: Executor, place: Path
+    ) -> None:
+        (one,) = await self.waiting(executor, place, func="advance_and_wait")
+        await until(lambda: Progress(2) in one.progress)
+
+        assert one.told == []
+        let_pass(place)
+        assert await one.end() == Returned("run 0")
 
     async def test_a_function_knows_its_task(self, executor: Executor) -> None:
         tags = {"order": "7"}

@@ -45,7 +45,11 @@ class Liveness(Conformance):
 
     async def test_an_instance_is_seen_as_it_enlisted(self, store: Backend) -> None:
         info = instance(
-            "i'nstance 🧨", roles=frozenset({"observe"}), functions=frozenset({"f", "g"}), ttl=2.5
+            "i'nstance 🧨",
+            roles=frozenset({"observe"}),
+            functions=frozenset({"f", "g"}),
+            ttl=2.5,
+            version="1.2",
         )
 
         await store.enlist(info)
@@ -64,6 +68,20 @@ class Liveness(Conformance):
         assert counters(after)[A] == before[A] + 2
         assert counters(after)[B] == before[B]
         assert [peer.lag for peer in after.peers if peer.info.instance_id == A] == [0.5]
+
+    async def test_others_see_what_a_heartbeat_says(self, backend: Backend) -> None:
+        def state(signals: Signals) -> list[tuple[int, bool]]:
+            return [
+                (one.running, one.draining) for one in signals.peers if one.info.instance_id == A
+            ]
+
+        before = state(await backend.signals(B))
+        await beat(backend, A, running=7)
+        during = state(await backend.signals(B))
+        await beat(backend, A, running=2, draining=True)
+        after = state(await backend.signals(B))
+
+        assert [*before, *during, *after] == [(0, False), (7, False), (2, True)]
 
     async def test_an_unknown_instance_has_no_heartbeat(self, backend: Backend) -> None:
         assert await beat(backend, "nobody") is False

@@ -117,6 +117,7 @@ def instance(instance_id: str, **changes: Any) -> InstanceInfo:
         "roles": frozenset({"enqueue", "execute"}),
         "ttl": 20.0,
         "functions": frozenset({"f"}),
+        "executors": {"loop": None, "thread": 4},
     }
     return InstanceInfo(**(info | changes))
 
@@ -155,6 +156,11 @@ async def accept(backend: Backend, *group: NewTask, key_ttl: float = 86400.0) ->
     assert isinstance(admission, Stored), admission
     assert len(admission.tasks) == len(group)
     return list(admission.tasks)
+
+
+def again(task_id: str) -> Inserted:
+    """The answer for what this task does already."""
+    return Inserted(task_id, duplicate=True, fence=0)
 
 
 def request(instance_id: str = A, **changes: Any) -> ClaimRequest:
@@ -222,9 +228,9 @@ async def missing(backend: Backend, *task_ids: str) -> bool:
     return await backend.get(list(task_ids)) == [None] * len(task_ids)
 
 
-async def beat(backend: Backend, instance_id: str, lag: float = 0.0) -> bool:
+async def beat(backend: Backend, instance_id: str, lag: float = 0.0, **state: Any) -> bool:
     """One heartbeat, as an engine sends it: from a thread and an event loop of its own."""
-    return await asyncio.to_thread(asyncio.run, backend.beat(instance_id, lag))
+    return await asyncio.to_thread(asyncio.run, backend.beat(instance_id, lag, **state))
 
 
 def logins_of(backend: Backend) -> Logins:

@@ -1,9 +1,8 @@
-"""What is kept beside the tasks: logs, attempts, counters, settings and the audit trail."""
+"""What is kept beside the tasks: logs, attempts, counters and settings."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,6 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
-from fastapi_taskflow.words.models import AuditEntry
 from fastapi_taskflow.words.states import Move
 
 
@@ -233,50 +231,3 @@ class QueueSettings(Conformance):
             "concurrency": None,
             "max_size": 9,
         }
-
-
-class Audit(Conformance):
-    """What operators did, newest first."""
-
-    def entry(self, clock: ManualClock, **changes: Any) -> AuditEntry:
-        values: dict[str, Any] = {
-            "entry_id": fresh_id(),
-            "action": "cancel",
-            "task_id": fresh_id(),
-            "actor": "änn 'o\"",
-            "timestamp": clock.now() + timedelta(microseconds=7),
-            "detail": {"text": "x\x00", "number": 1, "nested": {"list": [1, None, True]}},
-        }
-        return AuditEntry(**(values | changes))
-
-    async def test_entries_come_back_as_they_were_newest_first(
-        self, backend: Backend, clock: ManualClock
-    ) -> None:
-        assert await backend.audit(limit=5) == ([], None)
-        entries = [self.entry(clock), self.entry(clock, detail={}), self.entry(clock)]
-
-        await backend.append_audit(entries[:2])
-        await backend.append_audit(entries[2:])
-        await backend.append_audit([])
-
-        assert await backend.audit(limit=5) == (entries[::-1], None)
-
-    async def test_pages_stay_true_while_entries_come(
-        self, backend: Backend, clock: ManualClock
-    ) -> None:
-        entries = [self.entry(clock) for _ in range(4)]
-        await backend.append_audit(entries)
-
-        first, cursor = await backend.audit(limit=2)
-        await backend.append_audit([self.entry(clock)])
-        second, after = await backend.audit(limit=2, cursor=cursor)
-
-        assert [*first, *second] == entries[::-1]
-        assert after is None
-
-    @pytest.mark.parametrize("cursor", ["nonsense", "-", "9" * 400])
-    async def test_a_cursor_of_somebody_else_is_refused(
-        self, backend: Backend, cursor: str
-    ) -> None:
-        with pytest.raises(ValueError):
-            await backend.audit(limit=1, cursor=cursor)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, KeyConflict, Lease, Stored
+from fastapi_taskflow.backends.base import Backend, Inserted, KeyConflict, Lease, Stored
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     B,
     Conformance,
     accept,
+    again,
     begin,
     claim,
     end,
@@ -40,7 +41,7 @@ class Keys(Conformance):
         first, second = keyed("k"), keyed("k")
         await accept(backend, first)
 
-        assert await accept(backend, second) == [(first.task_id, True, 0)]
+        assert await accept(backend, second) == [again(first.task_id)]
         assert await missing(backend, second.task_id)
         assert len(await claim(backend)) == 1
 
@@ -70,7 +71,10 @@ class Keys(Conformance):
 
         inserted = await accept(backend, first, second)
 
-        assert inserted == [(first.task_id, False, 0), (first.task_id, True, 0)]
+        assert inserted == [
+            Inserted(first.task_id, duplicate=False, fence=0),
+            again(first.task_id),
+        ]
         assert (await find(backend, second.task_id)).record.duplicate_of == first.task_id
 
     async def test_conflicting_tasks_within_one_group_store_nothing(self, backend: Backend) -> None:
@@ -100,7 +104,7 @@ class Keys(Conformance):
         first = task(idempotency_key="k")
         await accept(backend, first)
 
-        assert await accept(backend, task(idempotency_key="k")) == [(first.task_id, True, 0)]
+        assert await accept(backend, task(idempotency_key="k")) == [again(first.task_id)]
         assert isinstance(await put(backend, keyed("k")), KeyConflict)
 
     async def test_a_key_is_held_while_its_task_lives(
@@ -216,7 +220,7 @@ class Aliases(Conformance):
         first, alias = keyed("k", tags={"a": "b"}), keyed("k", alias=True)
         await accept(backend, first)
 
-        assert await accept(backend, alias) == [(first.task_id, True, 0)]
+        assert await accept(backend, alias) == [again(first.task_id)]
 
         lease = await run(backend, first)
         await end(backend, lease, Move.FAIL, error="boom")

@@ -85,6 +85,18 @@ class Examining(Conformance):
         assert [each for each in found if each.level is Level.PROBLEM] == []
         assert (await backend.get(["one"])) == before
 
+    async def test_its_state_is_told_without_a_change(
+        self, backend: Backend, clock: ManualClock, place: Path
+    ) -> None:
+        await put(backend, task("one"))
+
+        other = self.open_second(backend, clock, place)
+        found = await backend.vitals()
+        told = {each.check for each in await other.vitals()}
+
+        assert [each for each in found if each.level is Level.PROBLEM] == []
+        assert {each.check for each in found} == told
+
     def test_an_examination_makes_no_store(self, clock: ManualClock, place: Path) -> None:
         with suppress(StoreUnavailable):  # what opens it will say the same
             list(self.make_backend(clock, place).examine())

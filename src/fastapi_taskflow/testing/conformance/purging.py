@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from fastapi_taskflow.backends.base import Backend, Lease, Query, RetryRefused
+from fastapi_taskflow.backends.base import Backend, Inserted, Lease, Query, RetryRefused
 from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     Conformance,
     accept,
+    again,
     claim,
     end,
     find,
@@ -224,7 +225,7 @@ class PurgedKeys(Conformance):
 
         assert (await backend.purge(clock.now(), limit=9))[:2] == ((first.task_id,), 0)
 
-        assert await accept(backend, second) == [(first.task_id, True, 0)]
+        assert await accept(backend, second) == [again(first.task_id)]
         assert await missing(backend, first.task_id, second.task_id)
 
     async def test_expired_keys_are_deleted_in_batches_also_without_records(
@@ -251,4 +252,4 @@ class PurgedKeys(Conformance):
 
         assert await missing(backend, first.task_id, second.task_id)
         # Its id is free again: an alias that had stayed would make this a duplicate.
-        assert await accept(backend, second) == [(second.task_id, False, 0)]
+        assert await accept(backend, second) == [Inserted(second.task_id, duplicate=False, fence=0)]

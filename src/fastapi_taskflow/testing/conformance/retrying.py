@@ -6,6 +6,7 @@ import pytest
 
 from fastapi_taskflow.backends.base import (
     Backend,
+    Inserted,
     KeyConflict,
     NewTask,
     QueueIsFull,
@@ -15,6 +16,7 @@ from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
     accept,
+    again,
     claim,
     end,
     find,
@@ -47,7 +49,7 @@ class ManualRetry(Conformance):
         original = await ended(backend, move)
         retry = task(retry_of=original.task_id)
 
-        assert await accept(backend, retry) == [(retry.task_id, False, 0)]
+        assert await accept(backend, retry) == [Inserted(retry.task_id, duplicate=False, fence=0)]
 
         old, new = await backend.get([original.task_id, retry.task_id])
         assert old is not None
@@ -184,7 +186,7 @@ class KeysOfRetries(Conformance):
 
         assert (await find(backend, retry.task_id)).record.idempotency_key == "k"
         clock.advance(10**6)
-        assert await accept(backend, keyed("k")) == [(retry.task_id, True, 0)]
+        assert await accept(backend, keyed("k")) == [again(retry.task_id)]
         conflict = await put(backend, keyed("k", b"different"))
         assert conflict == KeyConflict("k", retry.task_id)
 
@@ -196,7 +198,7 @@ class KeysOfRetries(Conformance):
 
         await accept(backend, retry)
 
-        assert await accept(backend, keyed("k")) == [(retry.task_id, True, 0)]
+        assert await accept(backend, keyed("k")) == [again(retry.task_id)]
 
     async def test_the_fingerprint_of_a_retry_is_its_originals(self, backend: Backend) -> None:
         original = await ended(backend, Move.INTERRUPT, keyed("k"))
@@ -204,7 +206,7 @@ class KeysOfRetries(Conformance):
 
         await accept(backend, retry)
 
-        assert await accept(backend, keyed("k")) == [(retry.task_id, True, 0)]
+        assert await accept(backend, keyed("k")) == [again(retry.task_id)]
         (inserted,) = await accept(backend, keyed("other"))
         assert not inserted.duplicate
 
@@ -225,7 +227,7 @@ class KeysOfRetries(Conformance):
 
         inserted = await accept(backend, task(retry_of=original.task_id, replace_original=True))
 
-        assert inserted == [(heir.task_id, True, 0)]
+        assert inserted == [again(heir.task_id)]
         assert (await find(backend, original.task_id)).record.retried_as is None
 
     async def test_a_retry_conflicts_with_other_work_that_has_the_key_now(
@@ -248,7 +250,7 @@ class KeysOfRetries(Conformance):
         await accept(backend, retry, key_ttl=60.0)
         await end(backend, await run(backend, retry), Move.SUCCEED)
 
-        assert await accept(backend, keyed("k")) == [(retry.task_id, True, 0)]
+        assert await accept(backend, keyed("k")) == [again(retry.task_id)]
         clock.advance(60)
         (inserted,) = await accept(backend, keyed("k"))
         assert not inserted.duplicate

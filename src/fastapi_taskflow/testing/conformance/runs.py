@@ -16,6 +16,7 @@ import pytest
 from fastapi_taskflow.executors.base import Call, Executor, Run, Told
 from fastapi_taskflow.testing.conformance import work
 from fastapi_taskflow.testing.places import new_place
+from fastapi_taskflow.words.said import Line, Progress, Said
 
 __all__ = ["Running", "Watched", "call_of", "until"]
 
@@ -30,11 +31,26 @@ class Watched:
     def __init__(self, executor: Executor, call: Call) -> None:
         self.told: list[Told] = []
         # Each with True if it came after the end.
-        self.lines: list[tuple[str, str, dict[str, Any], bool]] = []
-        self.run: Run = executor.run(call, self.told.append, self._log)
+        self.said: list[tuple[Said, bool]] = []
+        self.run: Run = executor.run(call, self.told.append, self._say)
 
-    def _log(self, message: str, level: str, extra: dict[str, Any]) -> None:
-        self.lines.append((message, level, extra, bool(self.told)))
+    def _say(self, said: Said) -> None:
+        self.said.append((said, bool(self.told)))
+
+    @property
+    def lines(self) -> list[Line]:
+        """Of its log."""
+        return [said for said, _ in self.said if isinstance(said, Line)]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """What came through of its progress."""
+        return [said for said, _ in self.said if isinstance(said, Progress)]
+
+    @property
+    def late(self) -> bool:
+        """It said something after its end."""
+        return any(late for _, late in self.said)
 
     async def end(self) -> Told:
         """How it ended, when it has."""
@@ -96,7 +112,9 @@ class Running:
         function = getattr(self.work, func)
         names = [f"run {number}" for number in range(count)]
         watched = [Watched(executor, call_of(function, str(place), name)) for name in names]
-        await until(lambda: all((place / f"{name} arrived").exists() for name in names))
+        there = [place / f"{name} arrived" for name in names]
+        await until(lambda: all(map(Path.exists, there)) or any(each.told for each in watched))
+        assert [each.told for each in watched] == [[] for _ in watched]
         return watched
 
 

@@ -66,6 +66,14 @@ def say(lines: int) -> None:
         task_log(f"line {number}", level="warning" if number % 2 else "info", number=number)
 
 
+def advance(steps: int) -> None:
+    """Say how far it is, quickly."""
+    context = get_task_context()
+    for number in range(1, steps + 1):
+        if context is not None:
+            context.progress(number, steps, f"step {number}")
+
+
 def say_unpicklable() -> None:
     task_log("with a value", value=lambda: None)
 
@@ -106,6 +114,24 @@ async def _wait(place: str, name: str) -> str:
     return name
 
 
+def advance_and_wait(place: str, name: str) -> str:
+    """As `wait`, after two steps that it says at once."""
+    _advance_twice()
+    return wait(place, name)
+
+
+async def _advance_and_wait(place: str, name: str) -> str:
+    _advance_twice()
+    return await _wait(place, name)
+
+
+def _advance_twice() -> None:
+    context = get_task_context()
+    if context is not None:
+        context.progress(1)
+        context.progress(2)
+
+
 def look(place: str, name: str) -> str:
     """As `wait`, but it ends as well when it is asked to."""
     context = get_task_context()
@@ -139,13 +165,17 @@ _SHORT = (
     leave,
     give_unpicklable,
     say,
+    advance,
     say_unpicklable,
     seen,
     variable,
     die,
 )
 
-plain = SimpleNamespace(**{each.__name__: each for each in (*_SHORT, wait, look)})
+plain = SimpleNamespace(**{each.__name__: each for each in (*_SHORT, wait, advance_and_wait, look)})
 coroutines = SimpleNamespace(
-    **{each.__name__: _awaited(each) for each in _SHORT}, wait=_wait, look=_wait
+    **{each.__name__: _awaited(each) for each in _SHORT},
+    wait=_wait,
+    advance_and_wait=_advance_and_wait,
+    look=_wait,
 )

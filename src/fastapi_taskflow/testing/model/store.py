@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from fastapi_taskflow.backends.base import (
@@ -18,9 +19,13 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
     Snapshot,
+    StoredSchedule,
 )
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
-from fastapi_taskflow.testing.model.tasks import ModelKey, ModelTask
+from fastapi_taskflow.testing.model.failures import ModelFailures
+from fastapi_taskflow.testing.model.limits import ModelLimits
+from fastapi_taskflow.testing.model.pauses import brakes
+from fastapi_taskflow.testing.model.tasks import ModelKey, ModelTask, order, throttle
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.durations import bin_of
 from fastapi_taskflow.words.models import TaskStatus
@@ -49,12 +54,14 @@ class Model:
         self.instances: dict[str, bool] = {}
         self.beats: Counter[str] = Counter()
         self.settings: dict[str, dict[str, Any]] = {}
+        self.schedules: dict[str, StoredSchedule] = {}
         self.claims: dict[str, list[str]] = {}
         self.ended: Counter[tuple[str, str, TaskStatus]] = Counter()
         self.seconds: dict[tuple[str, str, TaskStatus], float] = {}
         # By minute, function, state and bin of the length.
         self.ends: Counter[tuple[datetime, str, TaskStatus, int]] = Counter()
-        self.arrivals = 0
+        self.failures = ModelFailures()
+        self.arrivals, self.limits = 0, ModelLimits()
 
     def canonical(self, task_id: str) -> ModelTask | None:
         """The task of an id or an alias."""
@@ -88,25 +95,30 @@ class Model:
 
     def _choose(self, request: ClaimRequest) -> list[ModelTask]:
         slots, suspects = dict(request.queues), request.suspects
+        room = self.limits.room(request, self.tasks.values(), self.clock.micros())
         taken: list[ModelTask] = []
-        for task in sorted(filter(self._is_ready, self.tasks.values()), key=order):
+        ready = filter(self._is_ready, self.tasks.values())
+        for task in sorted(ready, key=partial(order, request, self.clock.now())):
             queue, suspect = task.new.queue, task.interruptions >= QUARANTINE_FROM
-            fits = slots.get(queue, 0) > 0 and len(taken) < request.limit
-            if fits and task.new.func_name in request.functions and (suspects or not suspect):
+            fits = slots.get(queue, 0) > 0 and len(taken) < request.limit and room.fits(task)
+            fits = fits and task.new.func_name in request.functions and suspects >= suspect
+            if fits and not task.put_off(room.wait(task), self.clock.now()):
                 slots[queue] -= 1
                 suspects -= suspect
                 taken.append(task)
+                room.take(task)
         return taken
 
     def _is_ready(self, task: ModelTask) -> bool:
         due = task.due_at is not None and task.due_at <= self.clock.now()
-        return task.free and due and not self.paused(task.new.queue)
+        return task.free and due and not any(map(self.paused, brakes(task.new)))
 
     def start(self, lease: Lease) -> datetime | None:
         task = self.tasks.get(lease.task_id)
         if task is None or task.fence != lease.fence or task.owner is None:
             return None
         if task.status is TaskStatus.PENDING:
+            throttle(self.keys, task, self.clock.now())
             task.status = TaskStatus.RUNNING
             task.start_time = self.clock.now()
             task.retries_used = task.failures
@@ -138,6 +150,7 @@ class Model:
     def _apply(self, task: ModelTask, outcome: Outcome, target: TaskStatus) -> None:
         rule = MOVES[outcome.move]
         task.logs += outcome.logs
+        task.hear(outcome, target)
         if target is TaskStatus.PENDING and outcome.move not in NO_ATTEMPT:
             task.attempts.append(self._attempt(task, outcome))
         else:
@@ -145,6 +158,7 @@ class Model:
         task.failures += rule.failures
         task.interruptions += rule.interruptions
         task.error, task.stacktrace = outcome.error, outcome.stacktrace
+        task.failure = self.failures.note(outcome.failure, self.clock.now())
         if outcome.elapsed is not None:
             task.elapsed = outcome.elapsed
         task.owner = task.claim_id = None
@@ -166,12 +180,13 @@ class Model:
             error=outcome.error,
             stacktrace=outcome.stacktrace,
             late=False,
+            failure=outcome.failure.group if outcome.failure else None,
         )
 
     def end(self, task: ModelTask, status: TaskStatus, at: datetime | None = None) -> None:
         """Terminal, and the key held on or freed."""
         now = self.clock.now()
-        task.status = status
+        task.status, task.behind = status, False
         task.owner = task.claim_id = None
         task.end_time = at or now
         counted = task.new.queue, task.new.func_name, status
@@ -179,12 +194,11 @@ class Model:
         self.seconds[counted] = self.seconds.get(counted, 0.0) + (task.elapsed or 0.0)
         minute = now.replace(second=0, microsecond=0)
         self.ends[minute, task.new.func_name, status, bin_of(task.elapsed)] += 1
-        key = task.new.idempotency_key
-        held = self.keys.get(key) if key is not None else None
-        if key is None or held is None or held.task_id != task.new.task_id:
+        key, started = task.new.idempotency_key or "", task.start_time is not None
+        held, throttled = self.keys.get(key), started and key.startswith("throttle=")
+        if held is None or held.task_id != task.new.task_id or throttled:
             return
-        unknown = status in UNKNOWN_ENDS and task.start_time is not None
-        if status is TaskStatus.SUCCESS or unknown:
+        if status is TaskStatus.SUCCESS or (started and status in UNKNOWN_ENDS):
             held.expires = now + timedelta(seconds=held.ttl)
         else:
             del self.keys[key]
@@ -230,7 +244,11 @@ class Model:
         task.retries_used, task.failures = snapshot.retries_used, snapshot.failures
         task.elapsed = snapshot.elapsed
         task.error, task.stacktrace = snapshot.error, snapshot.stacktrace
+        failed = snapshot.status is TaskStatus.FAILED
+        noted = snapshot.failure if failed else None
+        task.failure = self.failures.note(noted, self.clock.now())
         task.logs += snapshot.logs
+        task.hear(snapshot, snapshot.status)
         if snapshot.start_time is not None:
             task.instance = instance
         if not task.live:
@@ -242,6 +260,7 @@ class Model:
         running = task is not None and task.status is TaskStatus.RUNNING
         if task is not None and running and task.fence == chunk.lease.fence:
             task.logs += chunk.lines
+            task.hear(chunk)
 
     # Fleet
 
@@ -258,32 +277,3 @@ class Model:
             self.instances[instance] = False
             if not self.held_by(instance):
                 del self.instances[instance]
-
-    # Answers about everything
-
-    def next_due(self, queues: Sequence[str]) -> float | None:
-        due = [
-            (task.due_at - self.clock.now()).total_seconds()
-            for task in self.tasks.values()
-            if task.free
-            and task.due_at is not None
-            and task.new.queue in queues
-            and not self.paused(task.new.queue)
-        ]
-        return min(due, default=None)
-
-    def tally(self) -> Mapping[tuple[str, str, TaskStatus], tuple[int, int, float]]:
-        """(rows, ended, seconds) that are not zero."""
-        rows = Counter(
-            (task.new.queue, task.new.func_name, task.status) for task in self.tasks.values()
-        )
-        return {
-            key: (rows[key], self.ended[key], self.seconds.get(key, 0.0))
-            for key in rows.keys() | self.ended.keys()
-        }
-
-
-def order(task: ModelTask) -> tuple[int, datetime, int]:
-    """The order of claims."""
-    assert task.due_at is not None
-    return -(task.new.priority or 0), task.due_at, task.arrival

@@ -1,0 +1,34 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { ask } from "../api/client";
+import { useLook } from "../api/queries";
+import type { FailureDetail, Routes } from "../api/schema";
+
+export type FailureQuery = Routes["GET /failures"]["query"];
+
+export const MOST = 200;
+
+/** A group that was first seen so lately is marked. */
+const NEW_MS = 3_600_000;
+
+export const isNew = (one: FailureDetail, now: number) =>
+  now - new Date(one.first_at).getTime() < NEW_MS;
+
+/** Groups, those that failed last first. */
+export const useFailures = (query: FailureQuery) =>
+  useLook(["failures", query], 5, (signal) =>
+    ask("GET /failures", { query: { ...query, limit: MOST }, signal }),
+  );
+
+export const useFailure = (group: string) =>
+  useLook(["failures", group], 5, (signal) =>
+    ask("GET /failures/{group}", { path: { group }, signal }),
+  );
+
+/** The task of its last failure, for the traceback. */
+export const useExample = (id: string | null) =>
+  useQuery({
+    queryKey: ["task", id],
+    queryFn: ({ signal }) => ask("GET /{task_id}", { path: { task_id: id ?? "" }, signal }),
+    enabled: id !== null,
+    placeholderData: keepPreviousData,
+  });

@@ -1,0 +1,95 @@
+import { useFunctions } from "../api/queries";
+import type { FunctionDetail, FunctionSettings } from "../api/schema";
+import { brief, count, percent, span } from "../format";
+import { useStream } from "../stream";
+import { Empty, Head, Link, Loaded, Scroll } from "../ui/basics";
+
+/** Every function: how its tasks went, and how they run. */
+export function Functions() {
+  const functions = useFunctions();
+  useStream({ views: { functions: ["functions"] } });
+  return (
+    <>
+      <Head title="Functions" />
+      <Loaded query={functions}>
+        {(all) =>
+          all.length === 0 ? (
+            <Empty title="No function is registered." />
+          ) : (
+            <Scroll label="Functions">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Function</th>
+                    <th className="number">Waiting</th>
+                    <th className="number">Running</th>
+                    <th className="number">Ended</th>
+                    <th className="number">Failed</th>
+                    <th className="number">Succeeded</th>
+                    <th className="number">p50</th>
+                    <th className="number">p95</th>
+                    <th>Runs</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {all.map((one) => (
+                    <Row key={one.func_name} one={one} />
+                  ))}
+                </tbody>
+              </table>
+            </Scroll>
+          )
+        }
+      </Loaded>
+    </>
+  );
+}
+
+function Row({ one }: { one: FunctionDetail }) {
+  const name = one.func_name;
+  return (
+    <tr>
+      <td>
+        <Link to={`functions/${encodeURIComponent(name)}`}>{name}</Link>
+        {one.stranded && <div className="error">Tasks wait, and no instance can run them.</div>}
+        {one.unreadable && <div className="error">{one.unreadable}</div>}
+      </td>
+      <td className="number">{count(one.pending)}</td>
+      <td className="number">{count(one.running)}</td>
+      <td className="number" title={count(one.ended)}>
+        {brief(one.ended)}
+      </td>
+      <td className="number">
+        {one.failed > 0 ? (
+          <Link to="tasks" query={{ func_name: name, status: "failed" }} className="error">
+            {count(one.failed)}
+          </Link>
+        ) : (
+          ""
+        )}
+      </td>
+      <td className="number">{one.success + one.failed > 0 ? percent(one.success_rate) : "–"}</td>
+      <td className="number">{span(one.p50)}</td>
+      <td className="number">{span(one.p95)}</td>
+      <td className="quiet roomy">
+        {one.settings ? inWords(one.settings) : "not registered here"}
+      </td>
+    </tr>
+  );
+}
+
+/** The settings that differ from the plainest ones. */
+export function inWords(settings: FunctionSettings): string {
+  const { executor, queue, retries, delay, backoff, timeout } = settings;
+  const parts = [executor];
+  if (queue) parts.push(`queue ${queue}`);
+  if (settings.persist) parts.push("durable");
+  if (settings.requeue_on_interrupt) parts.push("requeued");
+  if (retries > 0) {
+    const pause = delay > 0 ? ` after ${span(delay)}${backoff === 1 ? "" : ` ×${backoff}`}` : "";
+    parts.push(`${retries} ${retries === 1 ? "retry" : "retries"}${pause}`);
+  }
+  if (timeout !== null) parts.push(`at most ${span(timeout)}`);
+  if (settings.priority !== null) parts.push(`priority ${settings.priority}`);
+  return parts.join(", ");
+}

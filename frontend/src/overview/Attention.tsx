@@ -1,0 +1,39 @@
+import { useFunctions, useInstances, usePauses, useQueues, useSchedules } from "../api/queries";
+import { useSilent } from "../instances/silent";
+import { Link } from "../ui/basics";
+import { ofFunctions, ofInstances, ofPauses, ofQueues, ofSchedules } from "./troubles";
+
+/** What is wrong now, the worst first. */
+export function Attention() {
+  const functions = useFunctions();
+  const queues = useQueues();
+  const schedules = useSchedules();
+  const instances = useInstances();
+  const pauses = usePauses();
+  const silent = useSilent(instances.data);
+  const loaded = functions.data && queues.data && schedules.data;
+  const found = [
+    ...ofFunctions(functions.data ?? []),
+    ...ofQueues(queues.data ?? []),
+    ...ofSchedules(schedules.data?.items ?? []),
+    ...ofPauses(pauses.data ?? []),
+    ...ofInstances(instances.data ?? [], silent),
+  ].sort((one, other) => other.weight - one.weight);
+  return (
+    <section className="card">
+      <h2>Needs attention</h2>
+      {!loaded && <p className="quiet">Loading…</p>}
+      {loaded && found.length === 0 && <p className="quiet">Nothing. All is well.</p>}
+      <ul className="troubles">
+        {found.map((one) => (
+          <li key={`${one.name} ${one.text}`} className={one.bad ? "bad" : undefined}>
+            <Link to={one.to} query={one.query}>
+              {one.name}
+            </Link>
+            <span>{one.text}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,27 @@
+import { COLUMNS, type Column } from "./columns";
+
+export function ColumnChoice({
+  chosen,
+  choose,
+}: {
+  chosen: readonly Column[];
+  choose: (name: Column, shown: boolean) => void;
+}) {
+  return (
+    <details className="menu">
+      <summary>Columns</summary>
+      <div className="items">
+        {COLUMNS.map((column) => (
+          <label key={column.name}>
+            <input
+              type="checkbox"
+              checked={chosen.includes(column.name)}
+              onChange={(event) => choose(column.name, event.target.checked)}
+            />
+            {column.title}
+          </label>
+        ))}
+      </div>
+    </details>
+  );
+}

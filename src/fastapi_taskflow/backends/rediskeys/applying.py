@@ -1,0 +1,162 @@
+"""A plan, written if all that it was made from is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fastapi_taskflow.backends.base import Attempt
+from fastapi_taskflow.backends.rediskeys.batchrows import follow_batches
+from fastapi_taskflow.backends.rediskeys.documents import Documents, dumped
+from fastapi_taskflow.backends.rediskeys.failures import add_failures
+from fastapi_taskflow.backends.rediskeys.turns import pass_on
+from fastapi_taskflow.backends.rediskeys.unit import Unit
+from fastapi_taskflow.backends.rules.batchrows import BatchRow
+from fastapi_taskflow.backends.rules.looking import ending_of
+from fastapi_taskflow.backends.rules.plan import Lines, Plan
+from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.backends.rules.sums import spans
+from fastapi_taskflow.backends.rules.turns import gate_of
+from fastapi_taskflow.words.clock import to_micros
+
+__all__ = ["ATTEMPTS", "KEYS", "Key", "apply"]
+
+_MICROS_PER_SECOND = 1_000_000
+
+
+class Key(NamedTuple):
+    """An idempotency key that somebody holds; times in microseconds."""
+
+    task_id: str
+    fingerprint: bytes | None
+    ttl: int
+    expires_at: int | None
+
+
+ATTEMPTS, KEYS = Documents(Attempt), Documents(Key)
+
+
+async def apply(
+    unit: Unit,
+    plan: Plan,
+    *,
+    new: Mapping[str, BatchRow] = MappingProxyType({}),
+    skips: bool = False,
+) -> set[str]:
+    """Write all of it; the tasks that are written.
+
+    Args:
+        new: Batches that are stored now.
+        skips: See `Unit.commit`.
+    """
+    await follow_batches(unit, plan, new)
+    held = {*plan.taken, *[one.key for one in (*plan.kept, *plan.freed)]}
+    await unit.load((), {"keys": held}, new=len(plan.inserted))
+    if plan.deleted:
+        await _delete(unit, plan.deleted)
+    for one in plan.inserted.values():
+        unit.number(one)
+    await pass_on(unit, plan)
+    _write_rows(unit, plan)
+    for alias, task_id in plan.aliases.items():
+        _alias(unit, alias, plan.inserted.get(task_id) or unit.rows[task_id])
+    _write_keys(unit, plan, held)
+    for task_id, attempt in plan.attempts:
+        unit.touch(task_id)
+        unit.do("RPUSH", f"attempts:{task_id}", ATTEMPTS.text(attempt), task=task_id)
+    for chunk in plan.lines:
+        _append(unit, chunk)
+    _count(unit, plan)
+    add_failures(unit, plan)
+    return await unit.commit(skips=skips)
+
+
+def _write_rows(unit: Unit, plan: Plan) -> None:
+    for one in plan.inserted.values():
+        if one.order_key is not None:
+            unit.do("HSET", "gates", gate_of(one.order_key), unit.version)
+        unit.put(one)
+        unit.tells |= one.free
+    for task_id, values in plan.changed.items():
+        one = unit.rows[task_id]
+        for name, value in values.items():
+            if name not in ("free", "waiting"):
+                setattr(one, name, value)
+        unit.put(one, values)
+        unit.tells |= one.free or "cancel_asked" in values
+
+
+async def _delete(unit: Unit, task_ids: Collection[str]) -> None:
+    key = unit.store.key
+    found = await unit.store.read(*[("SMEMBERS", key(f"aliases:{one}")) for one in task_ids])
+    for task_id, aliases in zip(task_ids, found, strict=True):
+        for raw in aliases:
+            alias = raw.decode("utf-8", "surrogatepass")
+            unit.do("HDEL", "aliases", alias, task=task_id)
+            unit.do("ZREM", f"ending:{ending_of(alias)}", task_id, task=task_id)
+        unit.delete(task_id)
+
+
+def _alias(unit: Unit, alias: str, one: Row) -> None:
+    task_id = one.task_id
+    unit.touch(task_id)
+    unit.do("HSET", "aliases", alias, task_id, task=task_id)
+    unit.do("SADD", f"aliases:{task_id}", alias, task=task_id)
+    ending = f"ending:{ending_of(alias)}"
+    unit.do("ZADD", ending, one.arrival, task_id, task=task_id)
+
+
+def _write_keys(unit: Unit, plan: Plan, names: Iterable[str]) -> None:
+    now = to_micros(plan.now)
+    keys = {name: KEYS.read(unit.at["keys"][name]) for name in names}
+    before = dict(keys)
+    for name, new in plan.taken.items():
+        ttl = round(new.ttl * _MICROS_PER_SECOND)
+        keys[name] = Key(new.task_id, new.fingerprint, ttl, None)
+    for held, is_kept in [(one, True) for one in plan.kept] + [(one, False) for one in plan.freed]:
+        key = keys[held.key]
+        if key is not None and key.task_id == held.task_id:
+            keys[held.key] = key._replace(expires_at=now + key.ttl) if is_kept else None
+    for name, key in keys.items():
+        if key != before[name]:
+            write_key(unit, name, key)
+
+
+def write_key(unit: Unit, name: str, key: Key | None) -> None:
+    """Somebody holds an idempotency key from now on; None: nobody does."""
+    if key is None:
+        unit.do("HDEL", "keys", name)
+    else:
+        unit.do("HSET", "keys", name, KEYS.text(key))
+    if key is None or key.expires_at is None:
+        unit.do("ZREM", "expiring", name)
+    else:
+        unit.do("ZADD", "expiring", key.expires_at, name)
+
+
+def _append(unit: Unit, chunk: Lines) -> None:
+    task_id = chunk.task_id
+    unit.touch(task_id)
+    if chunk.anew:
+        unit.do("UNLINK", f"lines:{task_id}", task=task_id)
+    if chunk.lines:
+        unit.do("RPUSH", f"lines:{task_id}", dumped(chunk.lines), task=task_id)
+
+
+def _count(unit: Unit, plan: Plan) -> None:
+    """Tasks by where they are, and what ended in each span of time."""
+    for cell, number in plan.rows.items():
+        unit.do("HINCRBY", "cells", dumped([*cell[:2], cell.status.name]), number)
+    seconds = plan.seconds
+    parts = spans(to_micros(plan.now) // _MICROS_PER_SECOND)
+    for length, number in plan.ended.items():
+        cell = length.cell
+        name = dumped([*cell[:2], cell.status.name, length.bin])
+        for grain, start in parts.items():
+            span = f"span:{grain.name}:{start}"
+            unit.do("HINCRBY", span, f"n{name}", number)
+            unit.do("HINCRBYFLOAT", span, f"s{name}", repr(seconds[length]))
+    if plan.ended:
+        for grain, start in parts.items():
+            unit.do("ZADD", f"spans:{grain.name}", start, start)

@@ -1,0 +1,111 @@
+"""Records as JSON, by the types of their fields: times are microseconds, words their names."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from fastapi_taskflow.words.clock import from_micros, to_micros
+
+__all__ = ["Documents", "dumped", "loaded"]
+
+T = TypeVar("T")
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def dumped(value: object) -> str:
+    """Plain values as text of ASCII."""
+    return _encode(value)
+
+
+def loaded(raw: bytes | None) -> Any:
+    """What such a text says; None for what is none, because somebody damaged it."""
+    try:
+        return None if raw is None else json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _micros(moment: datetime) -> int:
+    return to_micros(moment.astimezone(UTC))
+
+
+def _from_base64(text: str) -> bytes:
+    return b64decode(text, validate=True)
+
+
+def _ways(kind: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
+    """How a value of a type is written and read; None: it is plain."""
+    if kind is datetime:
+        return _micros, from_micros
+    if kind is bytes:
+        return lambda value: b64encode(value).decode(), _from_base64
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda value: value.name, kind.__members__.__getitem__
+    plain = get_origin(kind) or kind
+    if plain in (frozenset, tuple):
+        return list, plain
+    if isinstance(plain, type) and issubclass(plain, Mapping):
+        return dict, dict
+    return None
+
+
+class Documents(Generic[T]):
+    """Records of a kind: a dataclass or a named tuple.
+
+    Args:
+        kind: Its fields that are None are left out.
+        without: Names of fields that are kept apart.
+    """
+
+    def __init__(self, kind: type[T], *without: str) -> None:
+        self._kind = kind
+        hints = {name: each for name, each in get_type_hints(kind).items() if name not in without}
+        self._names = tuple(hints)
+        kinds = {
+            name: next(one for one in get_args(each) if one is not NoneType)
+            if isinstance(each, UnionType)
+            else each
+            for name, each in hints.items()
+        }
+        found = {name: _ways(each) for name, each in kinds.items()}
+        self._ways = {name: ways for name, ways in found.items() if ways is not None}
+
+    def text(self, record: T) -> str:
+        """The document."""
+        values = {name: getattr(record, name) for name in self._names}
+        ways = self._ways
+        return _encode(
+            {
+                name: ways[name][0](value) if name in ways else value
+                for name, value in values.items()
+                if value is not None
+            }
+        )
+
+    def values(self, raw: bytes | None) -> dict[str, Any]:
+        """The fields of a document; one that cannot be read is as it was found."""
+        found = loaded(raw)
+        if not isinstance(found, dict):
+            return {}
+        values = {name: found[name] for name in self._names if name in found}
+        for name in values.keys() & self._ways.keys():
+            try:
+                values[name] = self._ways[name][1](values[name])
+            except (ValueError, TypeError, KeyError, OverflowError):
+                continue
+        return values
+
+    def read(self, raw: bytes | None) -> T | None:
+        """The record; None where there is none, or somebody damaged it."""
+        values = dict.fromkeys(self._names) | self.values(raw)
+        try:
+            return None if raw is None else self._kind(**values)
+        except (ValueError, TypeError):
+            return None

@@ -1,0 +1,155 @@
+"""A task as a hash, and everything that is found out by it: the sets it is in, what it counts in.
+
+A task's hash has a version, a document of most columns, and those columns apart that are large
+or are read alone. What sets it is in follows from its columns: so nothing else knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from fastapi_taskflow.backends.rediskeys.documents import Documents, dumped
+from fastapi_taskflow.backends.rules.claiming import is_suspect, rank
+from fastapi_taskflow.backends.rules.duetimes import is_never
+from fastapi_taskflow.backends.rules.looking import ending_of
+from fastapi_taskflow.backends.rules.rows import Row, read
+from fastapi_taskflow.words.clock import to_micros
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import LIVE
+
+__all__ = [
+    "APART",
+    "BRIEF",
+    "HEAD",
+    "WHOLE",
+    "counts_of",
+    "fields_of",
+    "lane_of",
+    "row",
+    "sets_of",
+    "tag_set",
+]
+
+_BYTES = "payload", "result"
+APART = (*_BYTES, "error", "stacktrace", "progress", "emitted", "title", "summary")
+"""Columns with a field of their own."""
+
+WHOLE = ("v", "d", *APART)
+BRIEF = "v", "d", "error", "progress", "title", "summary"
+HEAD = (*BRIEF, "stacktrace")
+
+_documents = Documents(Row, "task_id", "damage", *APART)
+# Of what no document says.
+_REQUIRED = "func_name", "queue", "created_at"
+_HIGHEST = 2**31
+_SILENT = None, None, None
+# Sets by the value of a column.
+_OPTIONAL = {
+    "failure": "failure",
+    "batch": "batch_id",
+    "owner": "owner",
+    "claim": "claim_id",
+}
+
+
+def row(task_id: str, fields: Sequence[str], found: Sequence[bytes | None]) -> Row:
+    """The row of a hash of which these fields were read, the document among them."""
+    raw = dict(zip(fields, found, strict=True))
+    values: dict[Any, object] = dict.fromkeys(_REQUIRED)
+    values |= _documents.values(raw["d"])
+    for name in APART:
+        one = raw.get(name)
+        if one is not None:
+            values[name] = one if name in _BYTES else one.decode("utf-8", "surrogatepass")
+    return read(values | {"task_id": task_id})
+
+
+def fields_of(one: Row, version: str, columns: Collection[str]) -> tuple[list[Any], list[str]]:
+    """Fields to set, each before its value, and fields to delete, when columns have changed."""
+    found: list[Any] = ["v", version, "d", _documents.text(one)]
+    gone = []
+    for name in APART:
+        if name in columns:
+            value = getattr(one, name)
+            if value is None:
+                gone.append(name)
+            else:
+                found += name, value
+    return found, gone
+
+
+def lane_of(queue: str, func_name: str, *, suspect: bool) -> str:
+    """Where free tasks wait from which a claim takes one as well as the other."""
+    return f"{int(suspect)}{len(queue)}:{queue}:{func_name}"
+
+
+def tag_set(name: str, value: str) -> str:
+    """The set of the tasks that have a tag."""
+    return f"tag:{len(name)}:{name}:{value}"
+
+
+def sets_of(one: Row) -> dict[tuple[str, str], float]:
+    """Sorted sets by name, with the member that stands for the task, and its score.
+
+    That of a lane is below 0: from then on, by the store's time, the task is in it.
+    """
+    task_id, arrival = one.task_id, one.arrival
+    found: dict[tuple[str, str], float] = dict.fromkeys(
+        ((name, task_id) for name in _names(one)), arrival
+    )
+    found["ids", task_id] = 0
+    found["created", task_id] = to_micros(one.created_at)
+    if one.result_until is not None:
+        found["results", task_id] = to_micros(one.result_until)
+    if one.end_time is not None:
+        found["ended", f"{arrival:018d}{task_id}"] = to_micros(one.end_time)
+    if one.free and one.due_at is not None:
+        due = max(1, to_micros(one.due_at))
+        lane = lane_of(one.queue, one.func_name, suspect=is_suspect(one.interruptions))
+        member = f"{rank(one.priority) + _HIGHEST:010d}{due:018d}{arrival:018d}{task_id}"
+        size = len(lane.encode("utf-8", "surrogatepass"))
+        found[f"due:{one.queue}", f"{size}:{lane}{member}"] = due
+        found[f"lane:{lane}", member] = -due
+    return found
+
+
+def _names(one: Row) -> Iterator[str]:
+    """Of the sets in which tasks are in the order of their arrival."""
+    yield "all"
+    status = one.status
+    yield from (f"status:{status.value}", f"func:{one.func_name}", f"queue:{one.queue}")
+    yield from (f"source:{one.source}", f"ending:{ending_of(one.task_id)}")
+    for name, value in one.tags.items():
+        yield from (tag_set(name, value), f"tagged:{value}")
+    for kind, of in _OPTIONAL.items():
+        value = getattr(one, of)
+        if value is not None:
+            yield f"{kind}:{value}"
+    if one.retried_as is not None:
+        yield "retried"
+    if (one.error, one.title, one.summary) != _SILENT:
+        yield "saying"
+    if status in LIVE:
+        yield from _live_names(one)
+
+
+def _live_names(one: Row) -> Iterator[str]:
+    if one.order_key is not None:
+        yield f"turn:{one.order_key}"
+    if one.cancel_asked and one.owner is not None:
+        yield f"asked:{one.owner}"
+    if one.batch_place is not None and one.status is TaskStatus.RUNNING:
+        yield f"running:{one.batch_id}"
+    if one.batch_id is not None and is_never(one.due_at):
+        yield f"parked:{one.batch_id}"
+
+
+def counts_of(one: Row) -> set[tuple[str, str]]:
+    """Counters that it counts in, and which of their fields."""
+    found = set()
+    if one.waiting:
+        found.add(("waiting", one.queue))
+    if one.owner is not None and one.persist:
+        found.add(("leased", dumped([one.queue, one.func_name])))
+    return found

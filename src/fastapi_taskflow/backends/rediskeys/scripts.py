@@ -1,0 +1,210 @@
+"""What runs within the server: a few scripts that know keys and fields, and no rule of tasks.
+
+Each is told the prefix of all keys as its only key, so that a cluster sends it to their slot.
+None runs where memory is full: the server refuses it before it has written anything.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import NamedTuple
+
+__all__ = ["BEAT", "CANDIDATES", "COMMIT", "FILTER", "READ", "Script"]
+
+
+class Script(NamedTuple):
+    """A script, and the name by which the server knows it."""
+
+    text: str
+    name: str
+
+
+def _script(body: str) -> Script:
+    text = "#!lua\n" + body
+    return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  (the server's choice)
+
+
+# Commands, each behind its length: their replies, all of one instant.
+READ = _script("""
+local found, at = {}, 1
+while at <= #ARGV do
+  local size = tonumber(ARGV[at])
+  found[#found + 1] = redis.call(unpack(ARGV, at + 1, at + size))
+  at = at + size + 1
+end
+return found
+""")
+
+# Groups of commands, each behind a field that has to be as it was read: '' for none; '<=' and the
+# most that a count may be; '#' and the size of a set. Where it is not so, all is left undone ('!'),
+# or that group alone ('?').
+COMMIT = _script("""
+local groups, at = {}, 1
+while at <= #ARGV do
+  local how, key, field, want = unpack(ARGV, at, at + 3)
+  local same = true
+  if string.sub(want, 1, 1) == '#' then
+    same = redis.call('ZCARD', key) == tonumber(string.sub(want, 2))
+  elseif key ~= '' then
+    local is = redis.call('HGET', key, field) or ''
+    same = is == want
+    if string.sub(want, 1, 2) == '<=' then
+      same = (tonumber(is) or 0) <= tonumber(string.sub(want, 3))
+    end
+  end
+  if not same and how == '!' then return false end
+  local commands = tonumber(ARGV[at + 4])
+  at = at + 5
+  groups[#groups + 1] = {same, at, commands}
+  for _ = 1, commands do at = at + 1 + tonumber(ARGV[at]) end
+end
+local done = {}
+for number, group in ipairs(groups) do
+  local at = group[2]
+  for _ = 1, group[1] and group[3] or 0 do
+    local size = tonumber(ARGV[at])
+    redis.call(unpack(ARGV, at + 1, at + size))
+    at = at + 1 + size
+  end
+  done[number] = group[1] and 1 or 0
+end
+return done
+""")
+
+# The time; queues, whose tasks that fell due go to their lanes; fields; sets whose tasks are passed
+# over; then for each look how many, the microseconds of its ageing (0: none), and of which lanes.
+# Of these the first in order, with their fields.
+CANDIDATES = _script("""
+local now, at = ARGV[1], 3
+for _ = 1, tonumber(ARGV[2]) do
+  local queue = KEYS[1] .. 'due:' .. ARGV[at]
+  at = at + 1
+  local due = redis.call('ZRANGEBYSCORE', queue, '(0', now, 'LIMIT', 0, 10000)
+  for _, member in ipairs(due) do
+    local colon = string.find(member, ':', 1, true)
+    local over = colon + tonumber(string.sub(member, 1, colon - 1))
+    local lane = KEYS[1] .. 'lane:' .. string.sub(member, colon + 1, over)
+    redis.call('ZADD', lane, 0, string.sub(member, over + 1))
+    redis.call('ZADD', queue, 0, member)
+  end
+end
+local fields = {'HMGET', ''}
+for _ = 1, tonumber(ARGV[at]) do
+  at = at + 1
+  fields[#fields + 1] = ARGV[at]
+end
+at = at + 1
+local held = {}
+for _ = 1, tonumber(ARGV[at]) do
+  at = at + 1
+  held[#held + 1] = KEYS[1] .. ARGV[at]
+end
+at = at + 1
+local function is_held(member)
+  for _, set in ipairs(held) do
+    if redis.call('ZSCORE', set, string.sub(member, 47)) then return true end
+  end
+  return false
+end
+local function first(lane, from, to, most, seen)
+  local left = most
+  while left > 0 do
+    local some = redis.call('ZRANGEBYLEX', lane, from, to, 'LIMIT', 0, most)
+    for _, member in ipairs(some) do
+      if left > 0 and not is_held(member) then
+        seen[#seen + 1] = member
+        left = left - 1
+      end
+    end
+    if #some < most then return end
+    from = '(' .. some[#some]
+  end
+end
+local function first_of_each_rank(lane, most, seen)
+  local head = redis.call('ZRANGE', lane, 0, 0)[1]
+  while head do
+    local rank = string.sub(head, 1, 10)
+    first(lane, '[' .. rank, '(' .. rank .. ':', most, seen)
+    head = redis.call('ZRANGEBYLEX', lane, '(' .. rank .. ':', '+', 'LIMIT', 0, 1)[1]
+  end
+end
+local found = {}
+while at <= #ARGV do
+  local most, step, seen, turns = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), {}, {}
+  for _ = 1, tonumber(ARGV[at + 2]) do
+    local lane = KEYS[1] .. 'lane:' .. ARGV[at + 3]
+    if step == 0 then first(lane, '-', '+', most, seen) end
+    if step > 0 then first_of_each_rank(lane, most, seen) end
+    at = at + 1
+  end
+  at = at + 3
+  if step > 0 then
+    for _, one in ipairs(seen) do
+      local rank = tonumber(string.sub(one, 1, 10)) - 2147483648
+      turns[one] = rank * step + tonumber(string.sub(one, 11, 28))
+    end
+  end
+  local function is_before(one, other)
+    if turns[one] ~= turns[other] then return turns[one] < turns[other] end
+    return string.sub(one, 11) < string.sub(other, 11)
+  end
+  table.sort(seen, step > 0 and is_before or nil)
+  for number = 1, math.min(most, #seen) do
+    local task = string.sub(seen[number], 47)
+    fields[2] = KEYS[1] .. 'task:' .. task
+    found[#found + 1] = task
+    found[#found + 1] = redis.call(unpack(fields))
+  end
+end
+return found
+""")
+
+# Of these tasks, those that are in one of the sets of each filter. A filter that begins with a
+# text ('?') takes tasks as well whose id begins with it, or who say it and are new enough; one of
+# dates ('@') takes what is between them, one of a set ('!') what is not in it.
+FILTER = _script("""
+local filters, at = {}, 1
+for number = 1, tonumber(ARGV[1]) do
+  local size = tonumber(ARGV[at + 1])
+  filters[number] = {unpack(ARGV, at + 2, at + 1 + size)}
+  at = at + 1 + size
+end
+local function says(task, text, newest)
+  if string.sub(task, 1, #text) == text then return true end
+  local age = redis.call('ZSCORE', KEYS[1] .. 'all', task)
+  if not age or tonumber(age) < tonumber(newest) then return false end
+  local told = redis.call('HMGET', KEYS[1] .. 'task:' .. task, 'error', 'title', 'summary')
+  for _, one in ipairs(told) do
+    if one and string.find(one, text, 1, true) then return true end
+  end
+  return false
+end
+local function fits(task, filter)
+  if filter[1] == '@' then
+    local made = tonumber(redis.call('ZSCORE', KEYS[1] .. 'created', task) or '-inf')
+    return made >= tonumber(filter[2]) and made < tonumber(filter[3])
+  end
+  if filter[1] == '!' then
+    return not redis.call('ZSCORE', KEYS[1] .. filter[2], task)
+  end
+  for number = 4, #filter do
+    if redis.call('ZSCORE', KEYS[1] .. filter[number], task) then return true end
+  end
+  return filter[1] == '?' and says(task, filter[2], filter[3])
+end
+local found = {}
+for number = at + 1, #ARGV do
+  local all = true
+  for _, filter in ipairs(filters) do all = all and fits(ARGV[number], filter) end
+  if all then found[#found + 1] = ARGV[number] end
+end
+return found
+""")
+
+# One more heartbeat of an instance that is alive.
+BEAT = _script("""
+if not redis.call('ZSCORE', KEYS[1] .. 'alive', ARGV[1]) then return 0 end
+redis.call('HINCRBY', KEYS[1] .. 'beats', ARGV[1], 1)
+redis.call('HSET', KEYS[1] .. 'lags', ARGV[1], ARGV[2])
+return 1
+""")

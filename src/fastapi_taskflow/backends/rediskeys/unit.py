@@ -1,0 +1,233 @@
+"""What one verb reads and writes: all that it read has to be as it was when it writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi_taskflow.backends.rediskeys.rows import APART, HEAD, counts_of, fields_of, row, sets_of
+from fastapi_taskflow.backends.rediskeys.scripts import COMMIT
+from fastapi_taskflow.backends.rediskeys.store import Command, Store
+from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.backends.tries import Collided, Tried
+from fastapi_taskflow.words.clock import to_micros
+from fastapi_taskflow.words.errors import StoreUnavailable
+
+__all__ = ["OnStore", "Unit", "in_chunks"]
+
+# So many fields the server's scripts hand to one command.
+_CHUNK = 1000
+_NOTHING: Mapping[str, Iterable[str]] = {}
+
+
+def in_chunks(names: Iterable[Any]) -> list[list[Any]]:
+    """Each of them once, so many at a time."""
+    every = list(dict.fromkeys(names))
+    return [every[at : at + _CHUNK] for at in range(0, len(every), _CHUNK)]
+
+
+class Unit:
+    """One verb's work.
+
+    Attributes:
+        now: The store's time.
+        lead: By how much that is ahead of this machine's.
+        rows: Tasks that were loaded, by id.
+        at: Fields of hashes that were loaded, by their names; None: there is no such field.
+        version: Of all that it writes.
+        tells: Others want to know of it.
+    """
+
+    def __init__(self, store: Store, now: datetime, lead: timedelta) -> None:
+        self.store = store
+        self.now, self.lead = now, lead
+        self.rows: dict[str, Row] = {}
+        self.at: dict[str, dict[str, bytes | None]] = defaultdict(dict)
+        self.tells = False
+        self.version = store.version()
+        self._versions: dict[str, bytes] = {}
+        # Of tasks as they were loaded: by then nobody had changed their rows.
+        self._sets: dict[str, dict[tuple[str, str], float]] = {}
+        self._counts: dict[str, set[tuple[str, str]]] = {}
+        self._arrivals = range(0)
+        self._guards: dict[tuple[str, str], bytes | str] = {}
+        self._commands: dict[str | None, list[Command]] = defaultdict(list)
+
+    async def load(
+        self,
+        task_ids: Iterable[str] = (),
+        of: Mapping[str, Iterable[str]] = _NOTHING,
+        *,
+        fields: Sequence[str] = HEAD,
+        new: int = 0,
+    ) -> None:
+        """Read what is not known yet, in one go.
+
+        Args:
+            of: Names of fields by name of a hash.
+            new: So many tasks may be new and need a number of arrival.
+        """
+        key = self.store.key
+        ids = [one for one in dict.fromkeys(task_ids) if one not in self._versions]
+        wanted = [
+            (table, chunk)
+            for table, names in of.items()
+            for chunk in in_chunks(name for name in names if name not in self.at[table])
+        ]
+        commands: list[Command] = [("HMGET", key(f"task:{one}"), *fields) for one in ids]
+        commands += [("HMGET", key(table), *chunk) for table, chunk in wanted]
+        if new > len(self._arrivals):
+            commands.append(("INCRBY", key("arrivals"), new))
+        if not commands:
+            return
+        found = await self.store.read(*commands)
+        if new > len(self._arrivals):
+            last = found.pop()
+            self._arrivals = range(last - new + 1, last + 1)
+        for (table, chunk), values in zip(wanted, found[len(ids) :], strict=True):
+            self.at[table].update(zip(chunk, values, strict=True))
+            for name, value in zip(chunk, values, strict=True):
+                self._guards[key(table), name] = value or b""
+        for task_id, values in zip(ids, found, strict=False):
+            self.take_in(task_id, fields, values)
+
+    def take_in(self, task_id: str, fields: Sequence[str], found: Sequence[Any]) -> Row | None:
+        """A task as it was read: if it is any."""
+        self._versions[task_id] = found[0] or b""
+        if found[0] is None:
+            return None
+        self.rows[task_id] = one = row(task_id, fields, found)
+        self._sets[task_id], self._counts[task_id] = sets_of(one), counts_of(one)
+        return one
+
+    def bound(self, table: str, name: str, most: int) -> None:
+        """A count that was loaded may be another meanwhile, up to this."""
+        self._guards[self.store.key(table), name] = f"<={most}"
+
+    def sized(self, name: str, size: int) -> None:
+        """A sorted set that was read has to have as many members still."""
+        self._guards[self.store.key(name), ""] = f"#{size}"
+
+    def do(self, command: str, name: str, *args: Any, task: str | None = None) -> None:
+        """Write at the end: a command on a key, with the task that it belongs to."""
+        self._commands[task].append((command, self.store.key(name), *args))
+
+    def number(self, one: Row) -> None:
+        """Give a new task the number of its arrival."""
+        one.arrival, self._arrivals = self._arrivals[0], self._arrivals[1:]
+
+    def put(self, one: Row, columns: Collection[str] = APART) -> None:
+        """Write a row some of whose columns have changed."""
+        task_id = one.task_id
+        known = self._versions.get(task_id)
+        if not known:
+            self._versions[task_id] = b""
+        fields, gone = fields_of(one, self.version, columns if known else [*APART])
+        self.do("HSET", f"task:{task_id}", *fields, task=task_id)
+        if gone and known:
+            self.do("HDEL", f"task:{task_id}", *gone, task=task_id)
+        self._index(task_id, sets_of(one), counts_of(one))
+
+    def touch(self, task_id: str) -> None:
+        """Something beside the task's columns changes that must not change twice."""
+        self.do("HSET", f"task:{task_id}", "v", self.version, task=task_id)
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task that was loaded, with what is only its own."""
+        self._index(task_id, {}, set())
+        for kind in ("task", "lines", "attempts", "aliases"):
+            self.do("UNLINK", f"{kind}:{task_id}", task=task_id)
+
+    def _index(
+        self, task_id: str, sets: dict[tuple[str, str], float], counts: set[tuple[str, str]]
+    ) -> None:
+        before, counted = self._sets.get(task_id, {}), self._counts.get(task_id, set())
+        now = to_micros(self.now)
+        for name, member in before.keys() - sets.keys():
+            self.do("ZREM", name, member, task=task_id)
+        for (name, member), score in sets.items():
+            # What is due is in its lane, and first in its queue; see `CANDIDATES`.
+            if before.get((name, member)) != score and score >= -now:
+                is_due = score < 0 or (score <= now and name.startswith("due:"))
+                self.do("ZADD", name, 0 if is_due else score, member, task=task_id)
+        for change, fields in ((-1, counted - counts), (1, counts - counted)):
+            for table, name in fields:
+                self.do("HINCRBY", table, name, change, task=task_id)
+        self._sets[task_id], self._counts[task_id] = sets, counts
+
+    async def commit(self, *, skips: bool = False) -> set[str]:
+        """Write it all at once; the tasks that are written.
+
+        Args:
+            skips: Tasks that somebody else has changed meanwhile are left out.
+
+        Raises:
+            Collided: something is not as it was read.
+        """
+        written = set(self._commands) - {None}
+        if not self._commands:
+            return set()
+        key, commands = self.store.key, self._commands.pop(None, [])
+        args: list[Any] = []
+        for (name, field), want in self._guards.items():
+            args += "!", name, field, want, 0
+        if not skips:
+            commands += _merged(one for of in self._commands.values() for one in of)
+            self._commands.clear()
+        for task_id, version in self._versions.items():
+            of = self._commands.get(task_id, ())
+            if of or not skips:
+                args += "?" if skips else "!", key(f"task:{task_id}"), "v", version, len(of)
+                args += _flat(of)
+        if self.tells:
+            commands.append(("PUBLISH", key("changes"), self.store.name))
+        args += "!", "", "", "", len(commands), *_flat(commands)
+        done = await self.store.run(COMMIT, *args)
+        if done is None:
+            raise Collided(f"Others have written to {self.store.place} meanwhile.")
+        names = [task_id for task_id in self._versions if task_id in self._commands]
+        left = {name for name, ok in zip(names, done[len(self._guards) :], strict=False) if not ok}
+        return {task_id for task_id in written if task_id is not None} - left
+
+
+class OnStore(Tried):
+    """Verbs that use a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def place(self) -> str:
+        return self._store.place
+
+    async def _unit(self) -> Unit:
+        """Begin to write."""
+        store = self._store
+        if store.looks:
+            raise StoreUnavailable(f"{store.place} was opened to look at, not to write.")
+        await store.set_clock()
+        now = store.clock.now()
+        return Unit(store, now, store.clock.lead(now))
+
+
+def _flat(commands: Iterable[Command]) -> list[Any]:
+    return [part for one in commands for part in (len(one), *one)]
+
+
+def _merged(commands: Iterable[Command]) -> list[Command]:
+    """The same with fewer commands, where one does for many members or fields."""
+    found: list[Command] = []
+    alike: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    added: dict[tuple[str, str], int] = defaultdict(int)
+    for one in commands:
+        if one[0] in ("ZADD", "ZREM"):
+            alike[one[:2]] += one[2:]
+        elif one[0] == "HINCRBY":
+            added[one[1], one[2]] += one[3]
+        else:
+            found.append(one)
+    for head, args in alike.items():
+        found += [(*head, *args[at : at + _CHUNK]) for at in range(0, len(args), _CHUNK)]
+    return found + [("HINCRBY", *of, change) for of, change in added.items() if change]

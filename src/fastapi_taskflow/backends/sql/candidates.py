@@ -1,0 +1,110 @@
+"""What a claim looks at: free and due tasks, locked as far as it may take them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from fastapi_taskflow.backends.rules.claiming import Look, aged
+from fastapi_taskflow.backends.rules.pausing import Pauses
+from fastapi_taskflow.backends.rules.rows import Row, read
+from fastapi_taskflow.backends.sql import tables as t
+from fastapi_taskflow.backends.sql.loading import WHOLE
+from fastapi_taskflow.backends.sql.pausing import unless_paused
+from fastapi_taskflow.backends.sql.statements import IDS, MOST, NOW, OF, find, locked, pick
+from fastapi_taskflow.backends.sql.store import Writing
+from fastapi_taskflow.rules.retry import QUARANTINE_FROM
+
+__all__ = ["candidates"]
+
+
+def _free(columns: Sequence[sa.Column[Any]], *, suspects: bool) -> sa.Select[tuple[object, ...]]:
+    near = t.tasks.c.interruptions >= QUARANTINE_FROM
+    return (
+        sa.select(*columns)
+        .where(t.tasks.c.queue == sa.bindparam("queue"), t.tasks.c.free == sa.true())
+        .where(t.tasks.c.due_at <= NOW, near if suspects else ~near)
+        .where(t.tasks.c.func_name.in_(IDS))
+        .order_by(t.tasks.c.place, t.tasks.c.due_at, t.tasks.c.arrival)
+        .limit(MOST)
+    )
+
+
+_BOTH = False, True
+_FREE = {suspects: locked(_free(WHOLE, suspects=suspects), skip=True) for suspects in _BOTH}
+_SEEN = {suspects: _free([t.tasks.c.arrival], suspects=suspects) for suspects in _BOTH}
+_PLACE: sa.BindParameter[Any] = sa.bindparam("place")
+_AT_PLACE = {
+    suspects: _free([t.tasks.c.arrival, t.tasks.c.due_at], suspects=suspects).where(
+        t.tasks.c.place == _PLACE
+    )
+    for suspects in _BOTH
+}
+# Of an index in steps: a queue has few of them.
+_NEXT_PLACE = sa.select(sa.func.min(t.tasks.c.place).label("place")).where(
+    t.tasks.c.queue == OF, t.tasks.c.free == sa.true(), t.tasks.c.place > _PLACE
+)
+_NO_PLACE = -(2**62)
+_TAKEN = locked(
+    sa.select(*WHOLE).where(t.tasks.c.arrival.in_(IDS), t.tasks.c.free == sa.true()), skip=True
+)
+# How many more than it wants a claim looks at, in case that others have locked the first.
+_SPARE = 200
+
+
+async def candidates(tx: Writing, looks: Iterable[Look], pauses: Pauses) -> list[Row]:
+    """Free and due tasks, as many as may be of use."""
+    found = list[Row]()
+    unless = unless_paused(pauses) if pauses.pick else []
+    for look in looks:
+        of = {"queue": look.queue, "now": tx.now, "ids": sorted(look.functions)}
+        if tx.database.locks_what_it_reads or look.step is not None:
+            found += await _one_by_one(tx, look, of, unless)
+        else:
+            free = _FREE[look.suspects]
+            if unless:
+                free = locked(_free(WHOLE, suspects=look.suspects).where(*unless), skip=True)
+            rows = await find(tx.sql, free, most=look.most, **of)
+            found += map(read, rows)
+    return found
+
+
+async def _one_by_one(
+    tx: Writing, look: Look, of: Mapping[str, Any], unless: Sequence[sa.ColumnElement[bool]]
+) -> list[Row]:
+    """Look without locks, then lock as few as may be wanted, in the order of claims."""
+    left, found = await _seen(tx, look, of, unless), list[Row]()
+    while left and len(found) < look.most:
+        wanted = look.most - len(found)
+        found += map(read, await pick(tx.sql, _TAKEN, left[:wanted]))
+        del left[:wanted]
+    return found
+
+
+async def _seen(
+    tx: Writing, look: Look, of: Mapping[str, Any], unless: Sequence[sa.ColumnElement[bool]]
+) -> list[int]:
+    """What a look finds, by arrival, in the order of claims."""
+    most = look.most + _SPARE
+    if look.step is None:
+        found = await find(tx.sql, _SEEN[look.suspects].where(*unless), most=most, **of)
+        return [one["arrival"] for one in found]
+    turns = list[tuple[float, Any, int]]()
+    async for place in _places(tx, look.queue):
+        statement = _AT_PLACE[look.suspects].where(*unless)
+        for one in await find(tx.sql, statement, most=most, place=place, **of):
+            turn = aged(place, tx.now - one["due_at"], look.step)
+            turns.append((turn, one["due_at"], one["arrival"]))
+    return [arrival for _, _, arrival in sorted(turns)[:most]]
+
+
+async def _places(tx: Writing, queue: str) -> AsyncIterator[int]:
+    """Each rank that free tasks of a queue have."""
+    place = _NO_PLACE
+    while True:
+        (one,) = await find(tx.sql, _NEXT_PLACE, of=queue, place=place)
+        if one["place"] is None:
+            return
+        yield (place := one["place"])

@@ -1,0 +1,1 @@
+"""Each database's own ways: one module a database, beside each other."""

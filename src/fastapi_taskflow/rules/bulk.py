@@ -1,0 +1,127 @@
+"""Actions on all tasks that match: what is stored of each, so that whoever goes on knows where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple, Self
+
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import CANCELLABLE, RETRYABLE
+
+__all__ = [
+    "POSSIBLE",
+    "USUAL",
+    "Bulk",
+    "BulkKind",
+    "BulkState",
+    "bulk_id_of",
+    "bulk_key",
+    "retry_id",
+]
+
+BulkKind = Literal["retry", "cancel"]
+BulkStatus = Literal["running", "done", "cancelled"]
+
+_BULK = "b:"
+
+POSSIBLE: Mapping[BulkKind, frozenset[TaskStatus]] = {"retry": RETRYABLE, "cancel": CANCELLABLE}
+"""The states of tasks to which each may be done."""
+
+USUAL: Mapping[BulkKind, frozenset[TaskStatus]] = {
+    # Nobody asked for these ends, as for the other two.
+    "retry": frozenset({TaskStatus.FAILED, TaskStatus.INTERRUPTED}),
+    "cancel": CANCELLABLE,
+}
+"""Where nobody says which."""
+
+
+def bulk_key(bulk_id: str) -> str:
+    """Under which it is stored, beside schedules."""
+    return _BULK + bulk_id
+
+
+def bulk_id_of(key: str) -> str | None:
+    """Its id; None for the key of something else."""
+    return key[len(_BULK) :] if key.startswith(_BULK) else None
+
+
+def retry_id(bulk_id: str, task_id: str) -> str:
+    """The id of a task's retry: always the same, so that one that is sent again is known."""
+    digits = sha256(f"{bulk_id}/{task_id}".encode()).hexdigest()
+    variant = "89ab"[int(digits[3], 16) % 4]
+    return f"{bulk_id[:14]}7{digits[:3]}-{variant}{digits[4:7]}-{digits[7:19]}"
+
+
+class Bulk(NamedTuple):
+    """What is to be done, to which tasks; ``filters`` are those of a query, as plain values."""
+
+    kind: BulkKind
+    filters: Mapping[str, Any]
+    actor: str
+    created_at: str
+
+    def text(self) -> str:
+        """As it is stored."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """What is stored.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is damaged, or of a newer version.
+        """
+        found = cls(**json.loads(text))
+        if found.kind not in POSSIBLE:
+            raise ValueError(found.kind)
+        datetime.fromisoformat(found.created_at)
+        return found
+
+
+class BulkState(NamedTuple):
+    """How far it is.
+
+    Attributes:
+        cursor: Where the next page of tasks begins; None before the first, and after the last.
+        begun: A page was read.
+        doing: Tasks of the last page, to which it was done or is being done.
+        found: Tasks that matched so far, those of ``doing`` too.
+        done, refused: What became of them, without those of ``doing``.
+        worker: The instance that is at it.
+    """
+
+    status: BulkStatus = "running"
+    cursor: str | None = None
+    begun: bool = False
+    doing: tuple[str, ...] = ()
+    found: int = 0
+    done: int = 0
+    refused: int = 0
+    worker: str = ""
+    ended_at: str | None = None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """There are no more pages."""
+        return self.begun and self.cursor is None
+
+    def counted(self, done: int, refused: int) -> BulkState:
+        """With what became of the last page."""
+        return self._replace(done=self.done + done, refused=self.refused + refused, doing=())
+
+    def over(self, status: BulkStatus, now: datetime) -> BulkState:
+        """It ends now."""
+        return self._replace(status=status, ended_at=now.isoformat())
+
+    def text(self) -> str:
+        """As it is stored."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """As `Bulk.read`."""
+        values = json.loads(text)
+        return cls(**{**values, "doing": tuple(values["doing"])})
