@@ -88,7 +88,7 @@ async def _ended(engine: Engine, task_id: str) -> _End:
             if stored is not None and stored.record.duplicate_of is not None:
                 task_id = of = stored.record.duplicate_of
             here = live is not None and live.held
-            await _wait(told, _LONG_PAUSE_SECONDS if here else pause)
+            await told.wait(_LONG_PAUSE_SECONDS if here else pause)
             asks, pause = True, min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
@@ -109,16 +109,6 @@ def _own_end(live: LiveTask) -> _End | None:
         if not live.stored:
             return _End(live.record, None, None)
     return None
-
-
-async def _wait(told: asyncio.Event, seconds: float) -> None:
-    """Until it is told, or so long; `asyncio.timeout` takes as long as all else that is done."""
-    timer = asyncio.get_running_loop().call_later(seconds, told.set)
-    try:
-        await told.wait()
-    finally:
-        timer.cancel()
-        told.clear()
 
 
 def _outcome(engine: Engine, end: _End) -> Any:

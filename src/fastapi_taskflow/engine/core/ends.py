@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from fastapi_taskflow.engine.core.supervisor import Wakeup
 
 __all__ = ["Ends"]
 
@@ -14,7 +15,7 @@ class Ends:
 
     def __init__(self) -> None:
         # Invariant: no task has an empty list.
-        self._awaited: dict[str, list[asyncio.Event]] = {}
+        self._awaited: dict[str, list[Wakeup]] = {}
 
     def __bool__(self) -> bool:
         """Somebody waits for something."""
@@ -22,18 +23,18 @@ class Ends:
 
     def tell(self, task_id: str) -> None:
         """A task has ended."""
-        for event in self._awaited.get(task_id, ()):
-            event.set()
+        for told in self._awaited.get(task_id, ()):
+            told.set()
 
     @contextmanager
-    def awaited(self, task_id: str) -> Iterator[asyncio.Event]:
+    def awaited(self, task_id: str) -> Iterator[Wakeup]:
         """Is set when the task ends here; it may end elsewhere, or have ended before."""
-        event = asyncio.Event()
+        told = Wakeup()
         waiting = self._awaited.setdefault(task_id, [])
-        waiting.append(event)
+        waiting.append(told)
         try:
-            yield event
+            yield told
         finally:
-            waiting.remove(event)
+            waiting.remove(told)
             if not waiting:
                 del self._awaited[task_id]

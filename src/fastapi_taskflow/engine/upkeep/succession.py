@@ -30,10 +30,8 @@ class Succession:
 
     async def _watch(self, task_id: str) -> None:
         with self._core.ends.awaited(task_id) as told:
-            timer = self._core.loop.call_later(self._seconds, told.set)
             try:
-                await told.wait()
+                await told.wait(self._seconds)
             finally:
-                timer.cancel()
                 self._awaited.discard(task_id)
         self._wake.set()
