@@ -1,4 +1,4 @@
-"""What a retry takes over from the task that it repeats."""
+"""What is taken over from a stored task or schedule: its function, and a task's options."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import UnknownTaskFunction
 from fastapi_taskflow.words.models import TaskRecord
 
-__all__ = ["as_before", "known"]
+__all__ = ["as_before", "function_named"]
 
 
-def known(engine: Engine, record: TaskRecord) -> Registered:
-    """A record's function."""
-    registered = engine.registry.by_name(record.func_name)
+def function_named(engine: Engine, func_name: str) -> Registered:
+    """The function that a stored task or schedule names.
+
+    Raises:
+        UnknownTaskFunction: it is not registered in this process.
+    """
+    registered = engine.registry.by_name(func_name)
     if registered is None:
-        raise UnknownTaskFunction(
-            f"Function {record.func_name!r} is not registered in this process"
-        )
+        raise UnknownTaskFunction(f"Function {func_name!r} is not registered in this process")
     return registered
 
 
 def as_before(runtime: Runtime, record: TaskRecord) -> Options:
-    """Those of a record's retry."""
+    """Those of a record's retry, without the key: who does the very same work takes it over."""
     return Options(
-        record.idempotency_key,
+        None,
         record.tags,
         record.priority,
         record.queue,

@@ -9,7 +9,7 @@ from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.operations.adding import prepare_alone
-from fastapi_taskflow.operations.originals import as_before, known
+from fastapi_taskflow.operations.originals import as_before, function_named
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.words.models import TaskStatus
@@ -85,8 +85,8 @@ def _again(
         before: The step before it, and ``retried`` what that is retried as, if it is.
     """
     record, member = stored.record, stored.member or Member("")
-    registered = known(engine, record)
-    options = as_before(runtime, record)._replace(idempotency_key=None)
+    registered = function_named(engine, record.func_name)
+    options = as_before(runtime, record)
     call = TaskCall(registered.func, *reading.arguments(engine, stored))
     task = prepare_alone(runtime, engine, registered, call, options, durable=True)
     waits = before is not None and before.record.status is not TaskStatus.SUCCESS

@@ -12,7 +12,7 @@ from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations import adding, reading
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
-from fastapi_taskflow.operations.originals import as_before, known
+from fastapi_taskflow.operations.originals import as_before, function_named
 from fastapi_taskflow.operations.rechaining import is_step
 from fastapi_taskflow.operations.retrying import accept_again, refuse
 from fastapi_taskflow.operations.shortids import whole
@@ -80,7 +80,8 @@ async def run_again(
     call = await _called(desk, task_id)
     await _refuse(desk.engine, call.stored)
     shape = form_of(call.registered.func)
-    _refuse_masks(await asyncio.to_thread(_arguments, desk.engine, call), typed)
+    if MASK in json.dumps(dict(typed)):
+        _refuse_masks(await asyncio.to_thread(_arguments, desk.engine, call), typed)
     args, kwargs = shape.changed(call.args, call.kwargs, typed)
     new = await _accepted(desk, call, TaskCall(call.registered.func, args, kwargs))
     detail = {"new_task_id": new, "changed": sorted(typed)}
@@ -94,7 +95,7 @@ async def _called(desk: Desk, task_id: str) -> _Call:
     await reading.catch_up(engine)
     (found,) = await engine.backend.get([task_id])
     stored = reading.existing(found, task_id)
-    registered = known(engine, stored.record)
+    registered = function_named(engine, stored.record.func_name)
     return _Call(stored, registered, *reading.arguments(engine, stored))
 
 
@@ -114,7 +115,7 @@ async def _accepted(desk: Desk, call: _Call, changed: TaskCall) -> str:
         if registered.shape is not None:
             registered.shape.check(registered.name, changed.args, changed.kwargs)
         if record.status is not TaskStatus.SUCCESS:
-            options = as_before(desk.runtime, record)._replace(idempotency_key=None)
+            options = as_before(desk.runtime, record)
             return await accept_again(desk.runtime, call.stored, registered, changed, options)
         accepted = await adding.enqueue(desk.runtime, registered, changed, _alike(record))
     except TaskArgumentError as error:
@@ -131,7 +132,7 @@ def _arguments(engine: Engine, call: _Call) -> list[Argument]:
     redactor = settings.redactor
     given = form_of(func).given(call.args, call.kwargs)
     mask = redactor.mask_of(func, call.args, call.kwargs)
-    secret = redactor.secret_ones(func, (), given)
+    secret = dict(zip(given, redactor.secret_ones(func, (), given), strict=True))
 
     def same(one: Any, other: Any) -> bool:
         first, second = (
@@ -145,7 +146,7 @@ def _arguments(engine: Engine, call: _Call) -> list[Argument]:
     found = []
     for field in form_of(func).fields.values():
         name = field.name
-        hides = redactor.hides(func, name) or (name in given and secret[list(given).index(name)])
+        hides = redactor.hides(func, name) or secret.get(name, False)
         text = field.written(given[name], same) if name in given and not hides else None
         hides = hides or (text is not None and mask(text) != text)
         found.append(Argument(field, name in given, None if hides else text, hides))

@@ -17,7 +17,7 @@ from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.operations.adding import prepare_alone
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
-from fastapi_taskflow.operations.originals import as_before, known
+from fastapi_taskflow.operations.originals import as_before, function_named
 from fastapi_taskflow.operations.rechaining import is_step, retry_chain
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
@@ -234,11 +234,11 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
         # It needs what is before it, and those behind need it.
         new = await retry_chain(runtime, record.batch_id or "")
         return new[record.task_id]
-    registered = known(engine, record)
+    registered = function_named(engine, record.func_name)
     call = TaskCall(registered.func, *reading.arguments(engine, stored))
     if full and record.queue in full:
         raise TaskStateError(full[record.queue])
-    options = as_before(runtime, record)
+    options = as_before(runtime, record)._replace(idempotency_key=record.idempotency_key)
     return await accept_again(runtime, stored, registered, call, options, payload=stored.payload)
 
 

@@ -15,6 +15,7 @@ from fastapi_taskflow.engine.core.schedules import Schedule, errand_of, newer, p
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.declaring import checked_call, defined, schedule_name
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
+from fastapi_taskflow.operations.originals import function_named
 from fastapi_taskflow.operations.schedules import existing, get_schedule
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.rules.schedules.definition import CODE, STORED, State, key_of
@@ -111,11 +112,7 @@ async def update_schedule(
     def step(one: Schedule, now: datetime) -> ScheduleChange:
         _refuse_code(one)
         errand, times, policy = one.definition
-        registered = engine.registry.by_name(errand.func_name)
-        if registered is None:
-            raise UnknownTaskFunction(
-                f"Function {errand.func_name!r} is not registered in this process"
-            )
+        registered = function_named(engine, errand.func_name)
         known = {**times._asdict(), **policy._asdict()}
         known |= {"queue": errand.queue, "priority": errand.priority}
         given = dict(changes)
