@@ -90,8 +90,12 @@ class Declaring:
     def is_foreign(self, schedule: Schedule) -> bool:
         """It is of another code than this process's: declared in it, or with its function."""
         if schedule.state.origin == CODE:
-            return schedule.name not in self._declared
+            return self._is_gone(schedule)
         return self._core.registry.by_name(schedule.definition.errand.func_name) is None
+
+    def _is_gone(self, schedule: Schedule) -> bool:
+        """It was declared in a code, and is not in this process's."""
+        return schedule.state.origin == CODE and schedule.name not in self._declared
 
     async def _declare(self, port: Schedules, names: list[str]) -> list[str]:
         """Those that somebody changed at the same time."""
@@ -143,9 +147,7 @@ class Declaring:
 
     def _left(self, stored: StoredSchedule, now: datetime) -> ScheduleChange | None:
         known = _known(stored) if name_of(stored.name) is not None else None
-        if known is None or known.state.origin != CODE or known.state.retired:
-            return None
-        if known.name in self._declared:
+        if known is None or known.state.retired or not self._is_gone(known):
             return None
         logger.info("Schedule %r is gone from the code: retired", known.name)
         return known.change(now, retired=True)
