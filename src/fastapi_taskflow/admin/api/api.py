@@ -30,7 +30,7 @@ from fastapi_taskflow.admin.api.health import HealthApi
 from fastapi_taskflow.admin.api.metrics import MetricsApi
 from fastapi_taskflow.admin.api.pauses import PauseApi
 from fastapi_taskflow.admin.api.problems import with_cursor
-from fastapi_taskflow.admin.api.rerunning import RerunApi
+from fastapi_taskflow.admin.api.rerunning import RerunApi, added
 from fastapi_taskflow.admin.api.schedules import ScheduleApi
 from fastapi_taskflow.admin.api.schemas import (
     PurgeInfo,
@@ -149,10 +149,7 @@ class TaskApi:
     async def retry_task(self, request: Request, task_id: TaskId) -> TaskAction:
         """Run a task that ended without success once more, as a new task."""
         new = await self._operations.retry(task_id, actor=actor(request))
-        record = await self._operations.get(new)
-        if record is None:
-            raise TaskNotFound(new)
-        return TaskAction(task_id=new, task=TaskInfo.of(record))
+        return await added(self._operations, new)
 
     async def cancel_task(
         self, request: Request, response: Response, task_id: TaskId

@@ -17,7 +17,7 @@ from fastapi_taskflow.operations import Argument, Operations
 from fastapi_taskflow.rules.forms import Unfit
 from fastapi_taskflow.words.errors import TaskNotFound
 
-__all__ = ["ArgumentInfo", "ChangedArguments", "RerunApi"]
+__all__ = ["ArgumentInfo", "ChangedArguments", "RerunApi", "added"]
 
 _OFF = "Arguments are not shown here: TaskAdmin was made without display_func_args=True."
 
@@ -97,11 +97,20 @@ class RerunApi(Routes):
             new = await self._operations.run_again(task_id, changed.arguments, actor=actor(request))
         except Unfit as error:
             raise bad_body("arguments", error) from error
-        record = await self._operations.get(new)
-        if record is None:
-            raise TaskNotFound(new)
-        return TaskAction(task_id=new, task=TaskInfo.of(record))
+        return await added(self._operations, new)
 
     def _check_shown(self) -> None:
         if not self._show_arguments:
             raise Refused(_OFF)
+
+
+async def added(operations: Operations, task_id: str) -> TaskAction:
+    """The answer with a task that was just added.
+
+    Raises:
+        TaskNotFound: it is gone already.
+    """
+    record = await operations.get(task_id)
+    if record is None:
+        raise TaskNotFound(task_id)
+    return TaskAction(task_id=task_id, task=TaskInfo.of(record))
