@@ -2,23 +2,15 @@
 
 # No annotations as text: FastAPI could not find the functions in them that are made here.
 
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
-from weakref import WeakKeyDictionary, ref
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 
-from fastapi_taskflow.app.statusstream import (
-    BatchNews,
-    TaskNews,
-    follow,
-    state_of_batch,
-    state_of_task,
-)
+from fastapi_taskflow.app.statusstream import TaskNews, follow, state_of_batch, state_of_task
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.operations.statuses import (
     Followed,
@@ -43,9 +35,9 @@ _Token = Annotated[str, Query(max_length=200)]
 
 T = TypeVar("T")
 
-# Of each endpoint that shows a status: whose, and whether of batches. By a route's name one could
-# not tell those of two managers in an app.
-_pages: WeakKeyDictionary[Callable[..., Any], tuple[ref[Control], bool]] = WeakKeyDictionary()
+# The mark of an endpoint that shows a status: whose, and whether of batches. By a route's name one
+# could not tell those of two managers in an app.
+_MARK = "taskflow_status_of"
 
 
 class ProgressInfo(BaseModel):
@@ -111,10 +103,10 @@ def _add_tasks(router: APIRouter, manager: Control, *, show_logs: bool) -> None:
         """Server-sent events: `status` when it changes, `emitted`, `log`, and `end` at last."""
         again = partial(look, manager.operations, task_id)
         news = TaskNews(last_event_id, show_logs=show_logs)
-        stream = follow(manager, found, again, news)
+        stream = follow(manager, found, again, state_of_task, news.of)
         return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
 
-    _pages[status] = ref(manager), False
+    vars(status)[_MARK] = manager, False
 
 
 def _add_batches(router: APIRouter, manager: Control) -> None:
@@ -135,10 +127,10 @@ def _add_batches(router: APIRouter, manager: Control) -> None:
     ) -> StreamingResponse:
         """Server-sent events: `status` when it changes, and `end` at last."""
         again = partial(look_at_batch, manager.operations, batch_id)
-        stream = follow(manager, found, again, BatchNews())
+        stream = follow(manager, found, again, state_of_batch)
         return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
 
-    _pages[status] = ref(manager), True
+    vars(status)[_MARK] = manager, True
 
 
 def _private(response: Response) -> None:
@@ -173,10 +165,7 @@ def _page(manager: Control, request: Request, subject: Subject) -> str:
     """The address of a task or batch in the app that answers the request."""
     named = {"batch_id" if subject.is_batch else "task_id": subject.id}
     for route in iter_route_contexts(request.app.routes):
-        whose, of_batches = (
-            _pages.get(route.endpoint, (None, False)) if route.endpoint else (None, False)
-        )
-        if whose is not None and whose() is manager and of_batches == subject.is_batch:
+        if getattr(route.endpoint, _MARK, None) == (manager, subject.is_batch):
             path = route.url_path_for(route.name, **request.path_params | named)
             return str(path.make_absolute_url(base_url=request.base_url))
     raise ConfigurationError(

@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.operations.statuses import Seen
 from fastapi_taskflow.words.batches import BatchStatus
 
-__all__ = ["BatchNews", "TaskNews", "follow", "state_of_batch", "state_of_task"]
+__all__ = ["TaskNews", "follow", "state_of_batch", "state_of_task"]
 
 _STEP_SECONDS = 0.25
 # Proxies end what is silent for a minute.
@@ -20,27 +20,28 @@ _SILENT_STEPS = 60
 # Emitted values, and lines of the log, that a client has seen.
 _EVENT_ID = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))?", re.ASCII)
 
-T_contra = TypeVar("T_contra", contravariant=True)
 T = TypeVar("T")
 
 
-class _News(Protocol[T_contra]):
-    def state(self, found: T_contra, /) -> dict[str, Any]:
-        """How it is; ``over``: that is its end."""
-
-    def told(self, found: T_contra, /) -> str:
-        """What is new before a change of its state."""
-
-
 async def follow(
-    manager: Control, found: T, look: Callable[[], Awaitable[T | None]], news: _News[T]
+    manager: Control,
+    found: T,
+    look: Callable[[], Awaitable[T | None]],
+    state_of: Callable[[T], dict[str, Any]],
+    news_of: Callable[[T], str] = lambda _: "",
 ) -> AsyncIterator[str]:
-    """Events until it has ended, is not there any more, or the server drains."""
+    """Events until it has ended, is not there any more, or the server drains.
+
+    Args:
+        found: How it is now, and ``look`` how it is later.
+        state_of: What is told where it has changed; ``over`` in it: that is its end.
+        news_of: Events that are told before a change of its state.
+    """
     seen: T | None = found
     known: dict[str, Any] | None = None
     silent = 0
     while seen is not None and not manager.operations.engine.core.draining:
-        told, state = news.told(seen), news.state(seen)
+        told, state = news_of(seen), state_of(seen)
         if state != known:
             told += _event("status", state)
             known = state
@@ -77,16 +78,6 @@ def state_of_batch(found: BatchStatus) -> dict[str, Any]:
     }
 
 
-class BatchNews:
-    """Of a batch there are its counts alone."""
-
-    def state(self, found: BatchStatus) -> dict[str, Any]:
-        return state_of_batch(found)
-
-    def told(self, _found: BatchStatus) -> str:
-        return ""
-
-
 class TaskNews:
     """What one client was told of a task.
 
@@ -99,10 +90,8 @@ class TaskNews:
         self._last, self._lines = (0, 0) if found is None else (int(found[1]), int(found[2] or 0))
         self._show_logs = show_logs
 
-    def state(self, found: Seen) -> dict[str, Any]:
-        return state_of_task(found)
-
-    def told(self, found: Seen) -> str:
+    def of(self, found: Seen) -> str:
+        """Lines and values that it was not told yet, as events."""
         told = ""
         for number, line in _lines(found, self._lines) if self._show_logs else ():
             self._lines = number
