@@ -197,6 +197,21 @@ async def test_the_last_limit_said_is_the_last_one_stored() -> None:
     assert (stored["max_size"], stored["paused"]) == (10, True)
 
 
+async def test_a_limit_is_stored_although_whoever_was_storing_it_was_cancelled() -> None:
+    store = Slow()
+    async with TaskManager(snapshot_backend=store, queues={"mail": QueueConfig()}) as tasks:
+        tasks.update_queue_config("mail", max_size=7)
+        pausing = asyncio.ensure_future(tasks.pause("mail"))
+        await wait_until(lambda: store.asked)
+        pausing.cancel()
+        await asyncio.wait([pausing])
+        await tasks.resume("mail")
+        stored = await store.set_queue("mail", {})
+
+    assert pausing.cancelled()
+    assert stored.get("max_size") == 7
+
+
 async def test_a_queue_tells_of_the_executors_that_its_tasks_are_at(manager: Make) -> None:
     gate = Gate()
     tasks = manager(max_concurrent_tasks=3)

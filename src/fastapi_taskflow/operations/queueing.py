@@ -166,8 +166,11 @@ async def _store_others(desk: Desk) -> None:
             queue, changes = engine.queues.unstored[0]
             try:
                 await _store(engine, queue, changes)
-            finally:
+            except Exception:
+                # The store will not have it. After a cancellation whoever comes next stores it.
                 engine.queues.unstored.popleft()
+                raise
+            engine.queues.unstored.popleft()
             await desk.note("update_queue", queue, ANONYMOUS, dict(changes))
 
 
