@@ -54,9 +54,16 @@ async def _all(inspector: Inspector) -> Answer:
     shown: list[RenderableType] = [
         table(["KIND", "PAUSED"], rows) if rows else "Nothing is paused."
     ]
-    known = {each.name for each in await inspector.functions()}
-    for one in found:
-        if one.kind == "function" and one.value not in known:
-            text = f"No instance has a function {one.value!r}, and no task of it is known."
-            shown.append(plain(text, "yellow"))
+    for name in await _unknown(inspector, [one.value for one in found if one.kind == "function"]):
+        text = f"No instance has a function {name!r}, and no task of it is known."
+        shown.append(plain(text, "yellow"))
     return Answer(document=document, shown=shown)
+
+
+async def _unknown(inspector: Inspector, paused: list[str]) -> list[str]:
+    """Of paused functions those that nobody knows."""
+    if not paused:
+        # To say which there are takes the numbers of all tasks.
+        return []
+    known = {each.name for each in await inspector.functions()}
+    return [name for name in paused if name not in known]

@@ -98,7 +98,7 @@ class Health:
             *(f"{name} fails: {reason}" for name, reason in self.failing.items()),
             *(f"the end of task {one} cannot be stored: {why}" for one, why in self.stuck.items()),
             *(f"task {one} is damaged in the store: {why}" for one, why in self.damaged.items()),
-            *(f"the store: {one.detail}. {one.mend or ''}" for one in problems),
+            *(f"the store: {one.detail}. {one.mend or ''}".rstrip() for one in problems),
         )
 
 

@@ -85,7 +85,7 @@ def safe(value: Any) -> Any:
         return value
     text = encodable(value)
     begins = text[:1] in _FORMULA or text.lstrip()[:1] in _FORMULA
-    return f"'{text}" if text and begins else text
+    return f"'{text}" if begins else text
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> str:
