@@ -36,11 +36,21 @@ it("says null where the server left it out", () => {
 });
 
 it("goes on with a log where it was, or anew", () => {
-  const task = { logs: ["a", "b"], status: "running" } as unknown as TaskDetail;
+  const task: Partial<TaskDetail> = {
+    logs: ["a", "b"],
+    log_levels: ["info", null],
+    status: "running",
+  };
+  const more = { lines: ["c"], levels: ["error" as const] };
 
-  expect(grown(task, { fields: {}, from: 2, lines: ["c"] }).logs).toEqual(["a", "b", "c"]);
-  expect(grown(task, { fields: { status: "failed" }, from: 0, lines: ["z"] })).toEqual({
-    logs: ["z"],
+  expect(grown(task as TaskDetail, { fields: {}, from: 2, ...more })).toEqual({
+    logs: ["a", "b", "c"],
+    log_levels: ["info", null, "error"],
+    status: "running",
+  });
+  expect(grown(task as TaskDetail, { fields: { status: "failed" }, from: 0, ...more })).toEqual({
+    logs: ["c"],
+    log_levels: ["error"],
     status: "failed",
   });
 });

@@ -29,6 +29,7 @@ interface TaskNews {
   fields: Partial<TaskDetail>;
   from: number;
   lines: string[];
+  levels: TaskDetail["log_levels"];
 }
 
 type Pages = InfiniteData<Page<TaskInfo[]>, string | null>;
@@ -207,5 +208,6 @@ export function grown(task: TaskDetail, news: TaskNews): TaskDetail {
     ...task,
     ...news.fields,
     logs: [...task.logs.slice(0, news.from), ...news.lines],
+    log_levels: [...task.log_levels.slice(0, news.from), ...news.levels],
   };
 }

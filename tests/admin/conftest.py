@@ -39,7 +39,7 @@ class Desk:
 
     Tasks: ``succeed``, ``fail``, ``stand`` (until cancelled), ``refuse`` (does not stop when
     asked, until ``let_go`` is set), ``tell`` (logs its argument and raises it), ``chat`` (logs
-    its arguments).
+    its arguments, each at the level before its first colon if there is one).
     """
 
     def __init__(self, manager: TaskManager, app: FastAPI, store: Backend) -> None:
@@ -87,7 +87,8 @@ class Desk:
     @staticmethod
     async def _chat(*lines: str) -> None:
         for line in lines:
-            task_log(line)
+            level, colon, text = line.partition(":")
+            task_log(text if colon else line, level=level)
 
     def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a coroutine function on the app's event loop."""

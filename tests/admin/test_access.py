@@ -87,6 +87,7 @@ def test_the_walk_finds_every_route():
         "/tasks/nothing",
         "/tasks/nothing/arguments",
         "/tasks/nothing/cancel",
+        "/tasks/nothing/logs",
         "/tasks/nothing/retry",
         "/tasks/nothing/run-again",
         "/tasks/pauses",
@@ -338,7 +339,8 @@ def test_a_refused_setting_tells_what_to_do_and_no_secret(auth):
 def test_read_only_refuses_what_changes_something_or_shows_contents(method, path):
     response = ask(READ_ONLY, method=method, path=path)
 
-    reads = (method == "GET" or path.endswith("/preview")) and not path.endswith("/arguments")
+    contents = path.endswith(("/arguments", "/logs"))
+    reads = (method == "GET" or path.endswith("/preview")) and not contents
     assert (response.status_code == 403) == (not reads)
 
 

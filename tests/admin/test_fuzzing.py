@@ -170,9 +170,9 @@ def test_everybody_gets_documented_answers_and_no_more_than_their_role(
 
     served = response.status_code < 400
     asks = response.request.method in {"GET", "HEAD"}
-    # Arguments in full are for those who may run the task with others.
-    forms = case.path.endswith("/arguments")
-    reading = (asks and not forms) or case.path.endswith("/preview")
+    # Arguments in full are for those who may run the task with others, and logs not for all.
+    contents = case.path.endswith(("/arguments", "/logs"))
+    reading = (asks and not contents) or case.path.endswith("/preview")
     if person is NOBODY:
         assert not served or (case.path == LOGIN and asks) or case.path == LOGOUT
     elif person is VIEWER and not signing:

@@ -255,6 +255,29 @@ def test_an_unknown_task_is_not_found(desk, task_id):
     assert (response.status_code, response.json()) == (404, {"detail": "Task not found"})
 
 
+def test_a_log_is_read_from_a_level_and_a_number_on(desk):
+    lines = "begun", "debug:seven tries", "warning:slow", "CRITICAL:no disk"
+    task_id = desk.ended(desk.chat, *lines).task_id
+
+    def read(query=""):
+        answer = desk.client.get(f"/tasks/{task_id}/logs{query}")
+        assert answer.status_code == 200, answer.text
+        return [(one["number"], one["level"], one["message"]) for one in answer.json()]
+
+    shown = desk.client.get(f"/tasks/{task_id}").json()
+    assert [line[20:] for line in shown["logs"]] == ["begun", "seven tries", "slow", "no disk"]
+    assert shown["log_levels"] == ["info", "debug", "warning", "critical"]
+    assert read() == [
+        (1, "info", "begun"),
+        (2, "debug", "seven tries"),
+        (3, "warning", "slow"),
+        (4, "critical", "no disk"),
+    ]
+    assert read("?level=warning") == read("?after=2") == read()[2:]
+    for wrong in ("?level=loud", "?after=-1", "?more=1"):
+        assert desk.client.get(f"/tasks/{task_id}/logs{wrong}").status_code == 422
+
+
 def test_the_log_of_a_running_task_is_shown(desk):
     task_id = desk.running(desk.refuse)
     desk.client.post(f"/tasks/{task_id}/cancel")

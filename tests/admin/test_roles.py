@@ -27,6 +27,7 @@ TABLE = {
     ("GET", "/tasks/queues"): "viewer",
     ("GET", "/tasks/{task_id}"): "viewer",
     ("GET", "/tasks/{task_id}/arguments"): "operator",
+    ("GET", "/tasks/{task_id}/logs"): "operator",
     ("POST", "/tasks/{task_id}/run-again"): "operator",
     ("POST", "/tasks/{task_id}/retry"): "operator",
     ("POST", "/tasks/{task_id}/cancel"): "operator",
@@ -232,6 +233,8 @@ def test_arguments_and_logs_are_hidden_from_viewers(task, who, settings, shown):
         (["'a private line'"], {"note": "'a private argument'"}) if shown else (None, None)
     )
     assert detail["contents_hidden"] is not shown
+    assert detail["log_levels"] == (["info"] if shown else [])
+    assert client.get(f"/tasks/{task_id}/logs").status_code == (200 if shown else 403)
     assert "a private argument" not in str(client.get("/tasks").json())
     (listed,) = client.get("/tasks").json()
     assert listed["logs"] == detail["logs"]

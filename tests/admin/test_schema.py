@@ -73,6 +73,7 @@ def test_the_routes_are_all_there_and_the_pages_are_not():
         "POST /tasks/schedules/{name}/run",
         "GET /tasks/{task_id}",
         "GET /tasks/{task_id}/arguments",
+        "GET /tasks/{task_id}/logs",
         "POST /tasks/{task_id}/cancel",
         "POST /tasks/{task_id}/retry",
         "POST /tasks/{task_id}/run-again",

@@ -65,6 +65,20 @@ def test_a_task_is_shown_with_attempts_log_and_arguments(place, failed):
 
 
 @pytest.mark.quick
+def test_the_log_of_a_task_is_shown_with_levels(place, failed):
+    task_id = place.run("tasks", "list", "--search", "add", "--json").json["tasks"][0]["task_id"]
+
+    shown = place.run("tasks", "logs", task_id)
+    grave = place.run("tasks", "logs", task_id, "--level", "warning")
+    marks = place.run("tasks", "logs", failed, "--level", "ERROR", "--json").json
+
+    assert shown.code == 0
+    assert shown.out[19:] == " INFO     1 + 2 = 3\n"
+    assert grave.out == "No lines.\n"
+    assert [(one["level"], one["message"]) for one in marks] == [(None, "--- Retry 1 ---")]
+
+
+@pytest.mark.quick
 def test_a_waiting_task_is_cancelled_and_an_ended_one_refused(place, failed):
     waiting = place.enqueue("add", 3, 4)
 

@@ -32,7 +32,7 @@ async def work(name: str) -> None:
     task_log("begun")
     while not Path(name).exists():
         await asyncio.sleep(0.05)
-    task_log("done")
+    task_log("done", level="warning")
 
 @app.post("/add/{name}")
 async def add(name: str) -> str:
@@ -113,14 +113,17 @@ def test_a_task_is_told_of_by_fields_and_new_lines(server: Server):
         next(other)
         post(server, "/release/three")
         lines: list[str] = []
+        levels: list[str] = []
         fields: dict[str, Any] = {}
         while fields.get("status") != "success" or not any("done" in each for each in lines):
             data = next(stream)[2]
             fields |= data["fields"]
             lines += data["lines"]
+            levels += data["levels"]
         seen = next(other)[2]
 
     assert fields["contents_hidden"] is False
+    assert (lines[-1][20:], levels[-1]) == ("done", "warning")
     assert (seen["lines"], seen["fields"]["contents_hidden"]) == ([], True)
 
 

@@ -28,6 +28,8 @@ async def paint(
     number: int, colour: Colour, lines: list[int], pin: Annotated[str, Sensitive],
     note: str | None = None, due: date | None = None,
 ) -> None:
+    for level in ("debug", "info", "warning", "error"):
+        task_log(f"a {level} line", level=level)
     raise RuntimeError(f"{number} {colour.value} {lines} {len(pin)} {note} {due}")
 
 @tasks.task(persist=True)
@@ -107,6 +109,22 @@ def test_two_attempts_are_compared(painted):
     expect(painted.get_by_label("Second attempt")).to_have_value("1")
     expect(painted.get_by_role("rowheader", name="Instance")).to_be_visible()
     expect(painted.get_by_text("Their tracebacks are the same.")).to_be_visible()
+
+
+def test_the_log_is_shown_from_a_level_on_and_a_link_says_so(painted):
+    lines, levels = painted.get_by_role("log"), painted.get_by_role("group", name="Levels")
+    expect(levels.get_by_role("button")).to_have_text(["all8", "info+6", "warning+4", "error+2"])
+
+    levels.get_by_role("button", name="warning+").focus()
+    painted.keyboard.press("Enter")
+    expect(lines.get_by_text("a warning line")).to_have_count(2)
+    expect(lines.get_by_text("a info line")).to_have_count(0)
+    expect(lines.get_by_text("--- Retry 1 ---")).to_be_visible()
+    expect(painted).to_have_url(re.compile(r"\?level=warning$"))
+
+    painted.goto(painted.url.replace("warning", "error"))
+    expect(levels.get_by_role("button", pressed=True)).to_have_text("error+2")
+    expect(lines.locator("p")).to_have_count(3)
 
 
 def test_retries_and_the_batch_are_related(look):

@@ -87,6 +87,7 @@ async def test_lines_are_there_while_it_runs(tasks: TaskManager, tmp_path: Path)
 
     assert record.status.value == "running"
     assert [line[20:] for line in record.logs] == ["by hand", "by logging"]
+    assert [one.level for one in record.log_entries()] == ["warning", "error"]
 
 
 async def test_many_lines_come_in_order(tasks: TaskManager) -> None:

@@ -240,6 +240,15 @@ def test_lines_carry_their_level_and_values_to_observers(make_manager: Make, per
     with TestClient(app) as client:
         task_id = client.post("/").json()
 
+    record = tasks.store.get(task_id)
+    assert record is not None
+    assert [(entry.level, entry.message) for entry in record.log_entries()] == [
+        ("debug", "quiet"),
+        ("warning", "values"),
+        (None, "--- Retry 1 ---"),
+        ("debug", "quiet"),
+        ("warning", "values"),
+    ]
     events = observer.log_events
     assert [(event.message, event.level, event.attempt) for event in events] == [
         ("quiet", "debug", 0),

@@ -350,6 +350,17 @@ export interface LiveInfo {
   status?: "ok";
 }
 
+/** A line of a task's log, or a mark: a retry begins, or older lines were dropped. */
+export interface LogEntryInfo {
+  /** From 1; lines that were dropped count */
+  number: number;
+  /** To the second; null for a mark */
+  timestamp: string | null;
+  /** Null for a mark */
+  level: "debug" | "info" | "warning" | "error" | "critical" | null;
+  message: string;
+}
+
 /** Totals over all time, deleted tasks included. */
 export interface MetricsInfo {
   total: number;
@@ -579,6 +590,8 @@ export interface TaskDetail {
   order_key: string | null;
   /** What a waiting task waits for */
   waiting_for: WaitingInfo | null;
+  /** Of the lines of `logs`, one for each; null for a mark of the library */
+  log_levels: ("debug" | "info" | "warning" | "error" | "critical" | null)[];
   attempts: AttemptInfo[];
   durable: boolean;
   cancel_requested: boolean;
@@ -709,6 +722,7 @@ export interface Routes {
   "GET /{task_id}": { query: Record<string, never>; body: undefined; answer: TaskDetail };
   "GET /{task_id}/arguments": { query: Record<string, never>; body: undefined; answer: ArgumentInfo[] };
   "POST /{task_id}/cancel": { query: Record<string, never>; body: undefined; answer: TaskAction };
+  "GET /{task_id}/logs": { query: { level?: "debug" | "info" | "warning" | "error" | "critical"; after?: number }; body: undefined; answer: LogEntryInfo[] };
   "POST /{task_id}/retry": { query: Record<string, never>; body: undefined; answer: TaskAction };
   "POST /{task_id}/run-again": { query: Record<string, never>; body: ChangedArguments; answer: TaskAction };
 }

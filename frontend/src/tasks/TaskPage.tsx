@@ -81,7 +81,7 @@ function Task({ task }: { task: TaskDetail }) {
               <p className="quiet">Log lines and arguments are hidden from viewers.</p>
             </section>
           ) : (
-            <Logs lines={task.logs} />
+            <Logs task={task} />
           )}
         </div>
         <div>

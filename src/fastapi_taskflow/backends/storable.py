@@ -13,6 +13,7 @@ from datetime import datetime
 from fastapi_taskflow.backends.base import LogChunk, NewBatch, NewTask, Outcome, Snapshot
 from fastapi_taskflow.words.errors import TaskArgumentError
 from fastapi_taskflow.words.limits import LARGEST
+from fastapi_taskflow.words.loglines import is_line
 from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["check_batches", "check_chunks", "check_groups", "check_outcomes", "check_snapshots"]
@@ -128,7 +129,7 @@ def _check_told(task_id: str, said: LogChunk | Outcome | Snapshot) -> None:
 
 def _check_lines(task_id: str, lines: Iterable[str]) -> None:
     for line in lines:
-        if type(line) is not str:
+        if not is_line(line):
             raise _unstorable(task_id, "a log line", line)
 
 

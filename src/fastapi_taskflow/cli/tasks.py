@@ -1,4 +1,4 @@
-"""``tasks``: list and show; see `taskacts` for cancel and retry, `purging` for purge."""
+"""``tasks``: list, show and logs; see `taskacts` for cancel and retry, `purging` for purge."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from fastapi_taskflow.admin.api.filters import TaskFilters
-from fastapi_taskflow.admin.api.schemas import TaskDetail, TaskInfo
+from fastapi_taskflow.admin.api.logs import LogEntryInfo
+from fastapi_taskflow.admin.api.schemas import LogLevel, TaskDetail, TaskInfo
 from fastapi_taskflow.cli import taskacts
 from fastapi_taskflow.cli.output import Answer
 from fastapi_taskflow.cli.purging import purge
 from fastapi_taskflow.cli.stores import checked, looks
 from fastapi_taskflow.cli.taskfilters import filters
-from fastapi_taskflow.cli.taskviews import page_view, task_view, written_arguments
+from fastapi_taskflow.cli.taskviews import log_view, page_view, task_view, written_arguments
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.operations.reading import existing
 from fastapi_taskflow.words.errors import (
@@ -125,6 +126,25 @@ async def show_task(
     if args and arguments is None:
         arguments = written_arguments(shown)
     return Answer(document=shown.model_dump(mode="json"), shown=task_view(found, arguments))
+
+
+@app.command("logs")
+@looks
+async def show_log(
+    inspector: Inspector,
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")],
+    *,
+    level: Annotated[
+        LogLevel, typer.Option(help="Leave out what is less grave.", case_sensitive=False)
+    ] = "debug",
+) -> Answer:
+    """Show what one task has said, each line with its level.
+
+    Exit code 1 if there is no such task.
+    """
+    found = existing(await inspector.log(task_id, min_level=level), task_id)
+    document = [LogEntryInfo.of(entry).model_dump(mode="json") for entry in found]
+    return Answer(document=document, shown=log_view(found))
 
 
 app.command("cancel")(taskacts.cancel)

@@ -12,10 +12,19 @@ from fastapi_taskflow.admin.api.schemas import AttemptInfo, TaskDetail
 from fastapi_taskflow.cli.output import age, block, facts, plain, status, table, took
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
 from fastapi_taskflow.operations import Count, Inspection
+from fastapi_taskflow.words.loglines import LogEntry
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.waiting import Waiting
 
-__all__ = ["page_view", "task_view", "written_arguments"]
+__all__ = ["log_view", "page_view", "task_view", "written_arguments"]
+
+_LEVEL_STYLES = {
+    "debug": "dim",
+    "info": "",
+    "warning": "yellow",
+    "error": "red",
+    "critical": "bold red",
+}
 
 
 def page_view(
@@ -60,6 +69,21 @@ def task_view(found: Inspection, arguments: str | None) -> list[RenderableType]:
     if record.stacktrace:
         shown += [_heading("Traceback"), block(record.stacktrace)]
     return shown
+
+
+def log_view(entries: Sequence[LogEntry]) -> list[RenderableType]:
+    """A line for each, the level after the time."""
+    if not entries:
+        return ["No lines."]
+    return [_entry(entry) for entry in entries]
+
+
+def _entry(entry: LogEntry) -> Text:
+    if entry.timestamp is None or entry.level is None:
+        return plain(entry.message, "dim")
+    when = entry.timestamp.replace(tzinfo=None).isoformat()
+    line = Text.assemble(f"{when} ", (f"{entry.level.upper():8}", _LEVEL_STYLES[entry.level]), " ")
+    return line.append_text(plain(entry.message))
 
 
 def written_arguments(task: TaskDetail) -> str:

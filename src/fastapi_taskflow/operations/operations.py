@@ -47,6 +47,7 @@ class Operations(Desk):
     get = reading.get
     result = results.result
     inspect = reading.inspect
+    log = reading.log
     search = reading.search
     count = reading.count
     audit = reading.audit

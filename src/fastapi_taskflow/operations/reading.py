@@ -23,6 +23,7 @@ from fastapi_taskflow.words.errors import (
     TaskArgumentError,
     TaskNotFound,
 )
+from fastapi_taskflow.words.loglines import LogEntry
 from fastapi_taskflow.words.models import AuditEntry, TaskRecord, TaskStatus
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "existing",
     "get",
     "inspect",
+    "log",
     "search",
 ]
 
@@ -118,6 +120,19 @@ async def inspect(desk: Desk, task_id: str, *, arguments: bool = True) -> Inspec
         and record.waiting_for is not None
         and record.waiting_for.reason == "no_instance",
     )
+
+
+async def log(desk: Desk, task_id: str, *, min_level: str = "debug") -> list[LogEntry] | None:
+    """The lines of one task's log from a level on, by its id or a short one; None if there is none.
+
+    Raises:
+        ConfigurationError: there is no such level.
+    """
+    engine = desk.engine
+    task_id = await whole(engine, task_id)
+    (stored,) = await engine.backend.get([task_id])
+    record = _merged(engine, task_id, stored, arguments=False)
+    return None if record is None else record.log_entries(min_level=min_level)
 
 
 def _redacted(engine: Engine, record: TaskRecord) -> TaskRecord:

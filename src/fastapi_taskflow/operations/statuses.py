@@ -6,7 +6,6 @@ import secrets
 import time
 from typing import Any, NamedTuple, TypeAlias
 
-from fastapi_taskflow.engine.core.journal import dropped_lines
 from fastapi_taskflow.operations.batching import status_of
 from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.shortids import id_text
@@ -16,6 +15,7 @@ from fastapi_taskflow.rules.telling import emitted_of
 from fastapi_taskflow.words import limits
 from fastapi_taskflow.words.batches import Batch, BatchStatus
 from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.loglines import dropped_lines
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.said import Progress
 from fastapi_taskflow.words.states import TERMINAL

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fastapi_taskflow.rules.tracebacks import error_text
+from fastapi_taskflow.words.loglines import LEVELS
 from fastapi_taskflow.words.models import TaskContext
 from fastapi_taskflow.words.said import LINE_LIMIT_BYTES, Line, Said
 from fastapi_taskflow.words.texts import as_text, fit
@@ -32,15 +33,6 @@ __all__ = [
     "retry_separator",
     "task_log",
 ]
-
-LEVELS: dict[str, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "critical": logging.CRITICAL,
-}
-"""Levels that `task_log` takes, with their numbers in `logging`; lowest first."""
 
 _outside = logging.getLogger("fastapi_taskflow.task")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from fastapi_taskflow.words.loglines import is_line
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 from fastapi_taskflow.words.quoting import quoted
 from fastapi_taskflow.words.said import Progress
@@ -60,7 +61,7 @@ def mend(record: TaskRecord, stored: TaskRecord) -> None:
     faults = [name for name, kinds in _FIELDS.items() if type(getattr(record, name)) not in kinds]
     tags = record.tags
     plain = type(tags) is dict and all(type(x) is str for pair in tags.items() for x in pair)
-    if type(record.logs) is not list or not all(type(line) is str for line in record.logs):
+    if type(record.logs) is not list or not all(map(is_line, record.logs)):
         record.logs = []
     if not faults and plain:
         return

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from fastapi_taskflow.words.loglines import LogEntry, entries
 from fastapi_taskflow.words.queueconfig import QueueConfig
 from fastapi_taskflow.words.said import Progress
 from fastapi_taskflow.words.schedules import ScheduledOnce, ScheduleInfo, SlotInfo
@@ -20,6 +21,7 @@ from fastapi_taskflow.words.waiting import Waiting
 
 __all__ = [
     "AuditEntry",
+    "LogEntry",
     "QueueConfig",
     "ScheduleInfo",
     "ScheduledOnce",
@@ -117,6 +119,17 @@ class TaskRecord:
             return self.elapsed
         return max(0.0, (_aware(self.end_time) - _aware(self.start_time)).total_seconds())
 
+    def log_entries(self, *, min_level: str = "debug") -> list[LogEntry]:
+        """The lines of ``logs`` in their parts: number, time, level and message.
+
+        Args:
+            min_level: Lines below it are left out; the marks of the library stay.
+
+        Raises:
+            ConfigurationError: there is no such level.
+        """
+        return entries(self.logs, min_level=min_level)
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-serialisable values, without arguments or payload.
 
@@ -132,7 +145,7 @@ class TaskRecord:
             "duration": self.duration,
             "retries_used": self.retries_used,
             "error": self.error,
-            "logs": list(self.logs),
+            "logs": [str(line) for line in self.logs],
             "stacktrace": self.stacktrace,
             "tags": dict(self.tags),
             "source": self.source,

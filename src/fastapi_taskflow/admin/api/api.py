@@ -27,6 +27,7 @@ from fastapi_taskflow.admin.api.filters import (
 )
 from fastapi_taskflow.admin.api.fleet import FleetApi
 from fastapi_taskflow.admin.api.health import HealthApi
+from fastapi_taskflow.admin.api.logs import LogApi
 from fastapi_taskflow.admin.api.metrics import MetricsApi
 from fastapi_taskflow.admin.api.pauses import PauseApi
 from fastapi_taskflow.admin.api.problems import with_cursor
@@ -107,6 +108,7 @@ class TaskApi:
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)
         add("GET", "/{task_id}", self.get_task, answers=(400, 404), sparse=True)
         add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
+        LogApi(self._operations).add_to(add)
         RerunApi(self._operations, show_arguments=self._show_arguments).add_to(add)
         asked = {202: {"model": TaskAction, "description": "It runs, and was asked to stop"}}
         add("POST", "/{task_id}/cancel", self.cancel_task, answers=(400, 404), more_answers=asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import Path
 from pydantic import BeforeValidator, Field
@@ -20,6 +20,7 @@ __all__ = [
     "AttemptInfo",
     "ExecutorInfo",
     "FunctionInfo",
+    "LogLevel",
     "Model",
     "Moment",
     "Percentile",
@@ -44,6 +45,7 @@ _LARGEST = 2**31 - 1
 
 
 TaskId = Annotated[str, Path(max_length=64)]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
 def _number(value: Any) -> Any:
@@ -101,6 +103,9 @@ class TaskInfo(Model):
 class TaskDetail(TaskInfo):
     """One task with its history."""
 
+    log_levels: list[LogLevel | None] = Field(
+        description="Of the lines of `logs`, one for each; null for a mark of the library"
+    )
     attempts: list[AttemptInfo]
     durable: bool
     cancel_requested: bool
@@ -119,7 +124,8 @@ class TaskDetail(TaskInfo):
 
     @classmethod
     def inspected(cls, found: Inspection, *, show_arguments: bool) -> Self:
-        shown: dict[str, Any] = {}
+        levels = [entry.level for entry in found.record.log_entries()]
+        shown: dict[str, Any] = {"log_levels": levels}
         if show_arguments:
             shown["args"], shown["kwargs"] = shown_arguments(found.record)
             shown["result"] = shown_result(found.record)
@@ -136,7 +142,7 @@ class TaskDetail(TaskInfo):
 
     def masked(self) -> Self:
         """As viewers see it."""
-        hidden: dict[str, Any] = {"logs": [], "contents_hidden": True}
+        hidden: dict[str, Any] = {"logs": [], "log_levels": [], "contents_hidden": True}
         hidden |= dict.fromkeys({"args", "kwargs", "result"} & self.model_fields_set)
         return self.model_copy(update=hidden)
 

@@ -56,6 +56,7 @@ NEEDS: Mapping[tuple[str, str], Permission] = MappingProxyType(
         ("DELETE", "/history"): _CONFIGURE,
         ("GET", "/{task_id}"): _READ,
         ("GET", "/{task_id}/arguments"): Permission.READ_CONTENTS,
+        ("GET", "/{task_id}/logs"): Permission.READ_CONTENTS,
         ("POST", "/{task_id}/retry"): _ACT,
         ("POST", "/{task_id}/run-again"): _ACT,
         ("POST", "/{task_id}/cancel"): _ACT,

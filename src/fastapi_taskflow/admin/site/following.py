@@ -182,7 +182,7 @@ class TaskFollower(Follower):
         detail = TaskDetail.inspected(found, show_arguments=self._show_arguments)
         shown = detail if self._readable else detail.masked()
         fields = shown.model_dump(mode="json", exclude_unset=True)
-        lines = fields.pop("logs")
+        lines, levels = fields.pop("logs"), fields.pop("log_levels")
         known = len(self._lines) if lines[: len(self._lines)] == self._lines else 0
         before, self._fields = self._fields, fields
         same = known == len(lines) == len(self._lines)
@@ -190,7 +190,8 @@ class TaskFollower(Follower):
         if before is None or (before == fields and same):
             return None
         told = {} if before == fields else fields
-        return "task", {"fields": told, "from": known, "lines": lines[known:]}
+        news = {"lines": lines[known:], "levels": levels[known:]}
+        return "task", {"fields": told, "from": known, **news}
 
 
 class Followers:

@@ -245,6 +245,8 @@ class LogChunk(NamedTuple):
     """What a running attempt tells; dropped when the lease is lost.
 
     ``anew``: the log lines replace those that the task has, of this and earlier attempts.
+    Levels come back with them: what is not the lines themselves is made and read by `packed`
+    and `unpacked` of `words.loglines`.
     ``progress``, ``emitted`` and ``summary``, unless they are None, replace what it has.
     """
 

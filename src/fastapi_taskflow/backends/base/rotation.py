@@ -29,7 +29,7 @@ class Content(NamedTuple):
 
     ``number`` is 0 for the task's own, else it names one of its attempts or of its writes
     of log lines. Payloads and results are bytes, log lines a
-    tuple, the others text.
+    tuple of texts as `words.loglines.packed` makes them, the others text.
     """
 
     task_id: str

@@ -10,6 +10,7 @@ from fastapi_taskflow.backends.base import Content, ContentField, Contents, Rewr
 from fastapi_taskflow.backends.memory.rows import Row
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.backends.rules.looking import parse_cursor
+from fastapi_taskflow.words.loglines import packed, unpacked
 
 __all__ = ["MemoryRotation"]
 
@@ -59,7 +60,7 @@ def _of_row(row: Row) -> list[Content]:
             (ContentField.STACKTRACE, attempt.stacktrace),
         )
         found += [Content(task_id, field, number, value) for field, value in history if value]
-    lines = enumerate(row.record.logs, 1)
+    lines = enumerate(packed(row.record.logs), 1)
     return found + [Content(task_id, ContentField.LOGS, n, (line,)) for n, line in lines]
 
 
@@ -73,7 +74,7 @@ def _rewrite(table: Table, change: Rewrite) -> bool:
     if content.field.value in _OF_ROW:
         setattr(row, content.field.value, new)
     elif isinstance(new, tuple):
-        row.record.logs[number - 1 : number] = new
+        row.record.logs[number - 1 : number] = unpacked(new)
     elif isinstance(new, bytes):
         return False  # no text is replaced by bytes
     elif number and row.attempts is not None:

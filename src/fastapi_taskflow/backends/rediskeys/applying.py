@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.sums import spans
 from fastapi_taskflow.backends.rules.turns import gate_of
 from fastapi_taskflow.words.clock import to_micros
+from fastapi_taskflow.words.loglines import packed
 
 __all__ = ["ATTEMPTS", "KEYS", "Key", "apply"]
 
@@ -141,7 +142,7 @@ def _append(unit: Unit, chunk: Lines) -> None:
     if chunk.anew:
         unit.do("UNLINK", f"lines:{task_id}", task=task_id)
     if chunk.lines:
-        unit.do("RPUSH", f"lines:{task_id}", dumped(chunk.lines), task=task_id)
+        unit.do("RPUSH", f"lines:{task_id}", dumped(packed(chunk.lines)), task=task_id)
 
 
 def _count(unit: Unit, plan: Plan) -> None:

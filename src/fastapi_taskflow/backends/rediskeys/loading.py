@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.rules.pausing import Pauses
 from fastapi_taskflow.backends.rules.rows import Row, shown
 from fastapi_taskflow.backends.rules.turns import gate_of
 from fastapi_taskflow.words.clock import from_micros, to_micros
+from fastapi_taskflow.words.loglines import unpacked
 
 __all__ = [
     "alive",
@@ -161,7 +162,7 @@ async def with_lines(store: Store, rows: Sequence[Row]) -> list[StoredTask]:
     """Tasks as they are shown, whole."""
     key = store.key
     found = await store.read(*[("LRANGE", key(f"lines:{one.task_id}"), 0, -1) for one in rows])
-    logs = [[str(line) for raw in chunks for line in loaded(raw) or ()] for chunks in found]
+    logs = [unpacked(str(line) for raw in chunks for line in loaded(raw) or ()) for chunks in found]
     return list(map(shown, rows, logs))
 
 

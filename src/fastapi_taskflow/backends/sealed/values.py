@@ -25,6 +25,7 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.rules.crypto import Keyring, has_sealed_form, is_closed, is_sealed_text
 from fastapi_taskflow.rules.telling import progress_of
 from fastapi_taskflow.words.errors import SealUnopened
+from fastapi_taskflow.words.loglines import packed, unpacked
 
 __all__ = ["Opener", "Sealer", "is_clear", "resealed", "resealed_schedule"]
 
@@ -132,7 +133,7 @@ class Sealer:
         """All lines of one write become one."""
         if not lines:
             return ()
-        return (self._keyring.seal_text(json.dumps(lines), task_id, LOG),)
+        return (self._keyring.seal_text(json.dumps(packed(lines)), task_id, LOG),)
 
 
 class Opener:
@@ -228,7 +229,7 @@ class Opener:
             if not self._is_sealed(line):
                 opened.append(line)
             elif chunk := self.text(line, task_id, LOG):
-                opened.extend(json.loads(chunk))
+                opened.extend(unpacked(json.loads(chunk)))
         return opened
 
 

@@ -18,6 +18,7 @@ from fastapi_taskflow.backends.sql.tables import aliases, attempts, deltas, keys
 from fastapi_taskflow.backends.sql.turns import pass_on
 from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.durations import UNMEASURED
+from fastapi_taskflow.words.loglines import packed
 
 __all__ = ["apply"]
 
@@ -112,7 +113,7 @@ async def _append(sql: AsyncConnection, chunks: list[Lines]) -> None:
         if one.anew:
             anew.add(one.task_id)
             added[one.task_id] = []
-        added.setdefault(one.task_id, []).extend(one.lines)
+        added.setdefault(one.task_id, []).extend(packed(one.lines))
     await drop(sql, lines.c.task_id, anew)
     found = [{"task_id": task_id, "lines": of} for task_id, of in added.items() if of]
     await add(sql, lines, found)

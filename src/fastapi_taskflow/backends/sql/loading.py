@@ -31,6 +31,7 @@ from fastapi_taskflow.backends.sql.statements import (
     shared,
 )
 from fastapi_taskflow.backends.sql.store import Writing
+from fastapi_taskflow.words.loglines import unpacked
 from fastapi_taskflow.words.models import TaskStatus
 
 WHOLE = [t.tasks.c[name] for name in Row.__dataclass_fields__ if name in t.tasks.c]
@@ -98,7 +99,7 @@ async def with_lines(sql: AsyncConnection, rows: Iterable[Row]) -> dict[str, Sto
     logs: dict[str, list[str]] = {task_id: [] for task_id in kept}
     for one in await pick(sql, _LINES, kept):
         if type(one["lines"]) is tuple:
-            logs[one["task_id"]] += map(str, one["lines"])
+            logs[one["task_id"]] += unpacked(map(str, one["lines"]))
     return {task_id: shown(row, logs[task_id]) for task_id, row in kept.items()}
 
 

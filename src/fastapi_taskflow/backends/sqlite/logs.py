@@ -9,6 +9,7 @@ from typing import Any
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
+from fastapi_taskflow.words.loglines import packed, unpacked
 
 __all__ = ["Lines", "logs_of", "read_lines"]
 
@@ -34,7 +35,7 @@ class Lines:
         if anew:
             self._forgotten.append((seq,))
             self._kept = [row for row in self._kept if row[0] != seq]
-        self._kept.append((seq, json.dumps(list(lines))))
+        self._kept.append((seq, json.dumps(packed(lines))))
 
     def write(self, tx: Transaction) -> None:
         """To the store."""
@@ -46,12 +47,12 @@ def logs_of(session: Session, tasks: Sequence[int]) -> dict[int, list[str]]:
     """All lines by ``seq``, for tasks that have any."""
     logs: dict[int, list[str]] = {}
     for seq, lines in session.find(_READ, tasks):
-        logs.setdefault(seq, []).extend(read_lines(lines))
+        logs.setdefault(seq, []).extend(unpacked(read_lines(lines)))
     return logs
 
 
 def read_lines(stored: Any) -> list[str]:
-    """The lines of one write; where they cannot be read, one that says so."""
+    """The lines of one write, packed; where they cannot be read, one that says so."""
     try:
         lines = json.loads(stored)
     except (TypeError, ValueError, RecursionError):

@@ -7,24 +7,15 @@ bounded number of bytes here and there, and each line is written twice at the mo
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_BYTES", "Journal", "Unsent", "dropped_lines"]
+from fastapi_taskflow.words.loglines import dropped_lines, dropped_mark
+
+__all__ = ["MOST_BYTES", "Journal", "Unsent"]
 
 MOST_BYTES = 256 * 1024
 """Of one task's log, in UTF-8."""
-
-# Lines of tasks begin with their time, so none of them can look like this.
-_DROPPED = re.compile(r"--- (\d+) earlier lines were dropped ---")
-
-
-def dropped_lines(logs: Sequence[str]) -> int:
-    """How many lines of a log went; where any did, its first line says so."""
-    found = _DROPPED.fullmatch(logs[0]) if logs else None
-    return int(found[1]) if found else 0
 
 
 class Unsent(NamedTuple):
@@ -106,7 +97,7 @@ class Journal:
             count += 1
         self._dropped += count - first
         # In one step: readers look at the list without the lock.
-        self._logs[:count] = [f"--- {self._dropped} earlier lines were dropped ---"]
+        self._logs[:count] = [dropped_mark(self._dropped)]
         self._size = sum(map(_bytes, self._logs))
         self._anew, self._sent = True, 0
 

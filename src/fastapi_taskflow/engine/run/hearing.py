@@ -11,6 +11,7 @@ from fastapi_taskflow.engine.run.attempt import Attempt
 from fastapi_taskflow.engine.run.completing import Completing
 from fastapi_taskflow.rules.context import known_level, log_line
 from fastapi_taskflow.rules.redaction import MASK, Mask
+from fastapi_taskflow.words.loglines import levelled
 from fastapi_taskflow.words.quoting import quoted
 from fastapi_taskflow.words.said import (
     LINE_LIMIT_BYTES,
@@ -63,7 +64,8 @@ class Hearing:
         message = fit(line.message, LINE_LIMIT_BYTES, attempt.mask)
         extra = self._details(line.extra, attempt.mask) if line.extra else line.extra
         most_lines = self._core.settings.max_log_lines
-        first = task.write_line(log_line(self._core.clock.now(), message), most_lines)
+        written = levelled(log_line(self._core.clock.now(), message), level)
+        first = task.write_line(written, most_lines)
         self._mirror.logged(attempt, message, level, extra, first=first)
 
     def _details(self, extra: dict[str, Any], mask: Mask) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     running,
     task,
 )
+from fastapi_taskflow.words.loglines import LEVELS, entries, levelled
 from fastapi_taskflow.words.states import Move
 
 
@@ -68,6 +69,20 @@ class Logs(Conformance):
         await backend.finish([outcome])
 
         assert (await find(backend, lease.task_id)).record.logs == ["six", "seven"]
+
+    async def test_levels_stay_beside_their_lines(self, backend: Backend) -> None:
+        lease = await running(backend)
+        told = [levelled(f"{letter}ines", level) for letter in "DIWEC" for level in LEVELS]
+        await backend.append_logs([LogChunk(lease, tuple(told[:9]))])
+        await backend.append_logs([LogChunk(lease, tuple(told[9:20]))])
+        await end(backend, lease, Move.RETRY, logs=tuple(told[20:]))
+
+        (got,) = await claim(backend)
+        (found,) = await backend.get([lease.task_id])
+
+        assert found is not None
+        for kept in (found.record.logs, got.task.record.logs):
+            assert [repr(entry) for entry in entries(kept)] == [repr(one) for one in entries(told)]
 
     async def test_no_lines_no_work(self, backend: Backend) -> None:
         lease = await running(backend)
