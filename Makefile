@@ -100,7 +100,7 @@ $(VENV)/.dev: $(VENV)/.demo
 .venv-bench/.bench: pyproject.toml constraints.txt
 	$(NEW_VENV) .venv-bench
 	$(PIP_BENCH) install -c constraints.txt pip hatchling
-	$(PIP_BENCH) install -c constraints.txt --no-build-isolation -e . --group bench
+	$(PIP_BENCH) install -c constraints.txt --no-build-isolation -e '.[postgres,redis]' --group bench
 	@touch $@
 
 .PHONY: help demo dashboard types test test-fast test-floor check format coverage bench trust-pr build constraints clean
