@@ -34,6 +34,7 @@ _MOST_CHARACTERS = 64 * 1024
 _FORMS = 256
 # Bytes need not be text.
 _AS_BASE64 = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+_NAMELESS = frozenset({Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL})
 _KINDS: Mapping[Any, Kind] = {Parameter.VAR_POSITIONAL: "list", Parameter.VAR_KEYWORD: "object"}
 
 
@@ -149,10 +150,20 @@ class Form:
         faults += [Fault((one.name,), "It is required.") for one in missing]
         if faults:
             raise Unfit(faults)
-        bound = inspect.BoundArguments(
-            self._signature,
-            OrderedDict((name, given[name]) for name in self.fields if name in given),
-        )
+        return self._call(given)
+
+    def _call(self, given: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The call that gives these; what can only be given at its place needs all before it."""
+        parameters, names = self._signature.parameters, list(self.fields)
+        nameless = [
+            place
+            for place, name in enumerate(names)
+            if name in given and parameters[name].kind in _NAMELESS
+        ]
+        defaults = {name: parameters[name].default for name in names[: max(nameless, default=0)]}
+        arguments = {**defaults, **given}
+        ordered = OrderedDict((name, arguments[name]) for name in names if name in arguments)
+        bound = inspect.BoundArguments(self._signature, ordered)
         return bound.args, bound.kwargs
 
     def _field(self, name: str) -> Field:
