@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_taskflow.exceptions import ConfigurationError
-from fastapi_taskflow.rules.schedules.cron import Cron, zone_of
+from fastapi_taskflow.rules.schedules.cron import Cron, cron_of, zone_of
 
 MINUTE = timedelta(minutes=1)
 # The days on which clocks are set forward and back, and a day in a zone that sets none.
@@ -164,12 +164,12 @@ def test_aliases_seconds_names_last_days_and_weekdays_of_a_month(text, expected)
     [
         "", "* * * *", "61 * * * *", "* * * * * * *", "a b c d e", "0 0 30 2 *", "0 0 31 4,6 *",
         "@never", "* 25 * * *", "*/0 * * * *", "0 0 * 2 MON#6", None, 5, "* * * * *" * 50,
-        "0 0 30 FEB *",
+        "0 0 30 FEB *", ["* * * * *"],
     ],
 )  # fmt: skip
 def test_what_is_no_expression_or_never_comes_is_refused(text):
     with pytest.raises(ConfigurationError, match="cron"):
-        Cron(text, zone_of("UTC"))
+        cron_of(text, zone_of("UTC"))
 
 
 def test_an_unknown_zone_is_refused_with_the_one_that_was_meant():

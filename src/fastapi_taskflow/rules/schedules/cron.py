@@ -71,9 +71,13 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-@lru_cache(maxsize=1024)
-def cron_of(text: str, zone: ZoneInfo) -> Cron:
+def cron_of(text: object, zone: ZoneInfo) -> Cron:
     """The instants of an expression, which many schedules may share; raises as `Cron` does."""
+    return _cron(limits.printable("cron", text, most=_MOST_CHARACTERS), zone)
+
+
+@lru_cache(maxsize=1024)
+def _cron(text: str, zone: ZoneInfo) -> Cron:
     return Cron(text, zone)
 
 
@@ -88,16 +92,15 @@ class Cron:
         ConfigurationError: it is no expression, or has no date within 50 years.
     """
 
-    def __init__(self, text: object, zone: ZoneInfo) -> None:
-        given = limits.printable("cron", text, most=_MOST_CHARACTERS)
+    def __init__(self, text: str, zone: ZoneInfo) -> None:
         self._zone = zone
         # Any date: the fields do not depend on it.
-        self._parsed = _parsed(given)
+        self._parsed = _parsed(text)
         self._hours = sorted(self._parsed.hours)
         self._minutes = sorted(self._parsed.minutes)
         self._seconds = sorted(self._parsed.seconds)
         if next(self.following(datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
-            raise ConfigurationError(f"cron: {quoted(given)} is a date that never comes.")
+            raise ConfigurationError(f"cron: {quoted(text)} is a date that never comes.")
 
     def describe(self) -> str:
         """What it says, in plain words."""
