@@ -51,6 +51,26 @@ def test_tls_that_cannot_be_had_is_refused_when_the_store_is_made(options, told)
     assert PASSWORD not in str(refused.value)
 
 
+def test_authorities_are_looked_for_where_the_home_is_then(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = tmp_path / ".postgresql" / "root.crt"
+    own.parent.mkdir()
+    own.write_text("no certificate")
+
+    with pytest.raises(ConfigurationError, match=r"sslrootcert=.*root\.crt cannot be read"):
+        PostgresBackend("postgresql://host/db?sslmode=verify-full")
+
+
+def test_who_has_no_home_has_the_authorities_of_the_system(monkeypatch):
+    def nobody(_uid):
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+    assert PostgresBackend("postgresql://host/db?sslmode=verify-full").place.endswith("host/db")
+
+
 def test_a_store_in_a_file_is_no_address():
     with pytest.raises(ConfigurationError, match=r"got the address 'redis://\.\.\.'") as refused:
         SqliteBackend(f"redis://:{PASSWORD}@host/0")

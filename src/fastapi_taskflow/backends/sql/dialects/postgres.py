@@ -75,8 +75,9 @@ _QUESTIONS = (
     ),
     Question(
         "replication",
-        "SELECT pg_is_in_recovery()::int AS value",
-        "the server is a primary",
+        "SELECT pg_is_in_recovery()::int AS value,"
+        " CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS role",
+        "the server is a {role}",
         0,
         "It is a standby, which takes no tasks: give the address of the primary.",
         Level.PROBLEM,
@@ -112,7 +113,6 @@ _CUT_OFF = sa.text(
 
 _MODES = "disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 _PROVEN = "verify-ca", "verify-full"
-_ROOT = Path("~/.postgresql/root.crt").expanduser()
 _FILES = "sslrootcert", "sslcert", "sslkey"
 
 
@@ -215,9 +215,8 @@ def _context(mode: str, files: dict[str, Any]) -> ssl.SSLContext:
     Raises:
         ConfigurationError: one of them cannot be read.
     """
-    root = files["sslrootcert"]
-    if root is None and _ROOT.is_file():
-        root = str(_ROOT)
+    root = files["sslrootcert"] or _own_root()
+    files = {**files, "sslrootcert": root}
     try:
         # Without one those of the system hold, as with libpq's ``system``.
         context = ssl.create_default_context(cafile=None if root == "system" else root)
@@ -230,3 +229,13 @@ def _context(mode: str, files: dict[str, Any]) -> ssl.SSLContext:
     if mode not in _PROVEN:
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _own_root() -> str | None:
+    """The authorities that a user keeps where libpq looks for them."""
+    try:
+        found = Path("~/.postgresql/root.crt").expanduser()
+    except RuntimeError:
+        # Nobody's, as in some containers: without a home.
+        return None
+    return str(found) if found.is_file() else None
