@@ -20,7 +20,6 @@ __all__ = [
     "is_paused",
     "is_suspect",
     "looks",
-    "order",
     "rank",
 ]
 
@@ -147,7 +146,7 @@ def looks(request: ClaimRequest, room: Room) -> list[Look]:
     return [one for one in found if one.most > 0 and one.functions]
 
 
-def order(row: Row) -> tuple[int, object, int]:
+def _order(row: Row) -> tuple[int, object, int]:
     """The order of claims."""
     return rank(row.priority), row.due_at, row.arrival
 
@@ -155,7 +154,7 @@ def order(row: Row) -> tuple[int, object, int]:
 def in_turn(rows: Iterable[Row], ageing: Mapping[str, timedelta], now: datetime) -> list[Row]:
     """Due tasks in the order of claims, where queues have this ageing."""
     if not ageing:
-        return sorted(rows, key=order)
+        return sorted(rows, key=_order)
 
     def turn(row: Row) -> tuple[float, object, int]:
         waited = _NOT_AT_ALL if row.due_at is None else now - row.due_at

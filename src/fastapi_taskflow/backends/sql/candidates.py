@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,12 +56,15 @@ _SPARE = 200
 
 async def candidates(tx: Writing, looks: Iterable[Look], pauses: Pauses) -> list[Row]:
     """Free and due tasks, as many as may be of use."""
-    found = list[Row]()
+    found, looks = list[Row](), list(looks)
     unless = unless_paused(pauses) if pauses.pick else []
+    aging = {look.queue for look in looks if look.step is not None}
+    places = {queue: await _places(tx, queue) for queue in sorted(aging)}
     for look in looks:
         of = {"queue": look.queue, "now": tx.now, "ids": sorted(look.functions)}
         if tx.database.locks_what_it_reads or look.step is not None:
-            found += await _one_by_one(tx, look, of, unless)
+            seen = await _seen(tx, look, of, unless, places.get(look.queue, ()))
+            found += await _one_by_one(tx, look.most, seen)
         else:
             free = _FREE[look.suspects]
             if unless:
@@ -71,40 +74,42 @@ async def candidates(tx: Writing, looks: Iterable[Look], pauses: Pauses) -> list
     return found
 
 
-async def _one_by_one(
-    tx: Writing, look: Look, of: Mapping[str, Any], unless: Sequence[sa.ColumnElement[bool]]
-) -> list[Row]:
-    """Look without locks, then lock as few as may be wanted, in the order of claims."""
-    left, found = await _seen(tx, look, of, unless), list[Row]()
-    while left and len(found) < look.most:
-        wanted = look.most - len(found)
+async def _one_by_one(tx: Writing, most: int, seen: list[int]) -> list[Row]:
+    """Lock as few as may be wanted of what was seen without locks, in the order of claims."""
+    left, found = seen, list[Row]()
+    while left and len(found) < most:
+        wanted = most - len(found)
         found += map(read, await pick(tx.sql, _TAKEN, left[:wanted]))
-        del left[:wanted]
+        left = left[wanted:]
     return found
 
 
 async def _seen(
-    tx: Writing, look: Look, of: Mapping[str, Any], unless: Sequence[sa.ColumnElement[bool]]
+    tx: Writing,
+    look: Look,
+    of: Mapping[str, Any],
+    unless: Sequence[sa.ColumnElement[bool]],
+    places: Iterable[int],
 ) -> list[int]:
-    """What a look finds, by arrival, in the order of claims."""
+    """What a look finds, by arrival, in the order of claims; ``places`` are those of an ageing."""
     most = look.most + _SPARE
     if look.step is None:
         found = await find(tx.sql, _SEEN[look.suspects].where(*unless), most=most, **of)
         return [one["arrival"] for one in found]
     turns = list[tuple[float, Any, int]]()
-    async for place in _places(tx, look.queue):
-        statement = _AT_PLACE[look.suspects].where(*unless)
+    statement = _AT_PLACE[look.suspects].where(*unless)
+    for place in places:
         for one in await find(tx.sql, statement, most=most, place=place, **of):
             turn = aged(place, tx.now - one["due_at"], look.step)
             turns.append((turn, one["due_at"], one["arrival"]))
     return [arrival for _, _, arrival in sorted(turns)[:most]]
 
 
-async def _places(tx: Writing, queue: str) -> AsyncIterator[int]:
+async def _places(tx: Writing, queue: str) -> list[int]:
     """Each rank that free tasks of a queue have."""
-    place = _NO_PLACE
+    places = [_NO_PLACE]
     while True:
-        (one,) = await find(tx.sql, _NEXT_PLACE, of=queue, place=place)
+        (one,) = await find(tx.sql, _NEXT_PLACE, of=queue, place=places[-1])
         if one["place"] is None:
-            return
-        yield (place := one["place"])
+            return places[1:]
+        places.append(one["place"])

@@ -61,7 +61,7 @@ class SqlTasks(OnStore, Tasks):
             if not await loading.is_alive(tx, request.instance):
                 return []
             rows = await loading.claimed(tx, request.claim_id) or await _claim(tx, request)
-            return await claimed(tx.sql, rows)
+            return await claimed(tx.sql, in_turn(rows, request.ageing, tx.now))
 
     async def start(self, leases: Sequence[base.Lease]) -> list[datetime | None]:
         async with self._planned([lease.task_id for lease in leases]) as (rows, plan):
@@ -158,7 +158,7 @@ async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:
         # There may be others behind those that were put off.
         if not late or room.full():
             break
-    return in_turn(taken, request.ageing, tx.now)
+    return taken
 
 
 async def claimed(sql: AsyncConnection, rows: Iterable[Row]) -> list[base.Claimed]:

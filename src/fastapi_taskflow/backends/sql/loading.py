@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fastapi_taskflow.backends.base import Lease, NewTask, StoredTask
 from fastapi_taskflow.backends.rules import facts as rules
-from fastapi_taskflow.backends.rules.claiming import is_paused, order, rank
+from fastapi_taskflow.backends.rules.claiming import is_paused, rank
 from fastapi_taskflow.backends.rules.duetimes import NEVER
 from fastapi_taskflow.backends.rules.looking import ending_of
 from fastapi_taskflow.backends.rules.rows import Row, read, shown
@@ -218,8 +218,8 @@ async def history(tx: Writing, task_ids: Iterable[str]) -> dict[Lease, bool]:
 
 
 async def claimed(tx: Writing, claim_id: str) -> list[Row]:
-    """What is held under a claim and not started, in its order."""
-    return sorted(map(read, await find(tx.sql, _CLAIMED, of=claim_id)), key=order)
+    """What is held under a claim and not started."""
+    return [read(one) for one in await find(tx.sql, _CLAIMED, of=claim_id)]
 
 
 async def owned(tx: Writing, instance: str, limit: int) -> list[Row]:

@@ -107,6 +107,20 @@ class Ageing(Conformance):
         assert ids(await backend.claim(aged(1, queues=queues))) == [aging.task_id]
         assert ids(await backend.claim(aged(1, queues=queues))) == [plain.task_id]
 
+    async def test_a_claim_that_is_sent_again_answers_in_the_same_order(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        old, urgent = task(priority=0), task(priority=1)
+        await accept(backend, old)
+        clock.advance(STEP_SECONDS * 2)
+        await accept(backend, urgent)
+        asked = aged(2)
+
+        got = ids(await backend.claim(asked))
+        again = ids(await backend.claim(asked))
+
+        assert got == again == [old.task_id, urgent.task_id]
+
     async def test_what_is_held_is_passed_over(self, backend: Backend, clock: ManualClock) -> None:
         held = [task(priority=1, tags={"customer": "7"}) for _ in range(5)]
         others = [task(priority=n) for n in (1, 0)]
