@@ -86,6 +86,10 @@ class NewTask(NamedTuple):
     # Seconds for which its key is held, see `Tasks.insert`; None: as that says.
     key_ttl: float | None = None
 
+    def holds_key_for(self, otherwise: float) -> float:
+        """Seconds for which its key is held; ``otherwise`` is what `Tasks.insert` was told."""
+        return otherwise if self.key_ttl is None else self.key_ttl
+
 
 class Inserted(NamedTuple):
     """How one task of an accepted group is stored.

@@ -157,7 +157,7 @@ class Admissions:
                 task.idempotency_key,
                 task.fingerprint,
                 task.task_id,
-                self._key_ttl if task.key_ttl is None else task.key_ttl,
+                task.holds_key_for(self._key_ttl),
             )
         due = due_of(task, self._now, self._lead)
         if task.owner is None:

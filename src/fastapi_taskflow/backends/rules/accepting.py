@@ -45,7 +45,7 @@ def write(
         if entry.status is TaskStatus.REJECTED:
             row.status, row.end_time = entry.status, plan.now
         elif task.idempotency_key is not None:
-            ttl = key_ttl if task.key_ttl is None else task.key_ttl
+            ttl = task.holds_key_for(key_ttl)
             plan.taken[task.idempotency_key] = Taken(task.task_id, task.fingerprint, ttl)
         plan.insert(row)
     for alias, canonical in draft.aliases.items():

@@ -206,8 +206,8 @@ class Desk:
         for mate in place.displaced:
             if mate.fresh:
                 self._withdraw(mate)
-        first = min((mate.created_at for mate in place.displaced), default=self._now)
-        new = Mate(task.task_id, task.func_name, _PENDING, task.queue, True, False, first)
+        since = place.since(self._now) if task.debounce and how is None else task.created_at
+        new = Mate(task.task_id, task.func_name, _PENDING, task.queue, True, False, since)
         self._note(self._facts.mates, key, (*place.before, new))
         return place
 

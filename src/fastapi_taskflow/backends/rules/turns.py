@@ -27,6 +27,10 @@ class Place(NamedTuple):
     displaced: tuple[Mate, ...]
     asked: tuple[Mate, ...]
 
+    def since(self, now: datetime) -> datetime:
+        """When the first call was, of those that a debounced task stands for."""
+        return min((mate.created_at for mate in self.displaced), default=now)
+
 
 ALONE = Place((), (), ())
 
@@ -55,7 +59,7 @@ def place_of(mates: Iterable[Mate], task: NewTask, *, how: str | None = None) ->
 
 def put_off(task: NewTask, place: Place, now: datetime) -> NewTask:
     """A debounced task with the time of its start; the first call bounds how late that is."""
-    first = min((mate.created_at for mate in place.displaced), default=now)
+    first = place.since(now)
     left = (first - now).total_seconds() + BURST_SPANS * task.debounce
     delay = min(task.debounce, max(left, 0.0))
     return task._replace(created_at=first, due_at=None, delay=delay)

@@ -65,7 +65,7 @@ async def _other_holder(tx: Writing, task: NewTask, key_ttl: float) -> rules.Hol
             return rules.Holder(one["task_id"], one["fingerprint"])
         await tx.sql.execute(_EXPIRED, {"ids": wanted, "now": tx.now})
     taking = tx.database.unless_there(t.keys, "key")
-    ttl = key_ttl if task.key_ttl is None else task.key_ttl
+    ttl = task.holds_key_for(key_ttl)
     row = key_row(task.idempotency_key or "", task.task_id, task.fingerprint, ttl)
     for _ in range(_TRIES):
         await tx.sql.execute(taking, [row])

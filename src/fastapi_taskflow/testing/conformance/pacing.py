@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from fastapi_taskflow.backends.base import Backend, Inserted, NewTask
@@ -68,6 +69,21 @@ class Pacing(Conformance):
         assert len(waiting) == 1
         assert waiting[0].task.record.created_at == began
         assert (waiting[0].task.record.due_at or began) <= clock.now()
+
+    async def test_what_was_replaced_before_is_no_first_call(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        await accept(backend, of("k", created_at=clock.now()))
+        clock.advance(600.0)
+        now = clock.now()
+        call = late(5.0)
+
+        # Together, as requests share a transaction; apart it would be the same.
+        await backend.insert([[of("k", on_conflict="replace", created_at=now)], [call]])
+
+        record = (await find(backend, call.task_id)).record
+        assert record.created_at == now
+        assert record.due_at == now + timedelta(seconds=5.0)
 
     async def test_what_runs_or_is_anothers_is_left_alone(
         self, backend: Backend, clock: ManualClock
