@@ -80,7 +80,10 @@ class SqlBackend(SqlTasks, SqlReads, SqlFleet, SqlUpkeep, Backend):
         return SqlTransactions(self._store)
 
     async def vitals(self) -> list[Finding]:
-        return await findings(self._store)
+        return await findings(self._store, thorough=False)
+
+    async def _examined(self) -> list[Finding]:
+        return await findings(self._store, thorough=True)
 
     def onlooker(self) -> Backend:
         store = self._store

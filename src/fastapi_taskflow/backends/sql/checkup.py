@@ -16,8 +16,11 @@ from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 __all__ = ["findings"]
 
 
-async def findings(store: Store) -> list[Finding]:
+async def findings(store: Store, *, thorough: bool) -> list[Finding]:
     """Look at the tables and the server's settings.
+
+    Args:
+        thorough: At each table's columns and indexes too, which are many questions.
 
     Raises:
         StoreUnavailable: there are none, or nobody answers.
@@ -26,7 +29,7 @@ async def findings(store: Store) -> list[Finding]:
         found = await schema.known(sql, store.prefix)
         if not found:
             return []
-        lacks = await sql.run_sync(schema.drift, store.prefix)
+        lacks = await sql.run_sync(schema.drift, store.prefix) if thorough else None
         state = await questions.findings(sql, store.database.questions, store.prefix)
         told = [_schema(found.get("version", 0), lacks), *state, await _clock(store, sql)]
     async with store.looking(as_writer=True) as sql:
@@ -44,7 +47,7 @@ def _isolation(level: str) -> Finding:
     return Finding("isolation", Level.PROBLEM, detail, mend)
 
 
-def _schema(version: int, lacks: list[str]) -> Finding:
+def _schema(version: int, lacks: list[str] | None) -> Finding:
     if version > VERSION:
         mend = "One release of the library for all processes: the newest."
         return Finding("schema", Level.PROBLEM, f"version {version}, of a newer release", mend)
@@ -54,7 +57,8 @@ def _schema(version: int, lacks: list[str]) -> Finding:
     if lacks:
         mend = f"Put back what somebody removed: {'; '.join(lacks)}"
         return Finding("schema", Level.PROBLEM, f"version {version}, incomplete", mend)
-    return Finding("schema", Level.OK, f"version {version}, complete")
+    complete = "" if lacks is None else ", complete"
+    return Finding("schema", Level.OK, f"version {version}{complete}")
 
 
 async def _clock(store: Store, sql: AsyncConnection) -> Finding:
