@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from fastapi_taskflow import ConfigurationError, RedisBackend, StoreUnavailable, TaskManager
-from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.backends.base import Grade, Level
+from fastapi_taskflow.backends.rediskeys.checkup import replication
 from fastapi_taskflow.backends.rediskeys.store import grade_of, refusal_of
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -100,6 +101,26 @@ async def test_a_server_that_may_delete_keys_takes_no_durable_tasks(policy):
 )
 async def test_the_grade_is_what_the_server_is_set_to(told, grade):
     assert grade_of(told) is grade
+
+
+@pytest.mark.parametrize(
+    ("follows", "level", "detail"),
+    [
+        ({"state": "online", "offset": 90}, Level.OK, "1 of 1 follow, at most 0.0 MiB behind"),
+        ({"state": "online"}, Level.OK, "1 of 1 follow"),
+        ({"offset": 90}, Level.WARNING, "0 of 1 follow"),
+        (None, Level.WARNING, "0 of 1 follow"),
+    ],
+)
+async def test_a_replica_that_little_is_told_of_is_told_of_all_the_same(follows, level, detail):
+    told = {"connected_slaves": 1, "master_repl_offset": 100}
+    if follows is not None:
+        told["slave0"] = follows
+
+    (found,) = replication(told)
+
+    assert found.level is level
+    assert found.detail.startswith(detail)
 
 
 async def test_the_missing_extra_is_named_when_a_store_is_made():

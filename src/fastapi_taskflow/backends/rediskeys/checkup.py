@@ -10,7 +10,7 @@ from fastapi_taskflow.backends.rediskeys.store import VERSION, Store, grade_of, 
 from fastapi_taskflow.backends.serverclock import agreement
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 
-__all__ = ["findings"]
+__all__ = ["findings", "replication"]
 
 _MICROS_PER_SECOND = 1_000_000
 # Of what the primary has written and a replica has not got.
@@ -33,9 +33,8 @@ async def findings(store: Store) -> list[Finding]:
     Raises:
         StoreUnavailable: there is no store, or nobody answers.
     """
-    await store.open()
+    told = await store.open()
     try:
-        told = await store.told()
         before = SYSTEM_CLOCK.micros()
         ((seconds, micros),) = await store.read(("TIME",))
         after = SYSTEM_CLOCK.micros()
@@ -57,7 +56,7 @@ async def findings(store: Store) -> list[Finding]:
         _memory(int(told.get("used_memory", 0)), int(told.get("maxmemory", 0))),
     ]
     server = int(seconds) * _MICROS_PER_SECOND + int(micros)
-    found += [*_writes(told), *_replication(told), agreement(server, before, after)]
+    found += [*_writes(told), *replication(told), agreement(server, before, after)]
     return found
 
 
@@ -73,14 +72,18 @@ def _writes(told: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("eviction", Level.WARNING, detail, mend)
 
 
-def _replication(told: dict[str, Any]) -> Iterator[Finding]:
-    replicas = [told[f"slave{number}"] for number in range(int(told.get("connected_slaves", 0)))]
-    if not replicas:
+def replication(told: dict[str, Any]) -> Iterator[Finding]:
+    """What ``INFO`` says of those who follow; nothing where nobody does."""
+    number = int(told.get("connected_slaves", 0))
+    if not number:
         return
-    behind = max(int(told["master_repl_offset"]) - int(one["offset"]) for one in replicas)
-    online = sum(one["state"] == "online" for one in replicas)
-    detail = f"{online} of {len(replicas)} follow, at most {behind / 2**20:.1f} MiB behind"
-    if online == len(replicas) and behind < _FAR_BYTES:
+    # One whose connection is just gone is counted, and not told of.
+    replicas = [told[name] for name in map("slave{}".format, range(number)) if name in told]
+    written = int(told.get("master_repl_offset", 0))
+    behind = max([written - int(one.get("offset", written)) for one in replicas], default=0)
+    online = sum(one.get("state") == "online" for one in replicas)
+    detail = f"{online} of {number} follow, at most {behind / 2**20:.1f} MiB behind"
+    if online == number and behind < _FAR_BYTES:
         yield Finding("replicas", Level.OK, detail)
     else:
         mend = "A failover now would lose what they have not got: see INFO replication."

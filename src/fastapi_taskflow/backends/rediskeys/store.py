@@ -120,17 +120,17 @@ class Store:
             raise errors.ConfigurationError(_NO_ADDRESS) from exc
         return Redis.from_pool(pool)
 
-    async def open(self) -> None:
-        """Connect, and make the store if it is not there."""
+    async def open(self) -> dict[str, Any]:
+        """Connect, and make the store if it is not there; what the server `told`."""
         self._client = self.connect()
         try:
             async with deadline(self.place):
-                await self._prepare()
+                return await self._prepare()
         except BaseException:
             await self._disconnect()
             raise
 
-    async def _prepare(self) -> None:
+    async def _prepare(self) -> dict[str, Any]:
         told = await self.told()
         release = str(told.get("redis_version", _OLDEST))
         if int(release.partition(".")[0]) < _OLDEST:
@@ -152,6 +152,7 @@ class Store:
                 f"The tasks under {self._head} at {self.place} are of a newer release."
             )
         self.clock.reach(at)
+        return told
 
     async def known(self) -> tuple[int | None, int]:
         """The version of what is stored, None where nothing is, and the latest time it showed."""

@@ -52,7 +52,7 @@ class RedisUpkeep(OnStore, Operators):
         unit = await self._unit()
         # First, so that who writes meanwhile changes it.
         await unit.load(of={"heads": ["audit"]})
-        recent, _ = await self.audit(limit=RECENT)
+        recent, _ = await self._page(RECENT, None)
         previous = recent[0].hash if recent else ""
         new = linked(previous, {one.entry_id for one in recent}, entries)
         if not new:
@@ -66,6 +66,9 @@ class RedisUpkeep(OnStore, Operators):
     async def audit(
         self, *, limit: int, cursor: str | None = None
     ) -> tuple[list[AuditEntry], str | None]:
+        return await self._page(limit, cursor)
+
+    async def _page(self, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
         before = "+inf" if cursor is None else f"({parse_cursor(cursor)}"
         how = before, "-inf", "WITHSCORES", "LIMIT", 0, limit + 1
         (found,) = await self._store.read(("ZREVRANGEBYSCORE", self._store.key("audit"), *how))
