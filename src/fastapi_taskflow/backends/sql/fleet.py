@@ -33,8 +33,12 @@ _COUNTER = sa.select(beats.c.counter).where(beats.c.instance_id == OF)
 _BEAT = (
     sa.update(beats)
     .where(beats.c.instance_id == OF)
-    .values({name: sa.bindparam(f"its_{name}") for name in _STATE})
-    .values(counter=beats.c.counter + 1)
+    .values(
+        counter=beats.c.counter + 1,
+        lag=sa.bindparam("its_lag"),
+        running=sa.bindparam("its_running"),
+        draining=sa.bindparam("is_draining"),
+    )
 )
 _PEERS = (
     sa.select(instances, beats.c.counter, *[beats.c[name] for name in _STATE])
@@ -65,14 +69,12 @@ class SqlFleet(OnStore, Fleet):
     async def beat(
         self, instance: str, lag: float, *, running: int = 0, draining: bool = False
     ) -> bool:
-        state = dict(zip(_STATE, (lag, running, draining), strict=True))
+        state = {"its_lag": lag, "its_running": running, "is_draining": draining}
         async with self._store.beating() as tx:
             # It waits for no lock on its row: claims have some.
             alive = bool((await tx.sql.execute(_ALIVE, {"of": instance})).scalar())
             if alive:
-                await tx.sql.execute(
-                    _BEAT, {"of": instance, **{f"its_{name}": one for name, one in state.items()}}
-                )
+                await tx.sql.execute(_BEAT, {"of": instance, **state})
                 await self._store.note_time(tx)
         return alive
 

@@ -30,6 +30,12 @@ _NOTE = (
     .where(facts.c.name == sa.bindparam("of"), facts.c.value < sa.bindparam("to"))
     .values(value=sa.bindparam("to"))
 )
+_KINDS = {
+    Fate.COLLIDED: Collided,
+    Fate.DEMOTED: Collided,
+    Fate.FULL: errors.StoreFull,
+    Fate.SILENT: errors.StoreUnavailable,
+}
 
 
 class Writing(NamedTuple):
@@ -237,11 +243,7 @@ class Store:
         fate = self.database.fate(exc)
         if fate is Fate.REFUSED:
             return errors.TaskArgumentError(f"{self.place} cannot store a value: {exc.orig}.")
-        kinds = {
-            **dict.fromkeys((Fate.COLLIDED, Fate.DEMOTED), Collided),
-            Fate.FULL: errors.StoreFull,
-        }
-        return kinds.get(fate, errors.StoreUnavailable)(f"{self.place} did not answer: {exc.orig}.")
+        return _KINDS[fate](f"{self.place} did not answer: {exc.orig}.")
 
 
 class OnStore(Tried):

@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.rules.sums import spans
 from fastapi_taskflow.backends.rules.telling import EXPIRED
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.failures import fold_failures
+from fastapi_taskflow.backends.sql.loading import enter
 from fastapi_taskflow.backends.sql.statements import (
     BEFORE,
     MOST,
@@ -35,7 +36,6 @@ from fastapi_taskflow.backends.sql.tables import (
     batches,
     calls,
     deltas,
-    facts,
     keys,
     queues,
     sums,
@@ -56,7 +56,6 @@ _AUDIT = (
     .limit(MOST)
 )
 _RECENT = sa.select(audit.c.entry_id, audit.c.hash).order_by(audit.c.number.desc()).limit(RECENT)
-_ALONE = locked(sa.select(facts.c.value).where(facts.c.name == "version"))
 _SETTINGS = locked(sa.select(queues.c.settings).where(queues.c.queue == OF))
 _SET = (
     sa.update(queues)
@@ -114,7 +113,7 @@ class SqlUpkeep(OnStore, Operators):
         if entries:
             async with self._store.writing() as tx:
                 # One writer after the other: the newest entry is read once that is sure to stay.
-                await tx.sql.execute(_ALONE)
+                await enter(tx, ["audit"])
                 recent = await find(tx.sql, _RECENT)
                 last = recent[0]["hash"] if recent else ""
                 new = linked(last, {one["entry_id"] for one in recent}, entries)
