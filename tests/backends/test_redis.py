@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from redis.asyncio.connection import Connection
 
 from fastapi_taskflow import ConfigurationError, RedisBackend, StoreUnavailable, TaskManager
 from fastapi_taskflow.backends.base import Grade, Level
 from fastapi_taskflow.backends.rediskeys.checkup import replication
+from fastapi_taskflow.backends.rediskeys.packing import packing
 from fastapi_taskflow.backends.rediskeys.store import grade_of, refusal_of
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -139,3 +141,14 @@ except ImportError as exc:
     )
 
     assert "fastapi-taskflow[redis]" in told.stdout
+
+
+@pytest.mark.parametrize("command", ["EVALSHA", "CONFIG GET"])
+@pytest.mark.parametrize("odd", [(), (0.1,)], ids=["usual", "a float"])
+def test_commands_are_packed_as_the_client_packs_them(command, odd):
+    args = command, "é", "\ud800", "", b"\xff\r\n", -5, 10**18, "x" * 10_000, *odd
+    known = Connection(encoding_errors="surrogatepass")
+
+    packed = packing(Connection)(encoding_errors="surrogatepass").pack_command(*args)
+
+    assert b"".join(packed) == b"".join(known.pack_command(*args))

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.backends.rediskeys.packing import packing
 from fastapi_taskflow.backends.rediskeys.scripts import READ, Script
 from fastapi_taskflow.backends.serverclock import StoreClock
 from fastapi_taskflow.backends.tries import Collided, deadline
@@ -118,6 +119,7 @@ class Store:
             )
         except (ValueError, TypeError) as exc:
             raise errors.ConfigurationError(_NO_ADDRESS) from exc
+        pool.connection_class = packing(pool.connection_class)
         return Redis.from_pool(pool)
 
     async def open(self) -> dict[str, Any]:

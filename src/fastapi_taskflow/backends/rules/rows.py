@@ -114,6 +114,11 @@ def _fields() -> dict[str, tuple[type, bool]]:
 
 
 _FIELDS = _fields()
+# What nearly every value is, told at once: subclasses and damage take the longer way.
+_PLAIN = {
+    name: frozenset({dict if kind is Mapping else kind, NoneType if lacks else kind})
+    for name, (kind, lacks) in _FIELDS.items()
+}
 _EMPTY: dict[type, Any] = {
     datetime: datetime(1970, 1, 1, tzinfo=UTC),
     TaskStatus: TaskStatus.INTERRUPTED,
@@ -127,7 +132,8 @@ def read(values: Mapping[Any, object]) -> Row:
     A driver gives as it is what it could not decode: somebody damaged it.
     """
     fit, damaged = dict[str, Any](values), []
-    for name, value in values.items():
+    odd = [(name, value) for name, value in fit.items() if type(value) not in _PLAIN[name]]
+    for name, value in odd:
         kind, may_lack = _FIELDS[name]
         if not (isinstance(value, kind) or (value is None and may_lack)):
             fit[name] = None if may_lack else _EMPTY[kind] if kind in _EMPTY else kind()
