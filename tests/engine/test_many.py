@@ -1,5 +1,6 @@
 """`enqueue_many`: all or none."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -64,12 +65,36 @@ async def test_a_full_queue_takes_none(manager: Callable[..., TaskManager], pers
     assert ended.count(TaskStatus.REJECTED) == 1
 
 
-@pytest.mark.parametrize("wrong", [None, 5, "text", [print], [None]])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (None, r"task_manager\.call"),
+        (5, r"task_manager\.call"),
+        ("text", "A task is a function"),
+        ([None], "A task is a function"),
+    ],
+    ids=["none", "number", "text", "none-within"],
+)
 async def test_what_is_no_list_of_calls_is_refused(
-    manager: Callable[..., TaskManager], wrong: object
+    manager: Callable[..., TaskManager], wrong: object, said: str
 ) -> None:
     tasks = manager()
     async with tasks:
-        with pytest.raises(TaskArgumentError, match=r"task_manager\.call"):
+        with pytest.raises(TaskArgumentError, match=said):
             await tasks.enqueue_many(wrong)  # type: ignore[arg-type]
         assert await tasks.enqueue_many([]) == []
+
+
+async def test_a_function_alone_is_a_call_without_arguments(
+    manager: Callable[..., TaskManager],
+) -> None:
+    tasks = manager()
+    called = asyncio.Event()
+
+    @tasks.task()
+    async def call() -> None:
+        called.set()
+
+    async with tasks:
+        await tasks.enqueue_many([call])
+        await called.wait()

@@ -32,7 +32,7 @@ class Several:
 
     async def enqueue_many(  # noqa: PLR0913
         self,
-        calls: Iterable[TaskCall],
+        calls: Iterable[Call],
         *,
         spread: float = 0.0,
         tags: Tags | None = UNSET,
@@ -45,7 +45,7 @@ class Several:
         """Add tasks from any event loop, all or none of them; accepted when this returns.
 
         Args:
-            calls: Made by ``task_manager.call(func, ...)``, at most 10,000.
+            calls: Made by ``task_manager.call(func, ...)``, or functions alone; at most 10,000.
             spread: Seconds over which their starts are spread evenly, from the ``delay`` or
                 ``run_at`` on; 0: all at once.
             session: As of `enqueue`: all are there if its transaction commits.
