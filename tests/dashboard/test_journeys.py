@@ -287,5 +287,6 @@ def test_a_paused_page_asks_for_nothing(look: Looking, view):
     # Longer than any view waits before it asks again.
     page.evaluate("new Promise((done) => setTimeout(done, 3500))")
 
-    assert asked == []
+    # The stream may be opened again: it counts what comes.
+    assert [url for url in asked if "/dashboard/stream?" not in url] == []
     expect(page.get_by_role("button", name="Paused")).to_be_visible()
