@@ -23,11 +23,11 @@ from fastapi_taskflow.backends.rules.settlement import (
     cancelling,
     holds,
     is_late,
+    key_runs,
     settle,
     takes_lines,
 )
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.pacing import is_throttle
 
 __all__ = ["cancel", "cancel_all", "finish_all", "hear", "start"]
 
@@ -44,7 +44,8 @@ def start(table: Table, lease: Lease, now: datetime) -> datetime | None:
         if row.claim_id is not None:
             table.unclaim(row)
         record = row.record
-        if record.start_time is None and row.hold is not None and is_throttle(row.hold.key):
+        started = record.start_time is not None
+        if row.hold is not None and key_runs(row.hold.key, started=started):
             table.keys.expire(row.hold, now)
         record.start_time = now
         record.elapsed = None

@@ -6,6 +6,9 @@ import heapq
 import itertools
 from datetime import datetime, timedelta
 
+from fastapi_taskflow.backends.rules.settlement import keeps_key
+from fastapi_taskflow.words.models import TaskStatus
+
 __all__ = ["Hold", "KeyRing"]
 
 
@@ -57,7 +60,17 @@ class KeyRing:
         if self._holds.get(hold.key) is hold:
             del self._holds[hold.key]
 
+    def end(self, hold: Hold, status: TaskStatus, now: datetime, *, started: bool) -> Hold | None:
+        """The task has ended so; None: it holds the key no more."""
+        keeps = keeps_key(hold.key, status, started=started)
+        if keeps:
+            self.expire(hold, now)
+        elif keeps is not None:
+            self.release(hold)
+            return None
+        return hold
+
     def expire(self, hold: Hold, now: datetime) -> None:
-        """The task has ended: its time with the key runs from now."""
+        """The task's time with the key runs from now."""
         hold.expires = now + timedelta(seconds=hold.ttl)
         heapq.heappush(self._expiring, (hold.expires, next(self._count), hold))

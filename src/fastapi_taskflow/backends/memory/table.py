@@ -21,11 +21,9 @@ from fastapi_taskflow.backends.memory.rows import Row, record_of
 from fastapi_taskflow.backends.memory.tallies import Tallies
 from fastapi_taskflow.backends.memory.turns import Turns
 from fastapi_taskflow.backends.rules.batching import why_stopped
-from fastapi_taskflow.backends.rules.settlement import keeps_key
 from fastapi_taskflow.backends.rules.turns import turn_due
 from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.pacing import is_throttle
 
 __all__ = ["Table"]
 
@@ -213,14 +211,9 @@ class Table:
         elapsed = row.record.elapsed
         row.family.end(status, elapsed if type(elapsed) is float else None)
         row.status = row.record.status = status
-        hold = row.hold
-        started = row.record.start_time is not None
-        if hold is not None and not (started and is_throttle(hold.key)):
-            if keeps_key(status, started=started):
-                self.keys.expire(hold, now)
-            else:
-                self.keys.release(hold)
-                row.hold = None
+        if row.hold is not None:
+            started = row.record.start_time is not None
+            row.hold = self.keys.end(row.hold, status, now, started=started)
         self._ended[row.task_id] = row
         if row.member is not None:
             self._follow(row, status, now)

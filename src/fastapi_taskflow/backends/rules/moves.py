@@ -24,12 +24,12 @@ from fastapi_taskflow.backends.rules.settlement import (
     cancelling,
     holds,
     is_late,
+    key_runs,
     settle,
     takes_lines,
 )
 from fastapi_taskflow.backends.rules.telling import given, told
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.pacing import is_throttle
 
 __all__ = [
     "append_lines",
@@ -66,7 +66,7 @@ def start(plan: Plan, rows: Mapping[str, Row], lease: Lease) -> datetime | None:
     if row is None or not holds(row, lease):
         return None
     if row.status is not TaskStatus.RUNNING:
-        if row.start_time is None and is_throttle(row.idempotency_key):
+        if key_runs(row.idempotency_key, started=row.start_time is not None):
             plan.kept.append(Held(row.idempotency_key or "", row.task_id))
         plan.change(
             row,

@@ -15,7 +15,6 @@ from fastapi_taskflow.backends.rules.settlement import keeps_key
 from fastapi_taskflow.words.durations import bin_of
 from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.pacing import is_throttle
 from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
@@ -194,12 +193,10 @@ class Plan:
             self._ended.append(row)
         if row.batch_place is not None:
             self.ends.append(row)
-        # A throttle's time runs from the start.
-        started = row.start_time is not None
-        if row.idempotency_key is not None and not (started and is_throttle(row.idempotency_key)):
-            held = Held(row.idempotency_key, row.task_id)
-            keeps = keeps_key(status, started=started)
-            (self.kept if keeps else self.freed).append(held)
+        key = row.idempotency_key
+        keeps = None if key is None else keeps_key(key, status, started=row.start_time is not None)
+        if key is not None and keeps is not None:
+            (self.kept if keeps else self.freed).append(Held(key, row.task_id))
 
     def delete(self, task_id: str, cell: Cell) -> None:
         """Delete a task; that it ended stays counted."""

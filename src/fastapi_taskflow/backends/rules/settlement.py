@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from fastapi_taskflow.backends.base import Attempt, CancelResult, Lease, Outcome
 from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.pacing import is_throttle
 from fastapi_taskflow.words.states import MOVES, TERMINAL, Move, Rule
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "holds",
     "is_late",
     "keeps_key",
+    "key_runs",
     "settle",
     "takes_lines",
 ]
@@ -137,10 +139,17 @@ def cancelling(task: Task | None) -> CancelResult:
     return CancelResult.REFUSED
 
 
-def keeps_key(status: TaskStatus, *, started: bool) -> bool:
-    """A task that ended so keeps its idempotency key for the key's time; else it is free.
+def key_runs(key: str | None, *, started: bool) -> bool:
+    """With this start the time of a task's idempotency key begins: with the first, a throttle's."""
+    return not started and is_throttle(key)
+
+
+def keeps_key(key: str, status: TaskStatus, *, started: bool) -> bool | None:
+    """Whether a task that ended so keeps its idempotency key for the key's time; else it is free.
 
     Kept after a success and where the effect is unknown: the task was started, be it for
-    an earlier attempt, and did not fail.
+    an earlier attempt, and did not fail. None: nothing becomes of it, see `key_runs`.
     """
+    if started and is_throttle(key):
+        return None
     return status is TaskStatus.SUCCESS or (started and status in _UNKNOWN_ENDS)
