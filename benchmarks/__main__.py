@@ -18,13 +18,13 @@ from typing import Any
 
 import fastapi
 
-from benchmarks import engine, fleet, flow, history, plain, processes, web
+from benchmarks import engine, fleet, flow, history, plain, processes, viewers, web
 from benchmarks.figures import Figure, as_json, table
 from benchmarks.peers import race
 
 SECTIONS = ("engine", "plain", "processes", "web", "history", "flow")
-# They need servers, see `servers`, and are measured when they are asked for.
-SERVED = ("peers", "pickup", "scaling")
+# Measured when they are asked for: they need servers, see `servers`, or minutes.
+MORE = ("peers", "pickup", "scaling", "viewers")
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under a minute, rougher")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS + SERVED, default=SECTIONS)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS + MORE, default=SECTIONS)
     parser.add_argument(
         "--dir", type=Path, help="where databases go; a disk, not memory, or durable means little"
     )
@@ -67,6 +67,7 @@ def _sections(*, quick: bool) -> dict[str, Callable[[Path], list[Figure]]]:
         limits = flow.Effort(rounds=3, claims=60)
         races = race.Effort(rounds=1, tasks=3_000)
         several = fleet.Effort(rounds=1, samples=100, tasks=1_000)
+        pages = viewers.Effort(rounds=1, seconds=5.0, samples=60, tasks=100_000)
     else:
         tasks = engine.Effort(rounds=9, tasks=20_000, durable_tasks=10_000, samples=2_000)
         calls = plain.Effort(rounds=7, tasks=10_000)
@@ -76,6 +77,7 @@ def _sections(*, quick: bool) -> dict[str, Callable[[Path], list[Figure]]]:
         limits = flow.Effort(rounds=9, claims=100)
         races = race.Effort(rounds=5, tasks=10_000)
         several = fleet.Effort(rounds=3, samples=300, tasks=2_000)
+        pages = viewers.Effort(rounds=3, seconds=20.0, samples=300)
     return {
         "engine": lambda folder: asyncio.run(engine.measure(tasks, folder)),
         "plain": lambda folder: asyncio.run(plain.measure(calls, folder)),
@@ -86,6 +88,7 @@ def _sections(*, quick: bool) -> dict[str, Callable[[Path], list[Figure]]]:
         "peers": lambda _: race.measure(races),
         "pickup": lambda _: fleet.pickup(several),
         "scaling": lambda _: fleet.scaling(several),
+        "viewers": lambda folder: viewers.measure(pages, folder),
     }
 
 

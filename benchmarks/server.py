@@ -17,7 +17,7 @@ from fastapi import BackgroundTasks, FastAPI
 
 from fastapi_taskflow import TaskAdmin, TaskManager
 
-__all__ = ["KINDS", "make_app"]
+__all__ = ["KINDS", "make_app", "serve"]
 
 KINDS = ("stock", "memory", "behind", "durable")
 
@@ -53,10 +53,14 @@ def make_app(kind: str, db: Path) -> FastAPI:
     return app
 
 
-async def _serve(kind: str, db: Path) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(kind, db), log_level="warning", access_log=False)
-    )
+def serve(app: FastAPI) -> None:
+    """Serve an app at a port that is printed."""
+    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        runner.run(_serve(app))
+
+
+async def _serve(app: FastAPI) -> None:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     # Of a socket whose protocol is not named, asyncio does not know that it is TCP, and leaves
     # Nagle's algorithm on: every response would wait 40 ms for the client's delayed ACK.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
@@ -71,9 +75,7 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--db", type=Path, default=Path("bench-web.db"))
     arguments = parser.parse_args()
-    loop_factory = uvicorn.Config("").get_loop_factory()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(arguments.kind, arguments.db))
+    serve(make_app(arguments.kind, arguments.db))
 
 
 if __name__ == "__main__":
