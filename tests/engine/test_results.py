@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,12 +15,15 @@ from fastapi.testclient import TestClient
 
 from fastapi_taskflow import (
     Cancel,
+    ManagedBackgroundTasks,
+    MemoryBackend,
     ResultUnavailable,
     TaskAdmin,
     TaskCancelled,
     TaskFailed,
     TaskManager,
 )
+from fastapi_taskflow.backends.base import StoredTask
 from fastapi_taskflow.testing import async_drain, drain
 from fastapi_taskflow.testing.conformance.work import plain
 from tests.support.waiting import wait_until
@@ -92,6 +95,46 @@ async def test_whoever_waits_is_woken_by_the_end(manager: Make, persist: bool) -
 
     assert await asyncio.gather(*waiting) == [7, 7, 7]
     assert await tasks.result(neighbour, timeout=60) == 7
+
+
+class Counting(MemoryBackend):
+    """A store that knows which tasks it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def get(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        self.asked += task_ids
+        return await super().get(task_ids)
+
+
+async def test_whoever_waits_for_a_duplicate_is_woken_by_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fastapi_taskflow.operations.results._LONG_PAUSE_SECONDS", 3_600.0)
+    gate, store = asyncio.Event(), Counting()
+    tasks, other = (TaskManager(snapshot_backend=store) for _ in range(2))
+
+    async def work() -> int:
+        await gate.wait()
+        return 7
+
+    for each in (tasks, other):
+        each.task(persist=True)(work)
+    async with tasks, other:
+        first = await tasks.enqueue(work, idempotency_key="k")
+        # Who was told an id before the store was asked keeps it as another name.
+        added = ManagedBackgroundTasks(other)
+        alias = added.add_task(work, idempotency_key="k")
+        await added()
+        store.asked.clear()
+        waiting = asyncio.ensure_future(tasks.result(alias, timeout=60))
+        await wait_until(lambda: first.task_id in store.asked)
+        gate.set()
+
+        assert alias != first.task_id
+        assert await waiting == 7
 
 
 async def test_another_end_is_told_as_what_it_was(manager: Make) -> None:

@@ -64,12 +64,11 @@ async def _ended(engine: Engine, task_id: str) -> _End:
     """The task, once it has ended."""
     pause = _FIRST_PAUSE_SECONDS
     live = engine.store.find(task_id)
-    of = task_id if live is None else live.record.task_id
     # Of a plain task of our own the end is told here: the store is asked only if none is.
     asks = live is None or live.durable or not live.held
-    with engine.core.ends.awaited(of) as told:
+    with engine.core.ends.awaited(task_id) as told:
         while True:
-            live = engine.store.find(of)
+            live = engine.store.find(task_id)
             if live is not None and (end := _own_end(live)) is not None:
                 # So that others, who ask the store, find it too.
                 await engine.mirror.flush()
@@ -86,7 +85,8 @@ async def _ended(engine: Engine, task_id: str) -> _End:
                 if stored is not None and stored.record.status in TERMINAL:
                     return _stored_end(stored)
             if stored is not None and stored.record.duplicate_of is not None:
-                task_id = of = stored.record.duplicate_of
+                # Its end is told by that id.
+                return await _ended(engine, stored.record.duplicate_of)
             here = live is not None and live.held
             await told.wait(_LONG_PAUSE_SECONDS if here else pause)
             asks, pause = True, min(2 * pause, _LONGEST_PAUSE_SECONDS)
