@@ -194,7 +194,7 @@ class Store:
 
     async def set_clock(self) -> None:
         """Ask the server for the time, now and then."""
-        if self.clock.is_stale:
+        while self.clock.is_stale:
             since = time.monotonic()
             ((seconds, micros),) = await self.read(("TIME",))
             took = time.monotonic() - since

@@ -203,7 +203,7 @@ class Store:
         return Writing(sql, self.database, now, self.clock.lead(now), set(), set(), set())
 
     async def _set_clock(self, sql: AsyncConnection) -> None:
-        if self.clock.is_stale:
+        while self.clock.is_stale:
             since = time.monotonic()
             micros: Any = await sql.scalar(sa.select(self.database.now))
             self.clock.learn(int(micros), took=time.monotonic() - since)
