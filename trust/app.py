@@ -1,7 +1,8 @@
 """The app under test: one uvicorn server of one instance. ``python -m trust.app '<json>'``.
 
 It tells its parent on a pipe what it has come to (``ready``, ``running held``, a gate's
-point), one line each. SIGUSR1 releases held tasks, SIGUSR2 opens the gate.
+point), one line each. SIGUSR1 releases held tasks, SIGUSR2 opens the gate, SIGQUIT has it write
+down what its event loop waits for.
 """
 
 import asyncio
@@ -96,6 +97,7 @@ def build(config: Config, announce: Callable[[str], None]) -> FastAPI:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, release.set)
         loop.add_signal_handler(signal.SIGUSR2, gated.open_gate)
+        loop.add_signal_handler(signal.SIGQUIT, write_down_waits)
         if config.worker:
             announce("ready")
         yield
@@ -119,6 +121,12 @@ def build(config: Config, announce: Callable[[str], None]) -> FastAPI:
 
     app.get("/stream")(stream)
     return app
+
+
+def write_down_waits() -> None:
+    """Where each task of the event loop is."""
+    for one in asyncio.all_tasks():
+        one.print_stack()
 
 
 async def _add(

@@ -25,6 +25,7 @@ from fastapi_taskflow.words.errors import StoreUnavailable
 from fastapi_taskflow.words.models import TaskStatus
 from trust.evidence import Evidence, read_lines
 from trust.forks import fork, is_over, kill, still
+from trust.stores import looking
 
 SIZE = 20
 WORKERS = 3
@@ -155,8 +156,11 @@ def run(folder: Path, number: int, kills: int, seed: int) -> Found:
 
 async def check(folder: Path, found: Found) -> None:
     """Compare batches, tasks, callbacks and what was noted."""
-    backend = SqliteBackend(folder / "tasks.db").onlooker()
-    await backend.open(lambda: None)
+    async with looking(str(folder / "tasks.db")) as backend:
+        await _compare(backend, folder, found)
+
+
+async def _compare(backend: Backend, folder: Path, found: Found) -> None:
     assert backend.batches is not None
     lines = read_lines(folder / "noted")
     told = Counter((line["batch"], line["kind"]) for line in lines if line["what"] == "told")
@@ -173,7 +177,6 @@ async def check(folder: Path, found: Found) -> None:
         page_of = await backend.search(Query(batch_id=one.batch_id), limit=100)
         await _check(backend, one, page_of.tasks, told, found)
     found.batches = len(stored)
-    await backend.close()
 
 
 async def _check(

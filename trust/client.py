@@ -22,7 +22,6 @@ __all__ = ["Load", "Tally"]
 _VIAS: tuple[Via, ...] = (
     *("lane", "lane", "queue", "shared", "shared", "eager", "enqueue", "thread", "group"),
 )
-_LONGEST_MS = 120
 # All servers may be dead at once, and start slowly on a busy machine.
 _PATIENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.02
@@ -49,20 +48,26 @@ class Load:
         urls: Of the servers.
         rate: Tasks per second, in all.
         acks: File for intents and acknowledgements.
+        longest_ms: What a task takes at the most.
     """
 
-    def __init__(self, urls: Sequence[str], rate: float, acks: Path, seed: int) -> None:
+    def __init__(
+        self, urls: Sequence[str], rate: float, acks: Path, seed: int, longest_ms: int
+    ) -> None:
         self._urls = itertools.cycle(urls)
         self._rate = rate
         self._evidence = Evidence(acks)
         self._random = random.Random(seed)
+        self._longest_ms = longest_ms
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self.tally = Tally()
 
     async def run(self) -> None:
         """Post until `stop`, then wait for the answers that are still due."""
-        limits = httpx2.Limits(max_connections=200, max_keepalive_connections=50)
+        # uvicorn serves a connection that it took in the moment of its SIGTERM for as long as
+        # somebody uses it again.
+        limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with (
             httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, limits=limits) as client,
             asyncio.TaskGroup() as posts,
@@ -71,7 +76,7 @@ class Load:
             while not self._stopping.is_set():
                 kind = self._random.choice(list(WORK))
                 via = self._random.choice(_VIAS)
-                ms = self._random.randint(1, _LONGEST_MS)
+                ms = self._random.randint(1, self._longest_ms)
                 posts.create_task(self._post(client, kind, via, ms))
                 due += (GROUP_SIZE if via == "group" else 1) / self._rate
                 await self._wait(due - time.monotonic())

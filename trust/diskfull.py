@@ -1,12 +1,12 @@
-"""A disk that gets full under an app with work in hand, in three ways (TRUST, R13).
+"""A disk that gets full under an app with work in hand, in several ways (TRUST, R13).
 
 ``pages``: the database may not grow (SQLITE_FULL). ``tmpfs``: a small file system is filled
 up to its last byte (SQLITE_FULL); this needs ``unshare -Urm``. ``rlimit``: no file may grow
-(SQLITE_IOERR_WRITE).
+(SQLITE_IOERR_WRITE). ``postgresql``, ``mysql``: a server on a small file system, which is filled
+up to its last byte; this needs root, who may ``unshare -m``.
 
-Each way in a process of its own: tasks run when the disk gets full; new ones are answered
-with 503; the running ones end; room is made; work goes on. Then the file is compared with
-what was acknowledged. It shows what happens to one app on SQLite, not what a broken disk does.
+Each way in a process of its own, see `trust.fullsite`. It shows what happens to one app, not
+what a broken disk does.
 """
 
 from __future__ import annotations
@@ -20,32 +20,43 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx2
-from fastapi import FastAPI
-
-from fastapi_taskflow import ManagedBackgroundTasks, TaskManager, TaskStatus
 from fastapi_taskflow.backends.sqlite.connections import Database
+from trust.fullsite import through
+from trust.ownserver import OwnServer
+from trust.ownstores import own_store
+from trust.servers import own_server
 
-__all__ = ["WAYS", "can_mount", "run"]
+__all__ = ["SERVERS", "WAYS", "can_mount", "run"]
 
 WAYS = ("pages", "tmpfs", "rlimit")
-RUNNING = 40
-MOST_POSTS = 2_000
-_MOUNT = 'mount -t tmpfs -o size=100m tmpfs "$1" && shift && exec "$@"'
+"""Of a file."""
+
+SERVERS = ("postgresql", "mysql")
+"""Kinds whose server's disk gets full."""
+
+_ALL = (*WAYS, *SERVERS)
+# Of the small file system: who mounts it, and how much it holds.
+_UNSHARE = {"tmpfs": ["unshare", "-Urm"], **{one: ["unshare", "-m"] for one in SERVERS}}
+_MOUNT = 'mount -t tmpfs -o size=256m tmpfs "$1" && chmod 755 "$1" && shift && exec "$@"'
 _ROOT = Path(__file__).parent.parent
+# What new tasks may still take of a server's disk.
+_LAST_BYTES = 256 * 2**10
+_TIMEOUT_SECONDS = 280.0
 
 
-def can_mount() -> bool:
-    """This user may have a file system of its own."""
-    command = ["unshare", "-Urm", "true"]
+def can_mount(way: str) -> bool:
+    """This user may have the file system of its own that a way needs, if any."""
+    if way not in _UNSHARE:
+        return True
+    if way in SERVERS and os.geteuid() != 0:
+        return False
     try:
+        command = [*_UNSHARE[way], "true"]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
@@ -55,10 +66,17 @@ def run(way: str) -> dict[str, Any]:
     """Fill the disk in one way; the figures, in which ``faults`` should be empty."""
     with TemporaryDirectory(prefix="taskflow-full-") as place:
         command = [sys.executable, "-m", "trust.diskfull", "--inside", way, place]
-        if way == "tmpfs":
-            command = ["unshare", "-Urm", "sh", "-c", _MOUNT, "sh", place, *command]
+        if way in _UNSHARE:
+            command = [*_UNSHARE[way], "sh", "-c", _MOUNT, "sh", place, *command]
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=_ROOT, timeout=100
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=_ROOT,
+            timeout=_TIMEOUT_SECONDS,
+            # Servers keep what they have there, too.
+            env={**os.environ, "TMPDIR": place},
         )
         try:
             figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -67,8 +85,15 @@ def run(way: str) -> dict[str, Any]:
         return figures
 
 
-class Disk:
-    """How it gets full, and gets room again."""
+def _fill(filler: Path, bytes_left: int) -> None:
+    """Make a file as long as leaves so many bytes to others."""
+    found = os.statvfs(filler.parent)
+    with filler.open("ab") as file:
+        file.write(bytes(max(0, found.f_bavail * found.f_frsize - bytes_left)))
+
+
+class FileDisk:
+    """How a file's disk gets full, and gets room again."""
 
     def __init__(self, way: str, path: Path) -> None:
         self._way = way
@@ -98,7 +123,7 @@ class Disk:
                     (pages,) = connection.execute("PRAGMA page_count").fetchone()
                     connection.execute(f"PRAGMA max_page_count = {pages + 30}")
             case "tmpfs":
-                self._fill(32 * 2**20)
+                _fill(self._filler, 32 * 2**20)
             case _:
                 size = max(each.stat().st_size for each in self._path.parent.glob("tasks.db*"))
                 limit = (size + 200_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
@@ -107,7 +132,7 @@ class Disk:
     def wholly(self) -> None:
         """Not a byte is left."""
         if self._way == "tmpfs":
-            self._fill(0)
+            _fill(self._filler, 0)
 
     def room(self) -> None:
         """Somebody has cleaned up."""
@@ -121,165 +146,54 @@ class Disk:
                 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
-    def _fill(self, bytes_left: int) -> None:
-        found = os.statvfs(self._path.parent)
-        with self._filler.open("ab") as filler:
-            filler.write(bytes(max(0, found.f_bavail * found.f_frsize - bytes_left)))
+
+class ServerDisk:
+    """A server's. Its log of changes is there, too: at its last byte the server may end."""
+
+    def __init__(self, server: OwnServer, place: Path) -> None:
+        self._server = server
+        self._filler = place / "filler"
+
+    def nearly(self) -> None:
+        _fill(self._filler, _LAST_BYTES)
+
+    def wholly(self) -> None:
+        _fill(self._filler, 0)
+
+    def room(self) -> None:
+        self._filler.unlink()
+        # As whoever looks after it would, if it has ended.
+        self._server.start()
 
 
-class Site:
-    """An app with an endpoint, and what it has said of each task."""
-
-    def __init__(self, path: Path) -> None:
-        self.manager = TaskManager(snapshot_db=str(path), drain_timeout=2.0)
-        self.release = asyncio.Event()
-        self.running = 0
-        # Tasks that were acknowledged with 200, by what they are.
-        self.accepted: list[str] = []
-        self.faults: list[str] = []
-        app = FastAPI()
-        self.manager.install(app)
-        self.manager.task(persist=True)(self.hold)
-        self.manager.task(persist=True)(self.note)
-
-        @app.post("/{kind}")
-        async def endpoint(kind: str, tasks: ManagedBackgroundTasks) -> dict[str, str]:
-            if kind == "hold":
-                return {"id": (await self.manager.enqueue(self.hold)).task_id}
-            return {"id": tasks.add_task(self.note, "x" * 5_000)}
-
-        self._client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app), base_url="http://site"
-        )
-
-    async def hold(self) -> None:
-        self.running += 1
-        await self.release.wait()
-
-    async def note(self, text: str) -> None: ...
-
-    async def post(self, kind: str) -> int:
-        """Ask for a task; the status."""
-        answer = await self._client.post(f"/{kind}")
-        if answer.status_code == httpx2.codes.OK:
-            self.accepted.append(answer.json()["id"])
-        elif answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
-            self.faults.append(f"{kind} was answered {answer.status_code}: {answer.text}")
-        elif "Retry-After" not in answer.headers or "room" not in answer.text:
-            self.faults.append(f"503 that tells little: {answer.text} {answer.headers}")
-        return answer.status_code
-
-    async def ended(self) -> int:
-        """How many of the accepted tasks are stored as SUCCESS."""
-        found = await self.manager.runtime.engine().backend.get(self.accepted)
-        return sum(one is not None and one.record.status is TaskStatus.SUCCESS for one in found)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], within: float) -> bool:
-    deadline = time.monotonic() + within
-    while not await condition():
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-class Counter(logging.Handler):
-    """Counts what is logged."""
-
-    lines = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines += 1
-
-
-async def inside(way: str, place: Path) -> dict[str, Any]:
-    logged = Counter()
-    logging.getLogger().addHandler(logged)
+def inside(way: str, place: Path) -> dict[str, Any]:
+    """Fill the disk of this place."""
+    if way in SERVERS:
+        with own_server(way) as server, own_store(server.url, place) as store:
+            return asyncio.run(through(way, store, ServerDisk(server, place)))
     path = place / "tasks.db"
-    site, disk = Site(path), Disk(way, path)
+    disk = FileDisk(way, path)
     disk.watch()
-    async with site.manager:
-        for _ in range(RUNNING):
-            await site.post("hold")
-        instance = site.manager.runtime.engine().instance_id
-        disk.nearly()
-        posts = 0
-        refused_in = 0.0
-        while posts < MOST_POSTS:
-            posts += 1
-            begun = time.monotonic()
-            if await site.post("note") == httpx2.codes.SERVICE_UNAVAILABLE:
-                refused_in = time.monotonic() - begun
-                break
-        else:
-            site.faults.append("nothing was ever refused")
-        disk.wholly()
-        site.release.set()
-        everything = len(site.accepted)
-
-        async def all_ended() -> bool:
-            return await site.ended() == everything
-
-        while_full = await until(all_ended, 3.0)
-        ended_while_full = await site.ended()
-        disk.room()
-        if not await until(all_ended, 10.0):
-            site.faults.append(f"only {await site.ended()} of {everything} ends were stored")
-
-        async def taken() -> bool:
-            return await site.post("note") == httpx2.codes.OK
-
-        if not await until(taken, 5.0):
-            site.faults.append("nothing was accepted after room was made")
-        if site.manager.runtime.engine().instance_id != instance:
-            site.faults.append("the instance was taken for dead")
-        await until(lambda: _all(site), 5.0)
-    site.faults += audit(path, site.accepted)
-    return {
-        "way": way,
-        "running": site.running,
-        "accepted": len(site.accepted),
-        "refused_in_seconds": round(refused_in, 3),
-        "ended_while_full": ended_while_full,
-        "all_ended_while_full": while_full,
-        "log_lines": logged.lines,
-        "faults": site.faults,
-    }
-
-
-async def _all(site: Site) -> bool:
-    return await site.ended() == len(site.accepted)
-
-
-def audit(path: Path, accepted: list[str]) -> list[str]:
-    """What is wrong with the file, compared with what was acknowledged."""
+    figures = asyncio.run(through(way, str(path), disk))
     with closing(sqlite3.connect(path)) as connection:
-        faults = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        states = dict(connection.execute("SELECT id, state FROM taskflow_tasks"))
-    lost = [one for one in accepted if one not in states]
-    unended = [one for one in accepted if states.get(one) not in (None, 2)]
-    if lost:
-        faults.append(f"{len(lost)} acknowledged tasks are lost")
-    if unended:
-        faults.append(f"{len(unended)} acknowledged tasks did not end")
-    return faults
+        told = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    return figures | {"faults": figures["faults"] + [one for one in told if one != "ok"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ways", nargs="*", default=[], help=f"of {', '.join(WAYS)}; all if none")
+    parser.add_argument("ways", nargs="*", default=[], help=f"of {', '.join(_ALL)}; all if none")
     parser.add_argument("--inside", nargs=2, metavar=("WAY", "PLACE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
         logging.basicConfig(level=logging.WARNING)
         way, place = options.inside
-        print(json.dumps(asyncio.run(inside(way, Path(place)))))
+        print(json.dumps(inside(way, Path(place))))
         return
     failed = False
-    for way in options.ways or WAYS:
-        if way == "tmpfs" and not can_mount():
-            print("tmpfs: left out, `unshare -Urm` is not permitted here")
+    for way in options.ways or _ALL:
+        if not can_mount(way):
+            print(f"{way}: left out, `{' '.join(_UNSHARE[way])}` is not permitted here")
             continue
         figures = run(way)
         failed |= bool(figures["faults"])

@@ -24,20 +24,21 @@ from pathlib import Path
 import httpx2
 
 from trust.app import Via
-from trust.chaos import Chaos, Options, Outcome, show
+from trust.chaos import Chaos, Options
 from trust.client import Tally
 from trust.evidence import read_lines
 from trust.figures import quantiles
 from trust.history import Death, History
 from trust.instances import Instance
+from trust.outcome import Outcome, show
+from trust.ownstores import own_store
 from trust.servers import KINDS, serving
-from trust.stores import own_store
 
 __all__ = ["Fleet", "FleetOptions", "measure"]
 
 _LOOK_SECONDS = 0.02
 # Of a busy machine, for what takes a time-to-live when it is not.
-_PATIENCE_SECONDS = 90.0
+_PATIENCE_SECONDS = 60.0
 _KINDS = "plain", "plain_threaded", "requeueable", "requeueable_threaded"
 _VIAS: tuple[Via, ...] = "eager", "shared"
 
@@ -55,7 +56,8 @@ class FleetOptions(Options):
     heartbeat: float = 0.5
     # Watchers count only while their own heartbeats are stored: on a busy machine that is long.
     recovery: float = 60.0
-    held: float = 1.0
+    # Longer than a busy machine needs to find its owner and to stop it.
+    held: float = 5.0
     # Five processes on a few cores.
     exit_rest: float = 20.0
 
@@ -72,7 +74,7 @@ class Fleet(Chaos):
 
     async def _disturb(self) -> None:
         async with httpx2.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
-            for number in range(self._fleet.rounds):
+            for number in range(1, self._fleet.rounds + 1):
                 await self._rest()
                 if number % self._fleet.zombie_every == 0:
                     await self._make_zombie(client)
@@ -92,20 +94,21 @@ class Fleet(Chaos):
             return
         (task,) = asked
         owner = await self._owner_of(task)
-        fence, name = await self._ledger.held(task)
+        if owner is None:
+            return
         at = await asyncio.to_thread(owner.freeze)
         self._deaths.append(Death(owner.pid, at, "STOP"))
-        if name is None:
-            # It was quicker.
-            owner.thaw()
-            return
-        await self._until(lambda: self._is_lost(task, fence, name), f"nobody took {task} over")
-        self.taken_over.append(time.time() - at)
-        self.zombies += 1
+        fence, name = await self._ledger.held(task)
+        if name is not None:
+            await self._until(lambda: self._is_lost(task, fence, name), f"nobody took {task} over")
+            if (await self._ledger.held(task))[0] > fence:
+                self.taken_over.append(time.time() - at)
+                self.zombies += 1
+        # Else it was quicker.
         owner.thaw()
 
-    async def _owner_of(self, task: str) -> Instance:
-        """Who has begun it."""
+    async def _owner_of(self, task: str) -> Instance | None:
+        """Who has begun it, unless nobody has, or who has is gone."""
         found: list[int] = []
 
         async def begun() -> bool:
@@ -114,9 +117,10 @@ class Fleet(Chaos):
             return bool(found)
 
         await self._until(begun, f"nobody began {task}")
-        return next(one for one in self._instances if one.pid == found[-1])
+        return next((one for one in self._instances if one.pid in found[-1:]), None)
 
     async def _is_lost(self, task: str, fence: int, owner: str) -> bool:
+        """Taken over (its fence has grown), or ended by what its owner had sent before."""
         return await self._ledger.held(task) != (fence, owner)
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], fault: str) -> None:

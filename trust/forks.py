@@ -11,10 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fastapi_taskflow import SqliteBackend
 from fastapi_taskflow.backends.base import Query
-from fastapi_taskflow.words.models import TaskStatus
-from fastapi_taskflow.words.states import TERMINAL
+from fastapi_taskflow.words.states import LIVE
+from trust.stores import looking
 
 __all__ = ["fork", "is_over", "kill", "still"]
 
@@ -48,8 +47,5 @@ def kill(pid: int) -> None:
 
 async def is_over(folder: Path) -> bool:
     """No task is left in the store of this folder."""
-    backend = SqliteBackend(folder / "tasks.db").onlooker()
-    await backend.open(lambda: None)
-    left = await backend.count(Query(statuses=frozenset(TaskStatus) - TERMINAL), cap=1)
-    await backend.close()
-    return left == 0
+    async with looking(str(folder / "tasks.db")) as backend:
+        return not await backend.count(Query(statuses=frozenset(LIVE)), cap=1)

@@ -23,6 +23,9 @@ __all__ = ["Instance", "freeze"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
+# In which it writes down what its event loop waits for, unless that hangs.
+_TELL_SECONDS = 2.0
+_TOLD_CHARACTERS = 20_000
 # As users start one.
 _WORKER = ["fastapi_taskflow", "worker", "trust.served:app", "--quiet"]
 # Of the environment, for `trust.served`.
@@ -153,7 +156,7 @@ class Instance:
 
     def output(self) -> str:
         """What the process wrote, for messages."""
-        return self._log.read_text()[-4000:]
+        return self._log.read_text()[-_TOLD_CHARACTERS:]
 
     def _read(self, seconds: float) -> bool:
         """Take what is in the pipe; False at its end."""
@@ -179,7 +182,9 @@ class Instance:
         return at
 
     def abort(self) -> str:
-        """SIGABRT; gives what its threads were at, as far as they run Python."""
+        """SIGABRT; gives what its event loop and its threads were at, as far as they run Python."""
+        self.send(signal.SIGQUIT)
+        time.sleep(_TELL_SECONDS)
         self.send(signal.SIGABRT)
         self.process.wait()
         return self.output()

@@ -27,8 +27,9 @@ from fastapi_taskflow import QueueConfig, StoreUnavailable, TaskManager
 from fastapi_taskflow.exceptions import TaskflowError
 from trust.evidence import Evidence, read_lines
 from trust.forks import fork, kill
+from trust.ownstores import ask, own_store
 from trust.servers import serving
-from trust.stores import ask, backend_of, kind_of, own_store
+from trust.stores import backend_of, kind_of, make
 
 __all__ = ["measure"]
 
@@ -144,7 +145,7 @@ def measure(backend: str, seconds: float, between_kills: float = 6.0) -> dict[st
     ):
         folder, kills = Path(name), 0
         # Made before anybody races for it.
-        asyncio.run(_made(store))
+        asyncio.run(make(store))
         before = _deadlocks(server)
         processes = [_started(store, folder) for _ in range(PROCESSES)]
         until = time.monotonic() + seconds
@@ -176,12 +177,6 @@ def measure(backend: str, seconds: float, between_kills: float = 6.0) -> dict[st
 
 def _started(store: str, folder: Path) -> int:
     return fork(lambda: Work(store, folder).run())
-
-
-async def _made(store: str) -> None:
-    backend = backend_of(store)
-    await backend.open(lambda: None)
-    await backend.close()
 
 
 def _deadlocks(server: str) -> int:

@@ -33,11 +33,6 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._open) // 2
-
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -13,26 +13,29 @@ import asyncio
 import itertools
 import json
 import logging
+import signal
 import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi_taskflow import StoreUnavailable, TaskManager
-from fastapi_taskflow.backends.base import Query, StoredTask
+from fastapi_taskflow.backends.base import StoredTask
 from trust.figures import quantiles
-from trust.servers import OwnServer, own_server
-from trust.stores import backend_of, own_store
+from trust.ledgers.reading import Reading
+from trust.ownserver import OwnServer
+from trust.ownstores import own_store
+from trust.servers import own_server
+from trust.stores import backend_of
 
 __all__ = ["Options", "measure"]
 
 MANAGERS, CLIENTS = 2, 8
 # Of a busy machine, for what is left after the last restart.
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 60.0
 _TAG = "number"
 
 
@@ -47,6 +50,7 @@ class Options:
     least: int = 2
     every: float = 5.0
     pause: float = 0.05
+    ttl: float = 3.0
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Restarts:
         self._options = options
         self._server = server
         self._store = store
+        self._reading = Reading(store)
         self._over = asyncio.Event()
         self._ran: Counter[int] = Counter()
         self._numbers = itertools.count()
@@ -79,7 +84,9 @@ class Restarts:
 
     def _manager(self) -> TaskManager:
         manager = TaskManager(
-            snapshot_backend=backend_of(self._store), heartbeat_interval=0.5, instance_ttl=3.0
+            snapshot_backend=backend_of(self._store),
+            heartbeat_interval=0.5,
+            instance_ttl=self._options.ttl,
         )
         manager.task(persist=True, retries=0)(self.work)
         return manager
@@ -104,7 +111,8 @@ class Restarts:
             found.settled_after = time.monotonic() - begun
             if names != [one.runtime.engine().instance_id for one in self._managers]:
                 found.faults.append("an instance was taken for dead")
-        self._check(await self._tasks())
+        self._check(await self._reading.tasks())
+        await self._reading.close()
         return found
 
     async def _restart(self) -> None:
@@ -112,9 +120,13 @@ class Restarts:
         until = time.monotonic() + self._options.seconds
         while time.monotonic() < until or self.found.restarts < self._options.least:
             await asyncio.sleep(self._options.every)
-            await asyncio.to_thread(self._server.stop, next(ends))
-            await asyncio.to_thread(self._server.start)
+            await asyncio.to_thread(self._bounce, next(ends))
             self.found.restarts += 1
+
+    def _bounce(self, how: signal.Signals | None) -> None:
+        """In one, so that nobody is left without a server."""
+        self._server.stop(how)
+        self._server.start()
 
     async def _client(self, manager: TaskManager) -> None:
         while not self._over.is_set():
@@ -145,22 +157,10 @@ class Restarts:
         """Until no task is left."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            tasks = await self._tasks()
+            tasks = await self._reading.tasks()
             if all(one.record.end_time is not None for one in tasks):
                 return
             await asyncio.sleep(0.2)
-
-    async def _tasks(self) -> list[StoredTask]:
-        backend = backend_of(self._store).onlooker()
-        await backend.open(lambda: None)
-        found, cursor = list[StoredTask](), None
-        while True:
-            page, cursor = await backend.search(Query(), limit=500, cursor=cursor)
-            found += page
-            if cursor is None:
-                break
-        await backend.close()
-        return found
 
     def _check(self, tasks: list[StoredTask]) -> None:
         stored = Counter(int(one.record.tags[_TAG]) for one in tasks)
@@ -178,13 +178,10 @@ class Restarts:
             faults.append(f"never ran: {missing}")
 
 
-def measure(kind: str, options: Options) -> Found:
-    """One run on a server of its own."""
-    with (
-        TemporaryDirectory(prefix="taskflow-restarts-") as folder,
-        own_server(kind) as server,
-        own_store(server.url, Path(folder)) as store,
-    ):
+def measure(server: OwnServer, options: Options) -> Found:
+    """One run on a server, in a store of its own."""
+    # Its folder is for files, of which it has none.
+    with own_store(server.url, Path()) as store:
 
         async def main() -> Found:
             return await Restarts(options, server, store).run()
@@ -213,7 +210,8 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=Options().every)
     given = parser.parse_args()
     logging.getLogger("fastapi_taskflow").setLevel(logging.CRITICAL)
-    found = measure(given.backend, Options(seconds=given.seconds, every=given.every))
+    with own_server(given.backend) as server:
+        found = measure(server, Options(seconds=given.seconds, every=given.every))
     print(json.dumps(figures(found), indent=1))
     return 1 if found.faults else 0
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from fastapi_taskflow import SqliteBackend, TaskManager, get_task_context
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.words.clock import SystemClock, from_micros
+from trust.stores import looking
 
 NAME = "each second"
 AHEAD_SECONDS = 90
@@ -131,15 +132,13 @@ def noted(folder: Path) -> int:
 
 async def count(folder: Path) -> Found:
     """What the store has of each slot, and how often it ran."""
-    backend = SqliteBackend(folder / "tasks.db").onlooker()
-    await backend.open(lambda: None)
     records, cursor = [], None
-    while True:
-        page = await backend.search(Query(source="scheduled"), limit=1_000, cursor=cursor)
-        records += [task.record for task in page.tasks]
-        if (cursor := page.cursor) is None:
-            break
-    await backend.close()
+    async with looking(str(folder / "tasks.db")) as backend:
+        while True:
+            page = await backend.search(Query(source="scheduled"), limit=1_000, cursor=cursor)
+            records += [task.record for task in page.tasks]
+            if (cursor := page.cursor) is None:
+                break
     slots = Counter(datetime.fromisoformat(record.tags["slot"]) for record in records)
     first, last = min(slots), max(slots)
     number = int((last - first).total_seconds()) + 1

@@ -10,125 +10,25 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import redis
 from sqlalchemy.exc import DBAPIError
 
-from trust.ports import quiet_port
-from trust.stores import NAMES, ask
+from trust.ownserver import OwnServer, keeper
+from trust.ownstores import NAMES, ask
 
-__all__ = ["KINDS", "USER", "OwnRedis", "OwnServer", "own_server", "serving"]
+__all__ = ["KINDS", "USER", "OwnRedis", "own_server", "serving"]
 
 USER = "app"
 """Of MariaDB, beside root: may do all in the stores of `own_store`."""
 
-_START_SECONDS = 180.0
-_LOOK_SECONDS = 0.05
 # Where distributions put what is not for everybody's path.
 _PLACES = ("/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/lib/postgresql/*/bin")
-
-
-class OwnServer(ABC):
-    """A server process in a directory of its own.
-
-    Attributes:
-        url: Its address, with a database that is there.
-    """
-
-    user = ""
-    """Whom it runs as if we are root."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="taskflow-server-"))
-        self.port = quiet_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        if self._is_another:
-            shutil.chown(self.folder, self.user, self.user)
-        self.make()
-
-    @property
-    @abstractmethod
-    def url(self) -> str: ...
-
-    @abstractmethod
-    def make(self) -> None:
-        """Make what it keeps its data in."""
-
-    @abstractmethod
-    def command(self) -> Sequence[str]:
-        """What runs it."""
-
-    @abstractmethod
-    def answers(self) -> bool:
-        """It can be asked something."""
-
-    # How it is told to drop everything; and to end, whoever is connected.
-    crash, end = signal.SIGKILL, signal.SIGTERM
-
-    def start(self) -> Self:
-        """Start it, and wait until it answers."""
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._as_user(self.command()), stdout=log, stderr=log, env=self._surroundings()
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.answers():
-            assert self._process.poll() is None, f"it ended\n{self.output()}"
-            assert time.monotonic() < deadline, f"it does not answer\n{self.output()}"
-            time.sleep(_LOOK_SECONDS)
-        return self
-
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None, "not started"
-        self._process.send_signal(number)
-
-    def stop(self, number: signal.Signals | None = None) -> None:
-        """Crash it, or end it by a signal, and wait until it is gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(self.crash if number is None else number)
-            process.wait()
-
-    def output(self) -> str:
-        """What it wrote last, for messages."""
-        return (self.folder / "server.log").read_text(errors="replace")[-4000:]
-
-    def close(self) -> None:
-        """Stop it, and delete all that it kept."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @property
-    def _is_another(self) -> bool:
-        return bool(self.user) and os.geteuid() == 0
-
-    def _as_user(self, command: Sequence[str]) -> list[str]:
-        who = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
-        return [*who, *command] if self._is_another else [*command]
-
-    def _surroundings(self) -> dict[str, str]:
-        # Where its user may write.
-        return {**os.environ, "TMPDIR": str(self.folder)}
-
-    def run(self, *command: str) -> None:
-        """A command of the server's user."""
-        done = subprocess.run(
-            self._as_user(command),
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env=self._surroundings(),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 class OwnPostgres(OwnServer):
@@ -245,7 +145,7 @@ class OwnRedis(OwnServer):
             self.ask("CONFIG", "SET", "maxmemory", 0)
 
 
-_SERVERS: dict[str, Callable[[], OwnServer]] = {
+_SERVERS: dict[str, type[OwnServer]] = {
     "postgresql": OwnPostgres,
     "mysql": OwnMariaDB,
     "redis": OwnRedis,
@@ -255,13 +155,15 @@ KINDS = ("sqlite", *_SERVERS)
 
 
 @contextmanager
-def own_server(kind: str) -> Iterator[OwnServer]:
-    """A server that runs, for the time of the block."""
-    server = _SERVERS[kind]()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+def own_server(kind: str, *options: str) -> Iterator[OwnServer]:
+    """A server that runs, with options of its command line, for the time of the block."""
+    folder, made = Path(tempfile.mkdtemp(prefix="taskflow-server-")), _SERVERS[kind]
+    with keeper(folder, made.crash):
+        server = made(folder, *options)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 @contextmanager

@@ -1,27 +1,15 @@
-"""Where the tasks of a run are kept: a file, or a store of its own on a server."""
+"""Where the tasks of a run are kept: a path, or an address of a store on a server."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from uuid import uuid4
-
-import redis
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi_taskflow import Backend, SqliteBackend
 from fastapi_taskflow.operations.addresses import backend_at
 
-__all__ = ["NAMES", "ask", "backend_of", "is_file", "kind_of", "own_store"]
+__all__ = ["backend_of", "is_file", "kind_of", "looking", "make"]
 
-NAMES = "taskflow_trust_"
-"""How those of stores on servers begin."""
-
-_DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 _OF_TABLES = "taskflow_"
 
 
@@ -43,41 +31,19 @@ def backend_of(place: str) -> Backend:
     return backend_at(url, prefix or _OF_TABLES)
 
 
-@contextmanager
-def own_store(server: str, folder: Path) -> Iterator[str]:
-    """A new store: a file in the folder (``sqlite``), or at a server; it goes with the block.
-
-    Args:
-        server: ``sqlite``, or an address with a database that is there.
-    """
-    kind, name = kind_of(server), f"{NAMES}{os.getpid()}_{uuid4().hex[:6]}"
-    if is_file(server):
-        yield str(folder / "tasks.db")
-    elif kind == "redis":
-        yield f"{server}#{name}"
-        client = redis.Redis.from_url(server)
-        for key in client.scan_iter(match=f"{{{name}}}:*", count=1000):
-            client.unlink(key)
-        client.close()
-    else:
-        asyncio.run(ask(server, f"CREATE DATABASE {name}"))
-        try:
-            yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
-        finally:
-            force = " WITH (FORCE)" if kind == "postgresql" else ""
-            asyncio.run(ask(server, f"DROP DATABASE {name}{force}"))
+async def make(place: str) -> None:
+    """Make the store of a path or an address, and leave it closed."""
+    backend = backend_of(place)
+    await backend.open(lambda: None)
+    await backend.close()
 
 
-async def ask(url: str, *statements: str) -> list[tuple[object, ...]]:
-    """Run statements on a database, each committed by itself; what the last one answers."""
-    address = sa.make_url(url).set(drivername=_DRIVERS[kind_of(url)])
-    engine = create_async_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    found: list[tuple[object, ...]] = []
+@asynccontextmanager
+async def looking(place: str) -> AsyncIterator[Backend]:
+    """The store of a path or an address, which is there, to look at."""
+    backend = backend_of(place).onlooker()
+    await backend.open(lambda: None)
     try:
-        async with engine.connect() as sql:
-            for one in statements:
-                answer = await sql.exec_driver_sql(one)
-                found = [tuple(row) for row in answer] if answer.returns_rows else []
+        yield backend
     finally:
-        await engine.dispose()
-    return found
+        await backend.close()

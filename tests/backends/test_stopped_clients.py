@@ -70,7 +70,11 @@ def _text(value: str) -> bytes:
     return value.encode() + b"\0"
 
 
-async def test_locks_of_a_stopped_process_do_not_keep_its_tasks(server: TestDatabase) -> None:
+async def test_locks_of_a_stopped_process_do_not_keep_its_tasks(
+    server: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("IDLE_SECONDS", "LOCK_SECONDS"):
+        monkeypatch.setattr(f"fastapi_taskflow.backends.sql.dialects.postgres.{limit}", 1)
     store = PostgresBackend(server.url)
     await store.open(ignore)
     await store.enlist(instance(A))
@@ -85,6 +89,8 @@ async def test_locks_of_a_stopped_process_do_not_keep_its_tasks(server: TestData
         except StoreUnavailable:
             return []
 
-    assert await wait_until(recovered) == [held.task_id]
-    stopped.close()
-    await store.close()
+    try:
+        assert await wait_until(recovered) == [held.task_id]
+    finally:
+        stopped.close()
+        await store.close()

@@ -1,6 +1,7 @@
 """What a store says of its own state: its server's settings, or its file's."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Iterator
 
@@ -18,11 +19,10 @@ from fastapi_taskflow import (
 from fastapi_taskflow.backends.base import Finding, Level
 from fastapi_taskflow.testing.conformance.harness import ignore
 from tests.support.databases import TestDatabase, database
-from tests.support.redisserver import redis_at
 from tests.support.waiting import wait_until
+from trust.servers import own_server
 
 WELL = {Level.OK, Level.NOTE}
-MIB = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,8 @@ def test_rows_that_nobody_cleans_up_are_a_warning(postgres):
     )
     postgres.run("DELETE FROM taskflow_facts WHERE name LIKE 'dead %'")
 
-    # The server counts with a delay of its own.
+    # Else the server counts when the session has been idle for ten seconds.
+    postgres.run("SELECT pg_stat_force_next_flush()")
     found = (vitals_with(store, "bloat", Level.WARNING))["bloat"]
     assert "60000 dead rows" in found.detail
     assert "VACUUM ANALYZE taskflow_facts" in str(found.mend)
@@ -101,44 +102,46 @@ def test_a_mariadb_that_is_well_tells_of_its_history(mariadb):
 
 def test_what_a_user_may_not_see_is_no_problem(mariadb):
     made(MySQLBackend(mariadb.url))
-    url = make_url(mariadb.url)
-    mariadb.run("CREATE OR REPLACE USER vitals_few@'%' IDENTIFIED BY 'few'")
-    mariadb.run(f"GRANT ALL ON {url.database}.* TO vitals_few@'%'")
-    few = f"mysql://vitals_few:few@{url.host}:{url.port or 3306}/{url.database}"
+    url, user = make_url(mariadb.url), f"vitals_{os.getpid()}"
+    mariadb.run(f"CREATE OR REPLACE USER {user}@'%' IDENTIFIED BY 'few'")
+    try:
+        mariadb.run(f"GRANT ALL ON {url.database}.* TO {user}@'%'")
+        few = url.set(username=user, password="few")  # noqa: S106
 
-    found = vitals(MySQLBackend(few))
-    mariadb.run("DROP USER vitals_few@'%'")
+        found = vitals(MySQLBackend(few.render_as_string(hide_password=False)))
+    finally:
+        mariadb.run(f"DROP USER {user}@'%'")
 
     assert found["history"].level is Level.NOTE
     assert "not told to this user" in found["history"].detail
     assert found["schema"].level is Level.OK
 
 
-def test_a_redis_that_evicts_is_a_problem_that_says_what_to_set(tmp_path):
-    with redis_at(tmp_path, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru") as url:
-        found = vitals(made(RedisBackend(url)))
+def test_a_redis_that_evicts_is_a_problem_that_says_what_to_set():
+    with own_server("redis", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru") as server:
+        found = vitals(made(RedisBackend(server.url)))
 
     assert found["eviction"].level is Level.PROBLEM
     assert "allkeys-lru" in found["eviction"].detail
     assert "maxmemory-policy noeviction" in str(found["eviction"].mend)
 
 
-def test_a_redis_says_whether_its_replicas_follow(tmp_path):
-    primary, replica = tmp_path / "primary", tmp_path / "replica"
-    with redis_at(primary) as url:
-        store = made(RedisBackend(url))
+def test_a_redis_says_whether_its_replicas_follow():
+    with own_server("redis", "--repl-diskless-sync-delay", "0") as primary:
+        store = made(RedisBackend(primary.url))
         alone = vitals(store)
-        of = ["--replicaof", "127.0.0.1", str(make_url(url).port)]
-        with redis_at(replica, *of) as second:
+        with own_server("redis", "--replicaof", f"127.0.0.1 {primary.port}") as replica:
             both = vitals_with(store, "replicas", Level.OK)
             with pytest.raises(StoreUnavailable, match="address of the primary"):
-                made(RedisBackend(second))
+                made(RedisBackend(replica.url))
 
     assert "replicas" not in alone
     assert both["replicas"].detail.startswith("1 of 1 follow")
 
 
-def test_a_log_that_a_reader_keeps_long_is_told_and_so_are_free_pages(tmp_path):
+def test_a_log_that_a_reader_keeps_long_is_told_and_so_are_free_pages(tmp_path, monkeypatch):
+    for bound in ("_LONG_LOG_BYTES", "_EMPTY_BYTES"):
+        monkeypatch.setattr(f"fastapi_taskflow.backends.sqlite.vitals.{bound}", 2**20)
     path = tmp_path / "tasks.db"
     store = made(SqliteBackend(path))
     before = vitals(store)
@@ -147,9 +150,8 @@ def test_a_log_that_a_reader_keeps_long_is_told_and_so_are_free_pages(tmp_path):
     reader.execute("SELECT * FROM sqlite_master").fetchall()
     writer.execute("CREATE TABLE others (value)")
     writer.execute("PRAGMA synchronous = OFF")
-    for _ in range(5):
-        with writer:
-            writer.execute("INSERT INTO others VALUES (zeroblob(?))", (60 * MIB,))
+    with writer:
+        writer.execute("INSERT INTO others VALUES (zeroblob(?))", (2 * 2**20,))
     during = vitals(store)
     with writer:
         writer.execute("DROP TABLE others")

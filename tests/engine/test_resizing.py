@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 TIMES = {"memory": 100, "sqlite": 20, "postgresql": 4, "mysql": 4, "redis": 8}
 # Tasks at a time.
 MOST = 5
-QUICK: dict[str, Any] = {"heartbeat_interval": 0.05, "instance_ttl": 5.0, "drain_timeout": 5.0}
+QUICK: dict[str, Any] = {"heartbeat_interval": 0.05, "instance_ttl": 60.0, "drain_timeout": 5.0}
 
 pytestmark = pytest.mark.slow
 

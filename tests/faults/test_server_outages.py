@@ -13,10 +13,12 @@ from fastapi_taskflow import StoreUnavailable, TaskManager, TaskRecord, TaskStat
 from fastapi_taskflow.exceptions import StoreFull
 from tests.support.failovers import failed_over
 from tests.support.waiting import wait_until
+from trust.ownserver import OwnServer
+from trust.ownstores import own_store
 from trust.proxy import Proxy, proxied
 from trust.restarts import Options, measure
-from trust.servers import USER, OwnRedis, OwnServer, own_server
-from trust.stores import backend_of, own_store
+from trust.servers import USER, OwnRedis, own_server
+from trust.stores import backend_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.crash, pytest.mark.slow]
 
@@ -76,11 +78,13 @@ async def place(server: OwnServer, tmp_path: Path) -> AsyncIterator[Place]:
     # Made where nobody waits for it, because it has an event loop of its own.
     store = own_store(server.url, tmp_path)
     address = await asyncio.to_thread(store.__enter__)
-    with ExitStack() as kept:
-        async with AsyncExitStack() as stack:
-            proxy = await stack.enter_async_context(proxied(server.port))
-            yield Place(server, proxy, address, stack, kept)
-    await asyncio.to_thread(store.__exit__, None, None, None)
+    try:
+        with ExitStack() as kept:
+            async with AsyncExitStack() as stack:
+                proxy = await stack.enter_async_context(proxied(server.port))
+                yield Place(server, proxy, address, stack, kept)
+    finally:
+        await asyncio.to_thread(store.__exit__, None, None, None)
 
 
 async def ended(manager: TaskManager, task_id: str) -> TaskRecord | None:
@@ -125,10 +129,12 @@ async def test_a_server_that_stops_and_comes_back_costs_no_task(place: Place) ->
     task_id = await held(place, manager)
 
     await asyncio.to_thread(place.server.stop, place.server.end)
-    with pytest.raises(StoreUnavailable):
-        await manager.enqueue(place.note, "refused")
-    place.release.set()
-    await asyncio.to_thread(place.server.start)
+    try:
+        with pytest.raises(StoreUnavailable):
+            await manager.enqueue(place.note, "refused")
+        place.release.set()
+    finally:
+        await asyncio.to_thread(place.server.start)
 
     await through(place, manager, task_id)
     assert "refused" not in place.ran
@@ -194,7 +200,7 @@ async def test_after_a_failover_connections_that_may_only_read_are_given_up(plac
 
 async def test_a_server_without_room_refuses_new_tasks_and_loses_none(place: Place) -> None:
     if not isinstance(place.server, OwnRedis):
-        pytest.skip("a disk of its own is needed to fill it")
+        pytest.skip("tests/faults/test_full_servers.py fills its disk")
     manager = await place.manager()
     task_id = await held(place, manager)
 
@@ -207,9 +213,8 @@ async def test_a_server_without_room_refuses_new_tasks_and_loses_none(place: Pla
     assert "refused" not in place.ran
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_restarts_under_load_lose_nothing_and_double_nothing(kind: str) -> None:
-    found = measure(kind, Options(seconds=4.0, every=1.0))
+def test_restarts_under_load_lose_nothing_and_double_nothing(server: OwnServer) -> None:
+    found = measure(server, Options(seconds=3.0, every=1.0, ttl=TTL))
 
     assert found.faults == []
     assert found.restarts >= 2

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from tests.support.waiting import wait_until
+from trust.ownserver import OwnServer
+from trust.ownstores import ask
 from trust.proxy import Proxy
-from trust.servers import OwnRedis, OwnServer, own_server
-from trust.stores import ask, kind_of
+from trust.servers import OwnRedis, own_server
+from trust.stores import kind_of
 
 __all__ = ["failed_over"]
 

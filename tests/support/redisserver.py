@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import redis
@@ -46,7 +44,17 @@ class TestRedis:
             self.client.unlink(*keys)
 
     def await_answer(self) -> None:
-        _await_answer(self.client, start_redis)
+        """Wait for it; it is started if it is installed and down."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                start_redis()
+                time.sleep(0.2)
 
 
 @contextmanager
@@ -61,42 +69,9 @@ def redis_server() -> Iterator[TestRedis]:
         made.client.close()
 
 
-def _await_answer(client: redis.Redis, start: Callable[[], None] = lambda: None) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            client.ping()
-            return
-        except redis.RedisError:
-            if time.monotonic() > deadline:
-                raise
-            start()
-            time.sleep(0.2)
-
-
 def start_redis() -> None:
     """Start an installed server on its standard port, unless the environment names another."""
     server = shutil.which("redis-server", path=_PLACES)
     if server and not os.environ.get(VARIABLE):
         options = ["--daemonize", "yes", "--save", "", "--bind", "127.0.0.1"]
         subprocess.run([server, *options], check=False, capture_output=True)
-
-
-@contextmanager
-def redis_at(folder: Path, *options: str) -> Iterator[str]:
-    """A server of the test's own, with its files in a folder; its address."""
-    folder.mkdir(exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    program = shutil.which("redis-server", path=_PLACES) or "redis-server"
-    given = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([program, *given, *options], stdout=log)
-    url = f"redis://127.0.0.1:{port}/0"
-    try:
-        with redis.Redis.from_url(url) as client:
-            _await_answer(client)
-        yield url
-    finally:
-        process.kill()
-        process.wait()

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from trust.history import Change, Life
 from trust.ledgers.reading import Reading, state_of
-from trust.stores import backend_of
+from trust.stores import make
 
 __all__ = ["RedisLedger"]
 
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 60.0
 # +1339518083.107412 [0 lua] "HSET" ...
 _LINE = re.compile(rb'\+(\d+\.\d+) \[\d+ lua\] "([A-Z]+)" "(.*)')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -38,9 +38,7 @@ class RedisLedger(Reading):
         self._socket: socket.socket | None = None
 
     async def prepare(self) -> None:
-        backend = backend_of(self.place)
-        await backend.open(lambda: None)
-        await backend.close()
+        await make(self.place)
         self._socket = self._connected()
         self._socket.sendall(b"MONITOR\r\n")
         threading.Thread(target=self._listen, args=(self._socket,), daemon=True).start()

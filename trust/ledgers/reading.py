@@ -20,7 +20,7 @@ __all__ = ["Reading", "state_of"]
 T = TypeVar("T")
 
 _PAGE = 500
-_PAUSE_SECONDS, _PATIENCE_SECONDS = 0.1, 180.0
+_PAUSE_SECONDS, _PATIENCE_SECONDS = 0.1, 60.0
 _STATES = [
     TaskStatus.PENDING,
     TaskStatus.RUNNING,
@@ -54,12 +54,16 @@ class Reading:
         return found.fence, found.owner
 
     async def rows(self) -> list[Row]:
+        return [await self._asked(partial(_row, one)) for one in await self.tasks()]
+
+    async def tasks(self) -> list[StoredTask]:
+        """All that are stored."""
         found, cursor = list[StoredTask](), None
         while True:
             page, cursor = await self._asked(partial(_page, cursor))
             found += page
             if cursor is None:
-                return [await self._asked(partial(_row, one)) for one in found]
+                return found
 
     async def _asked(self, question: Callable[[Backend], Coroutine[Any, Any, T]]) -> T:
         """The store's answer; it may be gone for a while, or busy."""

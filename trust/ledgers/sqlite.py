@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from trust.history import Change, Life, Row
-from trust.stores import backend_of
+from trust.stores import make
 
 __all__ = ["ROWS", "SqliteLedger"]
 
@@ -54,9 +54,7 @@ class SqliteLedger:
         self._path = path
 
     async def prepare(self) -> None:
-        backend = backend_of(self._path)
-        await backend.open(lambda: None)
-        await backend.close()
+        await make(self._path)
         connection = sqlite3.connect(self._path)
         try:
             connection.executescript(_TRIGGERS)

@@ -6,7 +6,8 @@ from typing import Any
 
 from trust.history import Change, Life
 from trust.ledgers.reading import Reading, state_of
-from trust.stores import ask, backend_of, kind_of
+from trust.ownstores import ask
+from trust.stores import kind_of, make
 
 __all__ = ["TablesLedger"]
 
@@ -77,9 +78,7 @@ class TablesLedger(Reading):
     """The ledger of a database on a server."""
 
     async def prepare(self) -> None:
-        backend = backend_of(self.place)
-        await backend.open(lambda: None)
-        await backend.close()
+        await make(self.place)
         await ask(self.place, *(_POSTGRES if kind_of(self.place) == "postgresql" else _MYSQL))
 
     async def changes(self) -> list[Change]:

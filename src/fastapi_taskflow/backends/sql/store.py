@@ -243,7 +243,8 @@ class Store:
         fate = self.database.fate(exc)
         if fate is Fate.REFUSED:
             return errors.TaskArgumentError(f"{self.place} cannot store a value: {exc.orig}.")
-        return _KINDS[fate](f"{self.place} did not answer: {exc.orig}.")
+        told = f"{self.place} did not answer: {exc.orig}."
+        return _KINDS[fate](f"{told} Make room on its disk." if fate is Fate.FULL else told)
 
 
 class OnStore(Tried):

@@ -109,7 +109,7 @@ _CUT_OFF = sa.text(
     "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() "
     "AND state = 'active' AND wait_event = 'ClientRead' AND strpos(query, :prefix) > 0 "
     "AND query_start < clock_timestamp() - make_interval(secs => :seconds)"
-).bindparams(sa.bindparam("prefix", type_=sa.Text), seconds=IDLE_SECONDS)
+).bindparams(sa.bindparam("prefix", type_=sa.Text))
 
 _MODES = "disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 _PROVEN = "verify-ca", "verify-full"
@@ -172,7 +172,7 @@ class Postgres(Server):
         return [notify(f"{prefix}hints")]
 
     async def cut_off(self, sql: AsyncConnection, prefix: str) -> None:
-        await sql.execute(_CUT_OFF, {"prefix": prefix})
+        await sql.execute(_CUT_OFF, {"prefix": prefix, "seconds": IDLE_SECONDS})
 
     @asynccontextmanager
     async def alone(self, sql: AsyncConnection) -> AsyncIterator[None]:
