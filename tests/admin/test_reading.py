@@ -191,6 +191,22 @@ def test_the_link_keeps_the_filters(memory_desk):
     assert next_page(memory_desk.client.get(url)) is None
 
 
+def test_tasks_of_a_key_are_listed_and_counted(desk):
+    keyed = desk.manager.task(persist=True, key="customer")(bill)
+    first, other, last = (desk.ended(keyed, customer).task_id for customer in (7, 8, 7))
+
+    answer = desk.client.get("/tasks?key=bill():7")
+
+    assert ids(answer) == [last, first]
+    assert answer.headers["x-total-count"] == "2"
+    assert ids(desk.client.get("/tasks?key=bill():8&status=success")) == [other]
+    assert ids(desk.client.get("/tasks?key=bill():8&status=failed")) == []
+
+
+async def bill(customer: int) -> None:
+    pass
+
+
 # One task
 
 

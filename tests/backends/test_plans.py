@@ -100,6 +100,7 @@ async def looks(store: Backend) -> None:
         Query(func_name="f"),
         Query(queue="default"),
         Query(tag=("customer", "1")),
+        Query(order_key="customer:1"),
     ):
         await store.search(query, limit=50)
     await store.tally()

@@ -35,6 +35,13 @@ async def paint(
 @tasks.task(persist=True)
 async def part() -> None: ...
 
+@tasks.task(persist=True, key="customer")
+async def bill(customer: int) -> None: ...
+
+@app.post("/bill")
+async def bill_all() -> str:
+    return [(await tasks.enqueue(bill, customer)).task_id for customer in (7, 8, 7, 7)][0]
+
 @app.post("/add")
 async def add() -> str:
     call = tasks.call(paint, 2**70, Colour.RED, [1, 2**60], "1234", due=date(2026, 5, 1))
@@ -127,7 +134,7 @@ def test_the_log_is_shown_from_a_level_on_and_a_link_says_so(painted):
     expect(lines.locator("p")).to_have_count(3)
 
 
-def test_retries_and_the_batch_are_related(look):
+def test_retries_the_batch_and_the_key_are_related(look):
     one = look()
     with one.api as client:
         page = opened(one, client.post("/add").json())
@@ -142,7 +149,13 @@ def test_retries_and_the_batch_are_related(look):
         page = opened(one, client.post("/batch").json()[0])
         expect(page.locator(".related").get_by_role("link", name="part")).to_have_count(2)
         page.get_by_role("link", name="all of them").click()
-    expect(page).to_have_url(re.compile(r"\?batch="))
+        expect(page).to_have_url(re.compile(r"\?batch="))
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(4)
+
+        page = one.open(f"/tasks/{client.post('/bill').json()}")
+        expect(page.locator(".related").get_by_role("link", name="bill")).to_have_count(2)
+        page.get_by_role("link", name="bill():7").click()
+    expect(page).to_have_url(re.compile(r"\?key="))
     expect(page.get_by_role("table").get_by_role("row")).to_have_count(4)
 
 

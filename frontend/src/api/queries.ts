@@ -131,7 +131,8 @@ const RELATED = 8;
 
 /** What has to do with a task; each list without the task itself. */
 export function useRelated(task: TaskDetail) {
-  const { task_id: id, retry_of, retried_as, batch_id: batch, func_name, source } = task;
+  const { task_id: id, retry_of, retried_as, batch_id: batch, order_key: key } = task;
+  const { func_name, source } = task;
   return useQuery({
     queryKey: ["related", id, retried_as],
     queryFn: async ({ signal }) => {
@@ -140,13 +141,14 @@ export function useRelated(task: TaskDetail) {
         const found = await ask("GET ", { query, signal });
         return found.filter((one) => one.task_id !== id);
       };
-      const [earlier, later, members, scheduled] = await Promise.all([
+      const [earlier, later, ofKey, members, scheduled] = await Promise.all([
         chain(retry_of, "retry_of", signal),
         chain(retried_as, "retried_as", signal),
+        key ? list({ key }) : [],
         batch ? list({ batch }) : [],
         source === "scheduled" ? list({ func_name, source }) : [],
       ]);
-      return { retries: [...earlier.reverse(), ...later], batch: members, scheduled };
+      return { retries: [...earlier.reverse(), ...later], ofKey, batch: members, scheduled };
     },
   });
 }

@@ -544,6 +544,8 @@ export interface TaskChoice {
   failure?: string | null;
   /** Of this batch or chain, its callbacks too */
   batch?: string | null;
+  /** Of this order key, those that have ended too; as in `order_key` of a task */
+  key?: string | null;
 }
 
 /** One task with its history. */
@@ -683,7 +685,7 @@ export interface WaitingInfo {
 
 /** By method and path beside the admin's own. */
 export interface Routes {
-  "GET ": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; limit?: number; cursor?: string | null; brief?: boolean }; body: undefined; answer: TaskInfo[] };
+  "GET ": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; key?: string | null; limit?: number; cursor?: string | null; brief?: boolean }; body: undefined; answer: TaskInfo[] };
   "GET /audit": { query: { limit?: number; cursor?: string | null }; body: undefined; answer: AuditInfo[] };
   "GET /audit/verify": { query: { most?: number }; body: undefined; answer: AuditCheckInfo };
   "GET /batches": { query: { limit?: number; cursor?: string | null }; body: undefined; answer: BatchInfo[] };
@@ -696,7 +698,7 @@ export interface Routes {
   "POST /bulk/preview": { query: Record<string, never>; body: BulkRequest; answer: PreviewInfo };
   "GET /bulk/{bulk_id}": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "POST /bulk/{bulk_id}/cancel": { query: Record<string, never>; body: undefined; answer: BulkDetail };
-  "GET /export.csv": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null }; body: undefined; answer: undefined };
+  "GET /export.csv": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; key?: string | null }; body: undefined; answer: undefined };
   "GET /failures": { query: { func_name?: string | null; since?: string | null; trend?: "hour" | "day"; limit?: number }; body: undefined; answer: FailureDetail[] };
   "GET /failures/{group}": { query: Record<string, never>; body: undefined; answer: FailureDetail };
   "POST /failures/{group}/retry": { query: Record<string, never>; body: undefined; answer: BulkDetail };

@@ -76,12 +76,13 @@ export const useStop = () =>
 
 /** The tasks that an action was asked for, as filters of the list; its own names are the store's. */
 export function tasksOf(bulk: BulkDetail): Query {
-  const { statuses, text, tag, batch_id, retried: _, ...rest } = bulk.filter;
+  const { statuses, text, tag, batch_id, order_key, retried: _, ...rest } = bulk.filter;
   const same = Object.entries(rest).filter(([, value]) => typeof value === "string");
   return {
     ...(Object.fromEntries(same) as Query),
     q: typeof text === "string" ? text : null,
     batch: typeof batch_id === "string" ? batch_id : null,
+    key: typeof order_key === "string" ? order_key : null,
     tag: Array.isArray(tag) ? tag.join(":") : null,
     // Those that are retried or cancelled have other states by then.
     status: bulk.action === "retry" && Array.isArray(statuses) ? (statuses as string[]) : null,

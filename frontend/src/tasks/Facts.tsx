@@ -13,6 +13,14 @@ export function Facts({ task }: { task: TaskDetail }) {
         {task.queue}
       </Link>,
     ],
+    [
+      "Key",
+      task.order_key && (
+        <Link to="tasks" query={{ key: task.order_key }}>
+          {task.order_key}
+        </Link>
+      ),
+    ],
     ["Priority", task.priority],
     ["Created", <Moment at={task.created_at} key="c" />],
     ["Started", task.start_time && <Moment at={task.start_time} exact />],

@@ -51,6 +51,7 @@ function clear() {
     tag: null,
     failure: null,
     batch: null,
+    key: null,
     since: null,
     until: null,
     source: null,

@@ -3,16 +3,17 @@ import type { TaskDetail } from "../api/schema";
 import type { Query } from "../router";
 import { Ago, Badge, Link } from "../ui/basics";
 
-/** Tasks that have to do with this one: its retries, its batch, those of its schedule. */
+/** Tasks that have to do with this one: its retries, those of its key, batch and schedule. */
 export function Related({ task }: { task: TaskDetail }) {
   const { data } = useRelated(task);
   if (!data) return null;
-  const { retries, batch, scheduled } = data;
-  if (retries.length + batch.length + scheduled.length === 0) return null;
+  const { retries, ofKey, batch, scheduled } = data;
+  if (retries.length + ofKey.length + batch.length + scheduled.length === 0) return null;
   return (
     <section className="card related">
       <h2>Related</h2>
       <Group title="Retries" tasks={retries} />
+      <Group title="Same key" tasks={ofKey} all={{ key: task.order_key }} />
       <Group title="Same batch" tasks={batch} all={{ batch: task.batch_id }} />
       <Group
         title="Scheduled before and after"

@@ -35,6 +35,7 @@ const PLAIN = [
   "until",
   "failure",
   "batch",
+  "key",
 ] as const;
 
 /** The filters that an address has; what it cannot mean is left to the server to refuse. */

@@ -45,6 +45,10 @@ async def list_tasks(  # noqa: PLR0913  (each filter is an option)
     func_name: Annotated[str | None, typer.Option(help="Only this function.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only this queue.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="KEY:VALUE", help="Only this tag.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Only this order key, as tasks show tells it.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Only this batch or chain.")] = None,
     q: Annotated[
         str | None,
         typer.Option(
@@ -74,6 +78,8 @@ async def list_tasks(  # noqa: PLR0913  (each filter is an option)
         func_name=func_name,
         queue=queue,
         tag=tag,
+        key=key,
+        batch=batch,
         q=q,
         source=source,
         since=since,

@@ -205,8 +205,11 @@ class TaskChoice(Model):
     since: Moment | None = Field(None, description="Made at or after")
     until: Moment | None = Field(None, description="Made before")
     failure: Text | None = Field(None, description="Whose last attempt failed, in this group")
-
     batch: Text | None = Field(None, description="Of this batch or chain, its callbacks too")
+    key: Text | None = Field(
+        None,
+        description="Of this order key, those that have ended too; as in `order_key` of a task",
+    )
 
     def query(self) -> Query:
         """The same for the store."""
@@ -222,6 +225,7 @@ class TaskChoice(Model):
             until=self.until,
             failure=self.failure,
             batch_id=self.batch,
+            order_key=self.key,
         )
 
 

@@ -45,6 +45,7 @@ class Query:
         since: ``created_at`` at or after.
         until: ``created_at`` before.
         batch_id: Of this batch, its callbacks too.
+        order_key: Of this key, those that have ended too.
         failure: Whose last attempt failed, and in this group.
         retried: Whether somebody has retried it by hand.
     """
@@ -59,6 +60,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     batch_id: str | None = None
+    order_key: str | None = None
     failure: str | None = None
     retried: bool | None = None
 

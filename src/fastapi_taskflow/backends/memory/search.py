@@ -83,6 +83,7 @@ def _fits(row: Row, record: TaskRecord, query: Query, rank: int) -> bool:
         and (query.tag is None or record.tags.get(query.tag[0]) == query.tag[1])
         and (query.text is None or _speaks_of(row, record, query.text, rank))
         and (query.batch_id is None or _is_of(row, query.batch_id))
+        and (query.order_key is None or record.order_key == query.order_key)
         and (query.failure is None or record.failure == query.failure)
         and (query.retried is None or query.retried is (record.retried_as is not None))
         and (query.ending is None or _ends_in(row, query.ending))

@@ -48,6 +48,7 @@ _SILENT = None, None, None
 _OPTIONAL = {
     "failure": "failure",
     "batch": "batch_id",
+    "key": "order_key",
     "owner": "owner",
     "claim": "claim_id",
 }

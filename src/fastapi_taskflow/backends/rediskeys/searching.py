@@ -75,6 +75,7 @@ async def _parts(store: Store, query: Query) -> list[_Part]:
         found.append(_Part(tuple(f"status:{one.value}" for one in query.statuses)))
     exact = {"func": query.func_name, "queue": query.queue, "source": query.source}
     exact |= {"batch": query.batch_id, "failure": query.failure, "ending": query.ending}
+    exact |= {"key": query.order_key}
     names = [f"{kind}:{name}" for kind, name in exact.items() if name is not None]
     if query.tag is not None:
         name, value = query.tag

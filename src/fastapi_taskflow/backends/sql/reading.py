@@ -56,6 +56,8 @@ _SUMS = sa.union_all(
 
 _EXACT = "func_name", "queue", "source", "failure"
 
+_LATEST = t.tasks.c.arrival.desc()
+
 # No character comes after it, in the order of code points that all stores use.
 _LAST = "\U0010ffff"
 # As the index says, or a plan for any statuses could not use it.
@@ -93,18 +95,26 @@ class SqlReads(OnStore, Reads):
     ) -> base.Page:
         before = [] if cursor is None else [t.tasks.c.arrival < looking.parse_cursor(cursor)]
         wanted = sa.select(*(BRIEF if most_bytes is None else HEAD))
-        wanted = wanted.where(*self._conditions(query), *before)
+        if query.order_key is None:
+            wanted = wanted.where(*self._conditions(query), *before)
+        else:
+            among = self._of_key(query, *before, most=limit + 1)
+            wanted = wanted.join(among, among.c.arrival == t.tasks.c.arrival)
         async with self._store.reading() as sql:
-            found = await find(sql, wanted.order_by(t.tasks.c.arrival.desc()).limit(limit + 1))
+            found = await find(sql, wanted.order_by(_LATEST).limit(limit + 1))
             rows = [read(one) for one in found]
             logged = {} if most_bytes is None else await with_lines(sql, rows)
         tasks_shown = [(row.arrival, logged.get(row.task_id) or shown(row)) for row in rows]
         return looking.page_of(tasks_shown, limit=limit, most_bytes=most_bytes)
 
     async def count(self, query: base.Query, *, cap: int = 10_000) -> int:
-        wanted = sa.select(t.tasks.c.arrival).where(*self._conditions(query)).limit(cap).subquery()
+        if query.order_key is None:
+            wanted = sa.select(t.tasks.c.arrival).where(*self._conditions(query))
+        else:
+            wanted = sa.select(self._of_key(query, most=cap).c.arrival)
+        counted = wanted.limit(cap).subquery()
         async with self._store.reading() as sql:
-            return (await sql.execute(sa.select(sa.func.count()).select_from(wanted))).scalar_one()
+            return (await sql.execute(sa.select(sa.func.count()).select_from(counted))).scalar_one()
 
     async def tally(self) -> list[base.Tally]:
         async with self._store.reading() as sql:
@@ -135,6 +145,26 @@ class SqlReads(OnStore, Reads):
             found = await pick(sql, _DUE, {*queues} - paused)
         due = [one["due"] for one in found if one["due"] is not None]
         return (min(due) - self._store.clock.now()).total_seconds() if due else None
+
+    def _of_key(self, query: base.Query, *before: sa.ColumnElement[bool], most: int) -> sa.Subquery:
+        """The numbers of the latest tasks of a key, so many of each state at the most.
+
+        The index of turns has those of one state in order, however many there are.
+        """
+        states = query.statuses or frozenset(TaskStatus)
+        standing = [(status, False) for status in sorted(states)]
+        if TaskStatus.PENDING in states:
+            standing.append((TaskStatus.PENDING, True))
+        parts = [
+            sa.select(t.tasks.c.arrival)
+            .where(t.tasks.c.order_key == query.order_key, t.tasks.c.behind == sa.literal(behind))
+            .where(t.tasks.c.status == status, *self._conditions(query), *before)
+            .order_by(_LATEST)
+            .limit(most)
+            .subquery()
+            for status, behind in standing
+        ]
+        return sa.union_all(*[sa.select(one.c.arrival) for one in parts]).subquery()
 
     def _conditions(self, query: base.Query) -> list[sa.ColumnElement[bool]]:
         """All of them must hold."""

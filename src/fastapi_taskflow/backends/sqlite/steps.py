@@ -203,6 +203,9 @@ _CHAIN = (
     "ALTER TABLE @audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
 )
 
+# Those of one state stand in order of arrival.
+_BY_KEY = ("CREATE INDEX @tasks_key ON @tasks (order_key, state) WHERE order_key IS NOT NULL",)
+
 STEPS: tuple[tuple[str, ...], ...] = (
     _PURGE,
     _LOGINS,
@@ -216,5 +219,6 @@ STEPS: tuple[tuple[str, ...], ...] = (
     _FAILURES,
     _LOADS,
     _CHAIN,
+    _BY_KEY,
 )
 """From the second version on."""

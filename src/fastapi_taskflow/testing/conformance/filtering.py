@@ -12,6 +12,8 @@ from fastapi_taskflow.testing.clock import ManualClock
 from fastapi_taskflow.testing.conformance.harness import (
     Conformance,
     accept,
+    begin,
+    claim,
     end,
     fresh_id,
     keyed,
@@ -77,6 +79,28 @@ class Filtering(Conformance):
             latest_first[2:4],
             latest_first[4:],
         ]
+
+    async def test_a_key_finds_its_tasks_whatever_has_become_of_them(
+        self, backend: Backend
+    ) -> None:
+        ends = [Move.SUCCEED, Move.FAIL, Move.SUCCEED, Move.FAIL]
+        new = [task(order_key="f():7") for _ in range(len(ends) + 3)]
+        others = [task(queue="q"), task(order_key="f():77", queue="q")]
+        await accept(backend, *new[:4], *others, *new[4:])
+        for move in ends:
+            (got,) = await claim(backend, queues={"default": 1})
+            await begin(backend, got.lease)
+            await end(backend, got.lease, move)
+        await backend.cancel([new[-1].task_id])
+        of_key, ids = Query(order_key="f():7"), [one.task_id for one in new][::-1]
+        some = Query(order_key="f():7", statuses=frozenset({TaskStatus.PENDING, TaskStatus.FAILED}))
+
+        assert await pages(backend, of_key, 3) == [ids[:3], ids[3:6], ids[6:]]
+        assert [await backend.count(of_key, cap=cap) for cap in (3, 100)] == [3, 7]
+        assert await matches(backend, some) == [ids[1], ids[2], ids[3], ids[5]]
+        assert await backend.count(some) == 4
+        assert await matches(backend, Query(order_key="f():7", queue="q")) == []
+        assert await matches(backend, Query(order_key="f():")) == []
 
     async def test_text_finds_ids_functions_tags_and_errors(self, backend: Backend) -> None:
         by_id = task("abc-id")
