@@ -66,6 +66,7 @@ def test_the_walk_finds_every_route():
         "/tasks/audit",
         "/tasks/audit/verify",
         "/tasks/history",
+        "/tasks/history/preview",
         "/tasks/batches",
         "/tasks/batches/0",
         "/tasks/batches/0/cancel",

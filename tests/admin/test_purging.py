@@ -47,6 +47,24 @@ def test_what_ended_later_is_kept(desk):
     assert desk.client.get(f"/tasks/{task_id}").status_code == 200
 
 
+def test_a_preview_says_how_many_and_deletes_none():
+    store = MemoryBackend(clock=ManualClock(datetime.now(UTC) - timedelta(minutes=2)))
+    app = FastAPI()
+    TaskAdmin(app, TaskManager(snapshot_backend=store))
+    tasks = [NewTask(new_id(), "f", None, "default", datetime.now(UTC)) for _ in range(3)]
+
+    with TestClient(app) as client:
+        assert client.portal is not None
+        client.portal.call(store.insert, [tasks])
+        client.portal.call(store.cancel, [one.task_id for one in tasks[:2]])
+        preview = client.get("/tasks/history/preview", params=OLD).json()
+        refused = client.get("/tasks/history/preview?value=1&unit=week")
+
+        assert preview == {"count": 2, "more": False}
+        assert refused.status_code == 400
+        assert client.delete("/tasks/history", params=OLD).json()["deleted"] == 2
+
+
 def test_the_act_is_audited_and_the_audit_outlives_it(desk):
     failed = desk.ended(desk.fail).task_id
     desk.client.post(f"/tasks/{failed}/retry")

@@ -57,6 +57,7 @@ TABLE = {
     ("POST", "/tasks/schedules/{name}/resume"): "operator",
     ("PATCH", "/tasks/queues/{name}"): "admin",
     ("DELETE", "/tasks/history"): "admin",
+    ("GET", "/tasks/history/preview"): "viewer",
     ("GET", "/tasks/dashboard"): "viewer",
     ("GET", "/tasks/dashboard/stream"): "viewer",
     ("GET", "/tasks/dashboard/{place}"): "viewer",

@@ -36,6 +36,7 @@ PROBLEM, FAULTS = (
 def test_the_routes_are_all_there_and_the_pages_are_not():
     assert OPERATIONS.keys() == {
         "DELETE /tasks/history",
+        "GET /tasks/history/preview",
         "GET /tasks",
         "GET /tasks/audit",
         "GET /tasks/audit/verify",

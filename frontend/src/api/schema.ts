@@ -706,6 +706,7 @@ export interface Routes {
   "GET /health": { query: Record<string, never>; body: undefined; answer: HealthInfo };
   "GET /health/live": { query: Record<string, never>; body: undefined; answer: LiveInfo };
   "DELETE /history": { query: { value: number; unit: "min" | "hour" | "day" }; body: undefined; answer: PurgeInfo };
+  "GET /history/preview": { query: { value: number; unit: "min" | "hour" | "day" }; body: undefined; answer: PreviewInfo };
   "GET /instances": { query: Record<string, never>; body: undefined; answer: InstanceDetail[] };
   "GET /metrics": { query: { bucket?: "minute" | "5min" | "hour" | "day" | null; since?: string | null; until?: string | null; func_name?: string | null }; body: undefined; answer: MetricsInfo };
   "GET /pauses": { query: Record<string, never>; body: undefined; answer: PauseInfo[] };

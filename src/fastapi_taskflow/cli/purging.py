@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fastapi_taskflow.backends.base import Query
+from fastapi_taskflow.admin.api.bulkactions import PreviewInfo
 from fastapi_taskflow.cli.bars import bar
 from fastapi_taskflow.cli.output import Answer, plain
 from fastapi_taskflow.cli.stores import actor, acts, checked
@@ -17,7 +17,6 @@ from fastapi_taskflow.operations import Count
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.clock import SYSTEM_CLOCK
 from fastapi_taskflow.words.counting import plural
-from fastapi_taskflow.words.states import TERMINAL
 
 __all__ = ["purge"]
 
@@ -30,9 +29,9 @@ _LONGEST = timedelta(days=36_525)
 _COUNT_LIMIT = 1_000_000
 
 
-def _checked_span(older_than: str, *, yes: bool) -> timedelta:
+def _checked_span(older_than: str, *, yes: bool, dry_run: bool) -> timedelta:
     span = _span(older_than)
-    if not yes and not sys.stdin.isatty():
+    if not yes and not dry_run and not sys.stdin.isatty():
         raise typer.BadParameter(
             "Nobody is there to be asked: give it to delete without a question.",
             param_hint="--yes",
@@ -62,16 +61,21 @@ async def purge(
         typer.Option(metavar="SPAN", help="Ended so long ago or longer: 90s, 15m, 6h, 30d or 2w."),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many, and delete nothing.")
+    ] = False,
 ) -> Answer:
     """Delete the records of tasks that ended long ago, with their logs.
 
     Waiting and running tasks stay, as do totals, unexpired idempotency keys and the audit.
     """
-    span = _checked_span(older_than, yes=yes)
+    span = _checked_span(older_than, yes=yes, dry_run=dry_run)
     before = SYSTEM_CLOCK.now() - span
-    # What ended before then was made before then, by the clocks of those who made it.
-    query = Query(statuses=frozenset(TERMINAL), until=before)
-    most = await inspector.count(query, cap=_COUNT_LIMIT)
+    most = await inspector.preview_purge(span, cap=_COUNT_LIMIT)
+    if dry_run:
+        at_least = "At least " if most.more else ""
+        told = plain(f"{at_least}{plural(most.number, 'task')} ended before {_told(before)}")
+        return Answer(document=PreviewInfo.of(most).model_dump(mode="json"), shown=[told])
     if not yes and not _agreed(before, most):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(1)
@@ -86,7 +90,7 @@ async def purge(
 
 
 def _agreed(before: datetime, most: Count) -> bool:
-    number = f"{'more than' if most.more else 'about'} {most.number}"
+    number = f"{'more than ' if most.more else ''}{most.number}"
     return typer.confirm(
         f"Delete all tasks that ended before {_told(before)} ({number})?", err=True
     )

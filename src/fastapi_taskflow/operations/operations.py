@@ -68,6 +68,7 @@ class Operations(Desk):
     retry_many = retrying.retry_many
     retry_failed = retrying.retry_failed
     purge_history = purging.purge_history
+    preview_purge = purging.preview_purge
 
     preview_bulk = bulk.preview_bulk
     start_bulk = bulk.start_bulk

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
-from fastapi_taskflow.operations.reading import catch_up
+from fastapi_taskflow.operations.reading import Count, catch_up
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["PurgedHistory", "purge_history"]
+__all__ = ["PurgedHistory", "preview_purge", "purge_history"]
 
 # Far inside the calendar.
 _LONGEST = timedelta(days=36_525)
+_COUNTED = 10_000
 
 
 class PurgedHistory(NamedTuple):
@@ -27,6 +28,19 @@ class PurgedHistory(NamedTuple):
     more: bool
 
 
+async def preview_purge(desk: Desk, older_than: timedelta, *, cap: int = _COUNTED) -> Count:
+    """How many records `purge_history` would delete by and by, counted up to ``cap``.
+
+    Raises:
+        ConfigurationError: as `purge_history`.
+    """
+    engine = desk.engine
+    before = engine.clock.now() - _checked(older_than)
+    await catch_up(engine)
+    found = await engine.backend.purgeable(before, cap=cap + 1)
+    return Count(min(found, cap), more=found > cap)
+
+
 async def purge_history(
     desk: Desk, older_than: timedelta, *, actor: str = ANONYMOUS
 ) -> PurgedHistory:
@@ -36,14 +50,18 @@ async def purge_history(
         ConfigurationError: a span that is negative, or longer than the calendar.
     """
     engine = desk.engine
-    if not timedelta() <= older_than <= _LONGEST:
-        raise ConfigurationError(
-            f"older_than takes a span from 0 to {_LONGEST.days} days, got {older_than!r}."
-        )
-    before = engine.clock.now() - older_than
+    before = engine.clock.now() - _checked(older_than)
     await catch_up(engine)
     swept = await engine.housekeeping.sweep(before, most=engine.settings.purge_limit)
     deleted = len({*swept.store, *swept.backend})
     detail = {"older_than_seconds": older_than.total_seconds(), "deleted": deleted}
     await desk.note("purge", "history", actor, detail)
     return PurgedHistory(deleted, len(swept.store), len(swept.backend), swept.more)
+
+
+def _checked(older_than: timedelta) -> timedelta:
+    if not timedelta() <= older_than <= _LONGEST:
+        raise ConfigurationError(
+            f"older_than takes a span from 0 to {_LONGEST.days} days, got {older_than!r}."
+        )
+    return older_than

@@ -181,7 +181,9 @@ class BackendStateMachine(Bench):
     def purge(self, chance: Chance) -> None:
         before = self.clock.now() - timedelta(seconds=chance.one([-1.0, 0.0, 2.5, 10.0, 60.0]))
         limit = chance.number(1, 5)
+        number = self.call(self.backend.purgeable, before, cap=limit)
         expected = self.model.purge(before, limit)
+        assert number == len(expected)
         purged = self.call(self.backend.purge, before, limit=limit)
         assert list(purged.task_ids) == expected
         assert max(purged.keys, purged.sums) <= limit

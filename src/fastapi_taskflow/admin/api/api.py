@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi_taskflow.admin.api.audits import AuditCheckInfo, AuditInfo
 from fastapi_taskflow.admin.api.batches import BatchApi
 from fastapi_taskflow.admin.api.bulk import BulkApi
-from fastapi_taskflow.admin.api.bulkactions import BulkActionApi
+from fastapi_taskflow.admin.api.bulkactions import BulkActionApi, PreviewInfo
 from fastapi_taskflow.admin.api.documenting import add_route
 from fastapi_taskflow.admin.api.exporting import ExportApi
 from fastapi_taskflow.admin.api.failures import FailureApi
@@ -106,6 +106,7 @@ class TaskApi:
         add("GET", "/audit/verify", self.verify_audit)
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)
+        add("GET", "/history/preview", self.preview_purge, answers=(400,))
         add("GET", "/{task_id}", self.get_task, answers=(400, 404), sparse=True)
         add("POST", "/{task_id}/retry", self.retry_task, answers=(400, 404, 409, 429))
         LogApi(self._operations).add_to(add)
@@ -174,6 +175,10 @@ class TaskApi:
         if purged.more:
             response.status_code = 202
         return PurgeInfo(deleted=purged.deleted, store=purged.store, backend=purged.backend)
+
+    async def preview_purge(self, age: Annotated[HistorySpan, Query()]) -> PreviewInfo:
+        """How many records that would delete, in as many requests as it takes."""
+        return PreviewInfo.of(await self._operations.preview_purge(age.span()))
 
     # Audit
 

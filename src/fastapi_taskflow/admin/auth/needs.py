@@ -54,6 +54,7 @@ NEEDS: Mapping[tuple[str, str], Permission] = MappingProxyType(
         ("GET", "/audit"): _READ,
         ("GET", "/audit/verify"): _READ,
         ("DELETE", "/history"): _CONFIGURE,
+        ("GET", "/history/preview"): _READ,
         ("GET", "/{task_id}"): _READ,
         ("GET", "/{task_id}/arguments"): Permission.READ_CONTENTS,
         ("GET", "/{task_id}/logs"): Permission.READ_CONTENTS,

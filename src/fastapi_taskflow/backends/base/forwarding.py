@@ -132,6 +132,7 @@ class Forwarding(Backend):
     append_audit = _forward(Backend.append_audit)
     audit = _forward(Backend.audit)
     audit_anchor = _forward(Backend.audit_anchor)
+    purgeable = _forward(Backend.purgeable)
     purge = _forward(Backend.purge)
 
 

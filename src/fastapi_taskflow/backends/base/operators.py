@@ -60,6 +60,10 @@ class Operators(ABC):
         return ""
 
     @abstractmethod
+    async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
+        """How many records `purge` would delete now, at most ``cap``; that bounds the cost."""
+
+    @abstractmethod
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         """Delete old records, the first that ended first, expired idempotency keys and results;
         sum up new rollups, and delete those older than their `Grain` says.

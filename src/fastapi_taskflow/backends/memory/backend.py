@@ -37,7 +37,7 @@ from fastapi_taskflow.backends.memory.endings import cancel_all, finish_all, hea
 from fastapi_taskflow.backends.memory.fleet import Audience, Fleet
 from fastapi_taskflow.backends.memory.logins import MemoryLogins
 from fastapi_taskflow.backends.memory.mirroring import mirror
-from fastapi_taskflow.backends.memory.purging import purge
+from fastapi_taskflow.backends.memory.purging import purge, purgeable
 from fastapi_taskflow.backends.memory.reading import MemoryReads
 from fastapi_taskflow.backends.memory.residence import Residents
 from fastapi_taskflow.backends.memory.schedules import MemorySchedules
@@ -185,6 +185,10 @@ class MemoryBackend(MemoryReads, Backend):
         with self._lock:
             for chunk in chunks:
                 hear(self._table, chunk)
+
+    async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
+        with self._lock:
+            return purgeable(self._table, self._clock, before, cap)
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         with self._lock:

@@ -8,7 +8,13 @@ from fastapi_taskflow.backends.base import Purged
 from fastapi_taskflow.backends.memory.table import Table
 from fastapi_taskflow.words.clock import SteadyClock
 
-__all__ = ["purge"]
+__all__ = ["purge", "purgeable"]
+
+
+def purgeable(table: Table, clock: SteadyClock, before: datetime, cap: int) -> int:
+    """How many records `purge` would delete."""
+    clock.now()
+    return len(table.oldest_ended(before + clock.lead, cap))
 
 
 def purge(table: Table, clock: SteadyClock, before: datetime | None, limit: int) -> Purged:

@@ -76,6 +76,13 @@ class RedisUpkeep(OnStore, Operators):
         more = len(found) > 2 * limit
         return page, str(int(found[2 * limit - 1])) if more else None
 
+    async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
+        store = self._store
+        await store.set_clock()
+        end = to_micros(before + store.clock.lead(store.clock.now()))
+        (found,) = await store.read(("ZCOUNT", store.key("ended"), "-inf", f"({end}"))
+        return min(cap, int(found))
+
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         gone = () if before is None else await self._purge_tasks(before, limit)
         keys = await self._free_keys(limit)

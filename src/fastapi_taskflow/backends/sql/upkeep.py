@@ -69,6 +69,9 @@ _OLD = locked(
     .limit(MOST),
     skip=True,
 )
+_PURGEABLE = sa.select(sa.func.count()).select_from(
+    sa.select(tasks.c.arrival).where(tasks.c.end_time < BEFORE).limit(MOST).subquery()
+)
 _DONE = locked(
     sa.select(batches.c.batch_id)
     .where(batches.c.ended_at < BEFORE)
@@ -128,6 +131,13 @@ class SqlUpkeep(OnStore, Operators):
             found = await find(sql, _AUDIT, before=before, most=limit + 1)
         page = [AuditEntry(*[one[name] for name in _ENTRY]) for one in found[:limit]]
         return page, str(found[limit - 1]["number"]) if len(found) > limit else None
+
+    async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
+        clock = self._store.clock
+        before += clock.lead(clock.now())
+        async with self._store.reading() as sql:
+            found = await sql.execute(_PURGEABLE, {"before": before, "most": cap})
+        return found.scalar_one()
 
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
         async with self._store.writing() as tx:

@@ -50,7 +50,7 @@ from fastapi_taskflow.backends.sqlite.failures import failures
 from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
 from fastapi_taskflow.backends.sqlite.onlookers import Onlooking
-from fastapi_taskflow.backends.sqlite.purging import purge
+from fastapi_taskflow.backends.sqlite.purging import purge, purgeable
 from fastapi_taskflow.backends.sqlite.rollups import rollups
 from fastapi_taskflow.backends.sqlite.schedules import SqliteSchedules
 from fastapi_taskflow.backends.sqlite.stores import quick_look
@@ -236,13 +236,16 @@ class SqliteBackend(Examined):
         seconds = (due_since(due) - self._handle.clock.micros()) / 1_000_000
         return min(seconds, 0.0) if due < LONG_DUE else seconds
 
+    async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
+        return await self._handle.store.browser.read(purgeable, self._own(before), cap)
+
     async def purge(self, before: datetime | None, *, limit: int) -> Purged:
-        # Callers count from their own clock, which may have been set back.
+        return await self._handle.write(purge, None if before is None else self._own(before), limit)
+
+    def _own(self, moment: datetime) -> int:
+        """Callers count from their own clock, which may have been set back."""
         self._handle.clock.micros()
-        lead = self._handle.clock.lead
-        return await self._handle.write(
-            purge, None if before is None else to_micros(before + lead), limit
-        )
+        return to_micros(moment + self._handle.clock.lead)
 
     # Fleet
 

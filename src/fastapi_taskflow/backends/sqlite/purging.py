@@ -10,14 +10,20 @@ from fastapi_taskflow.backends.rules.telling import EXPIRED
 from fastapi_taskflow.backends.sqlite.failures import forget_failures
 from fastapi_taskflow.backends.sqlite.rollups import fold
 from fastapi_taskflow.backends.sqlite.schema import FIRST_TERMINAL, STATES
+from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 
-__all__ = ["OLDEST", "purge"]
+__all__ = ["OLDEST", "purge", "purgeable"]
 
 OLDEST = (
     "SELECT seq, id, queue, func, state FROM @tasks INDEXED BY @tasks_end"
     " WHERE state >= 2 AND end_at < ? ORDER BY end_at, seq LIMIT ?"
+)
+# As many as there are, up to a bound.
+_NUMBER = (
+    "SELECT count(*) FROM (SELECT 1 FROM @tasks INDEXED BY @tasks_end"
+    " WHERE state >= 2 AND end_at < ? LIMIT ?)"
 )
 _ENDS = frozenset(range(FIRST_TERMINAL, len(STATES)))
 _OF_TASKS = (
@@ -42,6 +48,12 @@ _OF_BATCHES = (
     Rows("DELETE FROM @calls WHERE batch IN ({rows})", 1),
     Rows("DELETE FROM @batches WHERE id IN ({rows})", 1),
 )
+
+
+def purgeable(session: Session, before: int, cap: int) -> int:
+    """How many records `purge` would delete."""
+    found = session.one(_NUMBER, (before, cap))
+    return 0 if found is None else int(found[0])
 
 
 def purge(tx: Transaction, before: int | None, limit: int) -> Purged:

@@ -116,8 +116,11 @@ class SetClocks(Conformance):
         clock.set_by(-_DAY_SECONDS)
         await end(backend, await running(backend, young), Move.SUCCEED)
 
-        purged = await backend.purge(clock.now() - timedelta(seconds=50), limit=10)
+        before = clock.now() - timedelta(seconds=50)
+        number = await backend.purgeable(before)
+        purged = await backend.purge(before, limit=10)
 
+        assert number == 1
         assert purged.task_ids == (old.task_id,)
 
     async def test_a_store_that_is_opened_after_the_clock_was_set_back_goes_on(

@@ -53,18 +53,23 @@ class Purging(Conformance):
         self, backend: Backend, clock: ManualClock
     ) -> None:
         made = await series(backend, clock, 5)
+        counts = [await backend.purgeable(clock.now(), cap=cap) for cap in (4, 9)]
 
         purged = [await backend.purge(clock.now(), limit=2) for _ in range(4)]
 
+        assert counts == [4, 5]
         assert [list(one.task_ids) for one in purged] == [made[:2], made[2:4], made[4:], []]
+        assert await backend.purgeable(clock.now()) == 0
         assert await missing(backend, *made)
 
     async def test_what_ended_at_the_instant_or_later_is_kept(
         self, backend: Backend, clock: ManualClock
     ) -> None:
         made = await series(backend, clock, 3)
+        before = clock.now() - 2 * _SECOND
+        assert await backend.purgeable(before) == 1
 
-        purged = await backend.purge(clock.now() - 2 * _SECOND, limit=9)
+        purged = await backend.purge(before, limit=9)
 
         assert purged.task_ids == (made[0],)
         page = await backend.search(Query(), limit=9)
