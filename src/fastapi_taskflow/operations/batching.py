@@ -18,7 +18,7 @@ from fastapi_taskflow.engine.accept.options import Options, asked
 from fastapi_taskflow.engine.core.payloads import describe
 from fastapi_taskflow.engine.crossing import hand_over
 from fastapi_taskflow.engine.lifecycle import Engine
-from fastapi_taskflow.operations import reading
+from fastapi_taskflow.operations import joining, reading
 from fastapi_taskflow.operations.cancelling import cancel_many
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
 from fastapi_taskflow.operations.many import AT_A_TIME, Wanted, listed
@@ -58,8 +58,13 @@ async def add(
     tags: Mapping[str, Any] | None,
     *,
     chain: bool = False,
+    session: Any = None,
 ) -> Batch:
-    """Store a batch of durable tasks, from any event loop; accepted when this returns."""
+    """Store a batch of durable tasks, from any event loop; accepted when this returns.
+
+    Args:
+        session: Or else when its transaction commits.
+    """
     what = "chain" if chain else "batch"
     found = listed(calls, what)
     if chain and not 0 < len(found) <= MOST_STEPS:
@@ -74,13 +79,17 @@ async def add(
         if call is not None
     }
     new = await _made(engine, wanted, called, chain=chain)
+    batch = Batch(new.batch_id, tuple(task.task_id for task in new.tasks))
+    if session is not None:
+        await joining.add_batch(engine, session, new)
+        return batch
     if asyncio.get_running_loop() is engine.loop:
         await add_batch(engine.core, new)
     else:
         await hand_over(add_batch(engine.core, new), engine)
     # It may be another loop's.
     engine.loop.call_soon_threadsafe(engine.hints.hint)
-    return Batch(new.batch_id, tuple(task.task_id for task in new.tasks))
+    return batch
 
 
 def _wanted(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fastapi_taskflow.backends.base import Joined
+from fastapi_taskflow.backends.base import Joined, NewBatch
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.runtime import Runtime
@@ -14,7 +14,7 @@ from fastapi_taskflow.rules.calls import Enqueued, TaskCall
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import ConfigurationError
 
-__all__ = ["enqueue", "enqueue_many", "enqueue_sync"]
+__all__ = ["add_batch", "enqueue", "enqueue_many", "enqueue_sync"]
 
 _Step = Callable[[Joined], list[Enqueued]]
 
@@ -34,6 +34,13 @@ async def enqueue_many(
     engine, step = _prepared(runtime, wanted)
     transactions = engine.core.transactions()
     return await transactions.run_async(session, engine.core.instance_id, step)
+
+
+async def add_batch(engine: Engine, session: Any, new: NewBatch) -> None:
+    """Store a batch, on the event loop that the session belongs to."""
+    transactions = engine.core.transactions()
+    step = partial(engine.joining.add_batch, new=new)
+    await transactions.run_async(session, engine.core.instance_id, step)
 
 
 def enqueue_sync(

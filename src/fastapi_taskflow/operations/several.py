@@ -73,6 +73,7 @@ class Several:
         on_failure: Call | None = None,
         on_done: Call | None = None,
         tags: Tags | None = None,
+        session: Any = None,
     ) -> Batch:
         """Add tasks that are one piece of work, all or none of them, from any event loop.
 
@@ -88,6 +89,7 @@ class Several:
             on_failure: Called at the first that ends otherwise.
             on_done: Called when all have ended.
             tags: Of the batch, its tasks and its callbacks.
+            session: As of `enqueue`: all of it is there if its transaction commits.
 
         Raises:
             TaskArgumentError, QueueFullError, EngineNotRunning, StoreUnavailable: as `enqueue`;
@@ -98,9 +100,9 @@ class Several:
             Callback.FAILURE: on_failure,
             Callback.DONE: on_done,
         }
-        return await batching.add(self.runtime, calls, callbacks, tags)
+        return await batching.add(self.runtime, calls, callbacks, tags, session=session)
 
-    async def chain(self, *calls: Call, tags: Tags | None = None) -> Batch:
+    async def chain(self, *calls: Call, tags: Tags | None = None, session: Any = None) -> Batch:
         """Add tasks that run one after the other, each given the result of the one before.
 
         The result is its next free positional parameter, if it has one. A step that does not
@@ -109,9 +111,10 @@ class Several:
         Args:
             calls: As of `batch`; 1 to 1,000.
             tags: Of the batch and its tasks.
+            session: As of `batch`.
 
         Raises:
             TaskArgumentError, QueueFullError, EngineNotRunning, StoreUnavailable: as `enqueue`;
                 then nothing was added.
         """
-        return await batching.add(self.runtime, calls, {}, tags, chain=True)
+        return await batching.add(self.runtime, calls, {}, tags, chain=True, session=session)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from fastapi_taskflow.backends.base.admission import Admission, NewTask
+from fastapi_taskflow.backends.base.batches import NewBatch
 from fastapi_taskflow.backends.base.claims import Outcome, Settled
 
 __all__ = ["IsOver", "Joined", "Transactions"]
@@ -41,6 +42,16 @@ class Joined(ABC):
             StoreUnavailable: another transaction has taken the key since this one began, and
                 this one's isolation does not let it see by whom.
         """
+
+    @abstractmethod
+    def add_batch(
+        self,
+        batch: NewBatch,
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> Admission:
+        """Store a batch with its tasks, or nothing of it, as `Batches.add` and `insert` do."""
 
     @abstractmethod
     def finish(self, outcome: Outcome) -> Settled | None:

@@ -10,6 +10,7 @@ from fastapi_taskflow.backends.base import (
     IsOver,
     Joined,
     KeyConflict,
+    NewBatch,
     NewTask,
     Outcome,
     Settled,
@@ -69,6 +70,15 @@ class _SealedJoined(Joined):
             answer = self._inner.insert(sealed, limits, key_ttl=key_ttl)
             age += 1
         return answer
+
+    def add_batch(
+        self,
+        batch: NewBatch,
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> Admission:
+        return self._inner.add_batch(self._sealer.batch(batch), limits, key_ttl=key_ttl)
 
     def finish(self, outcome: Outcome) -> Settled | None:
         return self._inner.finish(self._sealer.outcome(outcome))

@@ -15,6 +15,7 @@ from fastapi_taskflow.backends import base, callers, storable
 from fastapi_taskflow.backends.base.transactions import IsOver, Joined
 from fastapi_taskflow.backends.rules import accepting
 from fastapi_taskflow.backends.rules.admission import Desk
+from fastapi_taskflow.backends.rules.batching import begin
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.batchrows import follow_batches
@@ -76,7 +77,18 @@ class _SqlJoined(Joined):
         *,
         key_ttl: float = 86400.0,
     ) -> base.Admission:
+        storable.check_groups([tasks])
         return _driven(self._insert(tasks, limits or {}, key_ttl))
+
+    def add_batch(
+        self,
+        batch: base.NewBatch,
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> base.Admission:
+        storable.check_batches([batch])
+        return _driven(self._insert(batch.tasks, limits or {}, key_ttl, batch))
 
     def finish(self, outcome: base.Outcome) -> base.Settled | None:
         storable.check_outcomes([outcome])
@@ -86,12 +98,15 @@ class _SqlJoined(Joined):
         callers.before_commit(self._sql, told)
 
     async def _insert(
-        self, group: Sequence[base.NewTask], limits: Mapping[str, int], key_ttl: float
+        self,
+        group: Sequence[base.NewTask],
+        limits: Mapping[str, int],
+        key_ttl: float,
+        batch: base.NewBatch | None = None,
     ) -> base.Admission:
         """Only what inserts: no row of the store is locked in somebody else's transaction, but
         that of a key which is taken.
         """
-        storable.check_groups([group])
         tx = await self._begun()
         facts, rows = await open_facts(tx, group, limits, key_ttl)
         desk, plan = Desk(facts, limits, tx.now), Plan(tx.now)
@@ -100,7 +115,8 @@ class _SqlJoined(Joined):
             accepting.write(plan, desk.draft, rows, lead=tx.lead, key_ttl=key_ttl, unstored=())
             # They are taken already.
             plan.taken.clear()
-            await follow_batches(tx, plan)
+            begun = None if batch is None else begin(batch, answer)
+            await follow_batches(tx, plan, {} if begun is None else {begun.batch_id: begun})
             await apply(tx, plan)
             for telling in tx.database.telling(self._store.prefix) if tx.hints else ():
                 await tx.sql.execute(telling)

@@ -61,7 +61,7 @@ class SqliteBatches(Batches):
     ) -> list[Admission]:
         storable.check_batches(batches)
         terms = Terms(tuple((limits or {}).items()), key_ttl)
-        return await self._handle.batch(_add, batches, terms, admits=True)
+        return await self._handle.batch(add, batches, terms, admits=True)
 
     async def find(self, batch_ids: Sequence[str]) -> list[StoredBatch | None]:
         if not batch_ids:
@@ -82,7 +82,8 @@ class SqliteBatches(Batches):
         return await self._handle.batch(_reseal, changes)
 
 
-def _add(tx: Transaction, terms: Terms, batches: Sequence[NewBatch]) -> list[Admission]:
+def add(tx: Transaction, terms: Terms, batches: Sequence[NewBatch]) -> list[Admission]:
+    """Store batches, see `Batches.add`."""
     limits, groups = dict(terms.limits), [one.tasks for one in batches]
     known = {row[0] for row in tx.find(_KNOWN, [one.batch_id for one in batches])}
     desk, plan = Desk(facts_of(tx, groups, limits), limits, tx.present), tx.plan()

@@ -17,11 +17,12 @@ from fastapi_taskflow.backends.base import (
     Admission,
     IsOver,
     Joined,
+    NewBatch,
     NewTask,
     Outcome,
     Settled,
 )
-from fastapi_taskflow.backends.sqlite import changing
+from fastapi_taskflow.backends.sqlite import batches, changing
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.faults import public
 from fastapi_taskflow.backends.sqlite.handles import Handle
@@ -88,6 +89,18 @@ class _SqliteJoined(Joined):
         storable.check_groups([tasks])
         terms = Terms(tuple((limits or {}).items()), key_ttl)
         (answer,) = insert(self._tx, terms, [tasks])
+        return answer
+
+    def add_batch(
+        self,
+        batch: NewBatch,
+        limits: Mapping[str, int] | None = None,
+        *,
+        key_ttl: float = 86400.0,
+    ) -> Admission:
+        storable.check_batches([batch])
+        terms = Terms(tuple((limits or {}).items()), key_ttl)
+        (answer,) = batches.add(self._tx, terms, [batch])
         return answer
 
     def finish(self, outcome: Outcome) -> Settled | None:

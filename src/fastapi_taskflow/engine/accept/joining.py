@@ -5,9 +5,9 @@ So it is nobody's before the commit, and whether that comes is only hinted at. A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from fastapi_taskflow.backends.base import IsOver, Joined, Stored
+from fastapi_taskflow.backends.base import Admission, Inserted, IsOver, Joined, NewBatch, Stored
 from fastapi_taskflow.engine.accept.refusals import refused
 from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.live import LiveTask
@@ -57,14 +57,26 @@ class Joining:
         core = self._core
         new = [describe(task, None) for task in tasks]
         key_ttl = core.settings.idempotency_ttl
-        answer = joined.insert(new, core.queues.limits(), key_ttl=key_ttl)
-        if not isinstance(answer, Stored):
-            # To raise takes back what the answer has cost.
-            raise refused(answer) or TypeError(answer)
-        both = list(zip(new, answer.tasks, strict=True))
-        for queue in {task.queue: None for task, stored in both if not stored.duplicate}:
+        stored = _stored(joined.insert(new, core.queues.limits(), key_ttl=key_ttl))
+        both = zip(new, stored, strict=True)
+        self._tell(joined, (task.queue for task, one in both if not one.duplicate))
+        return [Enqueued(one.task_id, one.duplicate, one.disposition) for one in stored]
+
+    def add_batch(self, joined: Joined, new: NewBatch) -> None:
+        """Store a batch.
+
+        Raises:
+            QueueFullError: it is not stored; the transaction may go on.
+        """
+        core = self._core
+        key_ttl = core.settings.idempotency_ttl
+        _stored(joined.add_batch(new, core.queues.limits(), key_ttl=key_ttl))
+        # One without tasks calls at once.
+        self._tell(joined, (task.queue for task in (*new.tasks, *new.callbacks.values())))
+
+    def _tell(self, joined: Joined, queues: Iterable[str]) -> None:
+        for queue in dict.fromkeys(queues):
             joined.before_commit(self._teller(queue))
-        return [Enqueued(one.task_id, one.duplicate, one.disposition) for one in answer.tasks]
 
     def _teller(self, queue: str) -> Callable[[IsOver], None]:
         def told(is_over: IsOver) -> None:
@@ -77,3 +89,10 @@ class Joining:
             self._hint(queue)
         elif pause < _LONGEST_WAIT_SECONDS:
             self._core.loop.call_later(pause, self._await, is_over, queue, 2 * pause)
+
+
+def _stored(answer: Admission) -> tuple[Inserted, ...]:
+    if isinstance(answer, Stored):
+        return answer.tasks
+    # To raise takes back what the answer has cost.
+    raise refused(answer) or TypeError(answer)

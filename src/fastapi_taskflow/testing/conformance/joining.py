@@ -12,6 +12,7 @@ import pytest
 from fastapi_taskflow.backends.base import (
     Admission,
     Backend,
+    Callback,
     Inserted,
     IsOver,
     Joined,
@@ -21,6 +22,13 @@ from fastapi_taskflow.backends.base import (
     QueueIsFull,
     Stored,
     Transactions,
+)
+from fastapi_taskflow.testing.conformance.batching import (
+    batch,
+    batches_of,
+    called,
+    look,
+    run_all,
 )
 from fastapi_taskflow.testing.conformance.harness import (
     A,
@@ -83,6 +91,26 @@ class Joining(Conformance):
         (stored,) = await accept(backend, later)
         assert not stored.duplicate
         assert sum(one.rows for one in await backend.tally()) == 1
+
+    async def test_a_batch_is_there_after_the_commit_with_its_callbacks(
+        self, backend: Backend, place: Path
+    ) -> None:
+        joins, batches = joins_of(backend), batches_of(backend)
+        lost, kept = batch(1, Callback.DONE), batch(1, Callback.DONE)
+
+        with self.make_session(place) as session:
+            joins.run(session, A, lambda joined: joined.add_batch(lost))
+            session.rollback()
+            answer = joins.run(session, A, lambda joined: joined.add_batch(kept))
+            session.commit()
+
+        (new,) = kept.tasks
+        assert answer == Stored((Inserted(new.task_id, duplicate=False, fence=0),))
+        assert await batches.find([lost.batch_id]) == [None]
+        assert await missing(backend, lost.tasks[0].task_id)
+        assert (await look(backend, kept)).total == 1
+        await run_all(backend, Move.SUCCEED)
+        assert await called(backend, kept) == {Callback.DONE}
 
     async def test_an_equal_key_is_answered_and_the_transaction_goes_on(
         self, backend: Backend, place: Path
