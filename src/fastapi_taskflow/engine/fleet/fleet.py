@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # Other instances may change the store hundreds of times a second.
 _SHORTEST_ROUND_SECONDS = 0.05
+# So long after a hint: what can be claimed for it goes first.
+_BEHIND_SECONDS = 0.02
 # A store that is down must not keep the process from ending.
 _GOODBYE_SECONDS = 0.5
 _ENLIST_PAUSE_SECONDS = 0.5
@@ -82,7 +84,7 @@ class Fleet:
     def hint(self) -> None:
         """Another instance may have changed something."""
         self._wake.set()
-        self._hints.nudge()
+        self._hints.tell()
 
     def refresh(self, task: LiveTask) -> None:
         """Learn from the store how a task goes on that is not ours any more."""
@@ -118,6 +120,7 @@ class Fleet:
     async def _round(self) -> None:
         begun = time.monotonic()
         await self._wake.wait(self._settings.watch_interval)
+        await asyncio.sleep(_BEHIND_SECONDS)
         await self._listen()
         if time.monotonic() >= self._strays_due:
             interventions = self._interventions

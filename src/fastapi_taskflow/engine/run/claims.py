@@ -59,14 +59,15 @@ class Claims:
         self._dispatcher.fill()
         timeout = POLL_SECONDS
         if not self._core.draining and self._has_room():
+            told, self._hints.told = self._hints.told, False
             hinted = bool(self._hints.queues)
             if hinted and await self._claim():
                 return
             pause = self._core.limiting.pause
             # Queues without a free slot stay hinted: they must not hide the others. What a rate
-            # has held back is due, and nobody will hint at it.
+            # has held back is due, and nobody will hint at it. Nor at what is due soon elsewhere.
             rated = bool(self._core.limiting.keys())
-            if not hinted or self._hints.queues or pause is not None or rated:
+            if not hinted or told or self._hints.queues or pause is not None or rated:
                 due = await self._next_due()
                 if due <= 0:
                     if await self._claim():

@@ -23,6 +23,8 @@ class Hints:
         self._wake = Wakeup()
         # Invariant: each of them is one that this instance claims from.
         self.queues: set[str] = set(filter(self.claims_from, core.queues.names()))
+        # Another instance said so, which does not say when it is due.
+        self.told = False
 
     def claims_from(self, queue: str) -> bool:
         """This instance takes stored tasks of this queue."""
@@ -41,6 +43,15 @@ class Hints:
             self.hint(queue)
         elif seconds < POLL_SECONDS:
             self._core.loop.call_later(seconds, self.hint, queue)
+
+    def tell(self) -> None:
+        """Another instance changed something in the store: it may be new tasks."""
+        self.told = True
+        # Who has nothing to do asks for them without looking first, and so takes them sooner.
+        if self._core.queues.running:
+            self.nudge()
+        else:
+            self.hint()
 
     def nudge(self) -> None:
         """Something changed: see whether there is something due."""
