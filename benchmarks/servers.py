@@ -54,11 +54,14 @@ def _redis(url: str) -> Iterator[str]:
 
 
 def _postgres(server: str) -> Iterator[str]:
+    drop = f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)"
+    # Of a run that was killed.
+    asyncio.run(_execute(server, drop))
     asyncio.run(_execute(server, f"CREATE DATABASE {_DATABASE}"))
     try:
         yield urlsplit(server)._replace(path=f"/{_DATABASE}").geturl()
     finally:
-        asyncio.run(_execute(server, f"DROP DATABASE {_DATABASE} WITH (FORCE)"))
+        asyncio.run(_execute(server, drop))
 
 
 async def _execute(server: str, statement: str) -> None:
