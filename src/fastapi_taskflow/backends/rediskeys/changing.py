@@ -17,6 +17,7 @@ from fastapi_taskflow.backends.rules import accepting, moves
 from fastapi_taskflow.backends.rules.admission import Desk
 from fastapi_taskflow.backends.rules.claiming import Room, choose, in_turn, is_suspect, looks
 from fastapi_taskflow.backends.rules.mirroring import mirror
+from fastapi_taskflow.backends.rules.pausing import Pauses
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.tries import Collided
@@ -63,32 +64,51 @@ class RedisTasks(OnStore, Tasks):
         storable.check_groups(groups)
         if not groups:
             return []
+        try:
+            # Nearly all are: that is asked while they are written.
+            return await self._insert(groups, limits or {}, key_ttl, all_new=True)
+        except Collided:
+            return await self._insert(groups, limits or {}, key_ttl, all_new=False)
+
+    async def _insert(
+        self,
+        groups: Sequence[Sequence[base.NewTask]],
+        limits: Mapping[str, int],
+        key_ttl: float,
+        *,
+        all_new: bool,
+    ) -> list[base.Admission]:
         unit = await self._unit()
+        if all_new:
+            unit.assume_new(task.task_id for group in groups for task in group)
         plan = Plan(unit.now)
-        answers = await admit(unit, plan, groups, limits or {}, key_ttl)
+        answers = await admit(unit, plan, groups, limits, key_ttl)
         await apply(unit, plan)
         return answers
 
     async def claim(self, request: base.ClaimRequest) -> list[base.Claimed]:
         unit = await self._unit()
-        held = await loading.members(self._store, f"claim:{request.claim_id}")
-        await unit.load(held, {"instances": [request.instance]}, fields=WHOLE)
+        key = self._store.key
+        wanted = ("ZRANGE", key(f"claim:{request.claim_id}"), 0, -1), ("HGETALL", key("queues"))
+        held, settings = await unit.load((), {"instances": [request.instance]}, beside=wanted)
         if not loading.alive(unit, request.instance):
             return []
+        await unit.load(loading.texts(held), fields=WHOLE)
         rows = [one for one in unit.rows.values() if one.claim_id == request.claim_id]
         if not rows:
-            rows = await _claim(unit, request)
+            rows = await _claim(unit, request, loading.pauses(settings))
         return await loading.claimed(self._store, in_turn(rows, request.ageing, unit.now))
 
     async def start(self, leases: Sequence[base.Lease]) -> list[datetime | None]:
-        unit, plan = await self._loaded([lease.task_id for lease in leases])
+        unit, plan = await self._loaded([lease.task_id for lease in leases], recalls=True)
         started = [moves.start(plan, unit.rows, lease) for lease in leases]
         await apply(unit, plan)
         return started
 
     async def finish(self, outcomes: Sequence[base.Outcome]) -> list[base.Settled | None]:
         storable.check_outcomes(outcomes)
-        unit, plan = await self._loaded([one.lease.task_id for one in outcomes])
+        ids = [one.lease.task_id for one in outcomes]
+        unit, plan = await self._loaded(ids, recalls=True)
         history = await loading.history(unit, moves.overtaken(unit.rows, outcomes))
         settled = [moves.finish(plan, unit.rows, history, one) for one in outcomes]
         await apply(unit, plan)
@@ -117,18 +137,20 @@ class RedisTasks(OnStore, Tasks):
             moves.append_lines(plan, unit.rows, one)
         await apply(unit, plan)
 
-    async def _loaded(self, task_ids: Sequence[str]) -> tuple[Unit, Plan]:
+    async def _loaded(self, task_ids: Sequence[str], *, recalls: bool = False) -> tuple[Unit, Plan]:
+        """Tasks, and a plan that has to be applied (``recalls``: even if it is empty)."""
         unit = await self._unit()
+        if recalls:
+            unit.recall(task_ids)
         await unit.load(task_ids)
         return unit, Plan(unit.now)
 
 
 async def _claim(
-    unit: Unit, request: base.ClaimRequest, looks_left: int = _MOST_LOOKS
+    unit: Unit, request: base.ClaimRequest, pauses: Pauses, looks_left: int = _MOST_LOOKS
 ) -> list[Row]:
     """Take what is free, as far as nobody else has meanwhile."""
     await unit.load((), {"instances": [request.instance]})
-    pauses = await loading.pauses(unit.store)
     if pauses.functions:
         request = request._replace(functions=request.functions - pauses.functions)
     allowance = None if request.limits is None else await allowed(unit, request.limits)
@@ -154,7 +176,7 @@ async def _claim(
     # There may be others behind those that were put off.
     if late and looks_left and not room.full():
         kept += await _claim(
-            Unit(unit.store, unit.now, unit.lead), _less(request, kept), looks_left - 1
+            Unit(unit.store, unit.now, unit.lead), _less(request, kept), pauses, looks_left - 1
         )
     return kept
 

@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -76,15 +77,17 @@ class Documents(Generic[T]):
         }
         found = {name: _ways(each) for name, each in kinds.items()}
         self._ways = {name: ways for name, ways in found.items() if ways is not None}
+        # In one go: records are written all the time.
+        self._get = attrgetter(*self._names)
+        self._how = [None if ways is None else ways[0] for ways in found.values()]
 
     def text(self, record: T) -> str:
         """The document."""
-        values = {name: getattr(record, name) for name in self._names}
-        ways = self._ways
+        values = zip(self._names, self._how, self._get(record), strict=True)
         return _encode(
             {
-                name: ways[name][0](value) if name in ways else value
-                for name, value in values.items()
+                name: value if write is None else write(value)
+                for name, write, value in values
                 if value is not None
             }
         )

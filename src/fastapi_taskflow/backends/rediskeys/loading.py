@@ -14,7 +14,7 @@ from fastapi_taskflow.backends.rediskeys.scripts import CANDIDATES
 from fastapi_taskflow.backends.rediskeys.store import Store
 from fastapi_taskflow.backends.rediskeys.unit import Unit
 from fastapi_taskflow.backends.rules import facts as rules
-from fastapi_taskflow.backends.rules.claiming import Look, is_paused
+from fastapi_taskflow.backends.rules.claiming import Look, are_new, is_paused
 from fastapi_taskflow.backends.rules.pausing import Pauses
 from fastapi_taskflow.backends.rules.rows import Row, shown
 from fastapi_taskflow.backends.rules.turns import gate_of
@@ -107,9 +107,8 @@ async def _mates(unit: Unit, wanted: Mapping[str, bool]) -> dict[str, list[Row]]
     return found
 
 
-async def pauses(store: Store) -> Pauses:
-    """All that is paused."""
-    (found,) = await store.read(("HGETALL", store.key("queues")))
+def pauses(found: Sequence[bytes]) -> Pauses:
+    """All that is paused, by the settings of queues."""
     pairs = zip(texts(found[::2]), map(loaded, found[1::2]), strict=True)
     return Pauses.of(name for name, settings in pairs if is_paused(settings or {}))
 
@@ -168,7 +167,5 @@ async def with_lines(store: Store, rows: Sequence[Row]) -> list[StoredTask]:
 
 async def claimed(store: Store, rows: Sequence[Row]) -> list[Claimed]:
     """What whoever holds these tasks now is told of them."""
-    # Of durable tasks that nobody has had before there are no lines.
-    fresh = all(one.fence == 1 and one.persist and one.start_time is None for one in rows)
-    found = list(map(shown, rows)) if fresh else await with_lines(store, rows)
+    found = list(map(shown, rows)) if are_new(rows) else await with_lines(store, rows)
     return [Claimed(Lease(one.record.task_id, one.fence), one) for one in found]

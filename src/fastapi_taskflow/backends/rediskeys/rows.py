@@ -96,9 +96,7 @@ def sets_of(one: Row) -> dict[tuple[str, str], float]:
     That of a lane is below 0: from then on, by the store's time, the task is in it.
     """
     task_id, arrival = one.task_id, one.arrival
-    found: dict[tuple[str, str], float] = dict.fromkeys(
-        ((name, task_id) for name in _names(one)), arrival
-    )
+    found: dict[tuple[str, str], float] = {(name, task_id): arrival for name in _names(one)}
     found["ids", task_id] = 0
     found["created", task_id] = to_micros(one.created_at)
     if one.result_until is not None:
@@ -115,24 +113,24 @@ def sets_of(one: Row) -> dict[tuple[str, str], float]:
     return found
 
 
-def _names(one: Row) -> Iterator[str]:
+def _names(one: Row) -> list[str]:
     """Of the sets in which tasks are in the order of their arrival."""
-    yield "all"
     status = one.status
-    yield from (f"status:{status.value}", f"func:{one.func_name}", f"queue:{one.queue}")
-    yield from (f"source:{one.source}", f"ending:{ending_of(one.task_id)}")
+    found = ["all", f"status:{status.value}", f"func:{one.func_name}", f"queue:{one.queue}"]
+    found += f"source:{one.source}", f"ending:{ending_of(one.task_id)}"
     for name, value in one.tags.items():
-        yield from (tag_set(name, value), f"tagged:{value}")
+        found += tag_set(name, value), f"tagged:{value}"
     for kind, of in _OPTIONAL.items():
         value = getattr(one, of)
         if value is not None:
-            yield f"{kind}:{value}"
+            found.append(f"{kind}:{value}")
     if one.retried_as is not None:
-        yield "retried"
+        found.append("retried")
     if (one.error, one.title, one.summary) != _SILENT:
-        yield "saying"
+        found.append("saying")
     if status in LIVE:
-        yield from _live_names(one)
+        found += _live_names(one)
+    return found
 
 
 def _live_names(one: Row) -> Iterator[str]:

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.backends.rediskeys.kept import Keeper
 from fastapi_taskflow.backends.rediskeys.packing import packing
 from fastapi_taskflow.backends.rediskeys.scripts import READ, Script
 from fastapi_taskflow.backends.serverclock import StoreClock
@@ -61,6 +62,7 @@ class Store:
     Attributes:
         name: Of this object, among all that use the store.
         refusal: Why durable tasks cannot be kept there. None: they can.
+        keeper: Of tasks as this object wrote them.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Store:
         self.grade = Grade.C
         self._head = "{" + prefix + "}:"
         self.refusal: str | None = None
+        self.keeper = Keeper()
         self._numbers = itertools.count()
         # Invariant: None until it is opened, and after it was closed.
         self._client: Redis | None = None

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastapi_taskflow.backends.rediskeys.kept import Kept
 from fastapi_taskflow.backends.rediskeys.rows import APART, HEAD, counts_of, fields_of, row, sets_of
 from fastapi_taskflow.backends.rediskeys.scripts import COMMIT
 from fastapi_taskflow.backends.rediskeys.store import Command, Store
@@ -54,6 +55,9 @@ class Unit:
         self._arrivals = range(0)
         self._guards: dict[tuple[str, str], bytes | str] = {}
         self._commands: dict[str | None, list[Command]] = defaultdict(list)
+        self._put: dict[str, Row] = {}
+        # Something was not read, so it has to be asked for at the commit.
+        self._recalls = False
 
     async def load(
         self,
@@ -62,12 +66,14 @@ class Unit:
         *,
         fields: Sequence[str] = HEAD,
         new: int = 0,
-    ) -> None:
+        beside: Sequence[Command] = (),
+    ) -> list[Any]:
         """Read what is not known yet, in one go.
 
         Args:
             of: Names of fields by name of a hash.
             new: So many tasks may be new and need a number of arrival.
+            beside: Other commands that read, whose replies are answered.
         """
         key = self.store.key
         ids = [one for one in dict.fromkeys(task_ids) if one not in self._versions]
@@ -80,9 +86,10 @@ class Unit:
         commands += [("HMGET", key(table), *chunk) for table, chunk in wanted]
         if new > len(self._arrivals):
             commands.append(("INCRBY", key("arrivals"), new))
-        if not commands:
-            return
-        found = await self.store.read(*commands)
+        if not commands and not beside:
+            return []
+        found = await self.store.read(*commands, *beside)
+        replies = [found.pop() for _ in beside][::-1]
         if new > len(self._arrivals):
             last = found.pop()
             self._arrivals = range(last - new + 1, last + 1)
@@ -92,6 +99,26 @@ class Unit:
                 self._guards[key(table), name] = value or b""
         for task_id, values in zip(ids, found, strict=False):
             self.take_in(task_id, fields, values)
+        return replies
+
+    def recall(self, task_ids: Iterable[str]) -> None:
+        """Take tasks as this process wrote them last, without large columns; see `kept`."""
+        for task_id in task_ids:
+            if (kept := self.store.keeper.take(task_id)) is not None:
+                row = self.rows[task_id] = kept.row
+                row.payload = row.emitted = row.result = None
+                self._versions[task_id] = kept.version
+                self._sets[task_id], self._counts[task_id] = kept.sets, kept.counts
+                self._recalls = True
+
+    def assume_new(self, task_ids: Iterable[str]) -> None:
+        """There are neither tasks nor aliases that are called so; asked at the commit likewise."""
+        aliases = self.store.key("aliases")
+        for task_id in task_ids:
+            self._versions[task_id] = b""
+            self.at["aliases"][task_id] = None
+            self._guards[aliases, task_id] = b""
+        self._recalls = True
 
     def take_in(self, task_id: str, fields: Sequence[str], found: Sequence[Any]) -> Row | None:
         """A task as it was read: if it is any."""
@@ -129,6 +156,7 @@ class Unit:
         if gone and known:
             self.do("HDEL", f"task:{task_id}", *gone, task=task_id)
         self._index(task_id, sets_of(one), counts_of(one))
+        self._put[task_id] = one
 
     def touch(self, task_id: str) -> None:
         """Something beside the task's columns changes that must not change twice."""
@@ -147,9 +175,9 @@ class Unit:
         now = to_micros(self.now)
         for name, member in before.keys() - sets.keys():
             self.do("ZREM", name, member, task=task_id)
-        for (name, member), score in sets.items():
+        for (name, member), score in sets.items() - before.items():
             # What is due is in its lane, and first in its queue; see `CANDIDATES`.
-            if before.get((name, member)) != score and score >= -now:
+            if score >= -now:
                 is_due = score < 0 or (score <= now and name.startswith("due:"))
                 self.do("ZADD", name, 0 if is_due else score, member, task=task_id)
         for change, fields in ((-1, counted - counts), (1, counts - counted)):
@@ -167,7 +195,7 @@ class Unit:
             Collided: something is not as it was read.
         """
         written = set(self._commands) - {None}
-        if not self._commands:
+        if not self._commands and not self._recalls:
             return set()
         key, commands = self.store.key, self._commands.pop(None, [])
         args: list[Any] = []
@@ -189,7 +217,18 @@ class Unit:
             raise Collided(f"Others have written to {self.store.place} meanwhile.")
         names = [task_id for task_id in self._versions if task_id in self._commands]
         left = {name for name, ok in zip(names, done[len(self._guards) :], strict=False) if not ok}
-        return {task_id for task_id in written if task_id is not None} - left
+        done_ids = {task_id for task_id in written if task_id is not None} - left
+        self._keep(done_ids)
+        return done_ids
+
+    def _keep(self, task_ids: Iterable[str]) -> None:
+        keeper = self.store.keeper
+        for task_id in task_ids:
+            keeper.take(task_id)
+            one = self._put.get(task_id)
+            if one is not None and one.owner is not None:
+                of = self._sets[task_id], self._counts[task_id]
+                keeper.keep(Kept(one, self.version.encode(), *of))
 
 
 class OnStore(Tried):

@@ -15,6 +15,7 @@ __all__ = [
     "Look",
     "Room",
     "aged",
+    "are_new",
     "choose",
     "in_turn",
     "is_paused",
@@ -144,6 +145,11 @@ def looks(request: ClaimRequest, room: Room) -> list[Look]:
             found.append(Look(queue, False, most, functions, step))
             found.append(Look(queue, True, min(most, request.suspects), functions, step))
     return [one for one in found if one.most > 0 and one.functions]
+
+
+def are_new(rows: Iterable[Row]) -> bool:
+    """Nobody has had any of these claimed tasks before: they are durable, and have no lines."""
+    return all(one.fence == 1 and one.persist and one.start_time is None for one in rows)
 
 
 def _order(row: Row) -> tuple[int, object, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -12,10 +12,10 @@ from fastapi_taskflow.backends import base, storable
 from fastapi_taskflow.backends.base.tasks import Tasks
 from fastapi_taskflow.backends.rules import accepting, moves
 from fastapi_taskflow.backends.rules.admission import Desk
-from fastapi_taskflow.backends.rules.claiming import Room, choose, in_turn, looks
+from fastapi_taskflow.backends.rules.claiming import Room, are_new, choose, in_turn, looks
 from fastapi_taskflow.backends.rules.mirroring import mirror
 from fastapi_taskflow.backends.rules.plan import Plan
-from fastapi_taskflow.backends.rules.rows import Row
+from fastapi_taskflow.backends.rules.rows import Row, shown
 from fastapi_taskflow.backends.sql import loading, pausing, turns
 from fastapi_taskflow.backends.sql.allowing import allowed, learn, spend
 from fastapi_taskflow.backends.sql.applying import apply
@@ -161,7 +161,7 @@ async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:
     return taken
 
 
-async def claimed(sql: AsyncConnection, rows: Iterable[Row]) -> list[base.Claimed]:
+async def claimed(sql: AsyncConnection, rows: Sequence[Row]) -> list[base.Claimed]:
     """What whoever holds these tasks now is told of them."""
-    found = (await with_lines(sql, rows)).values()
+    found = map(shown, rows) if are_new(rows) else (await with_lines(sql, rows)).values()
     return [base.Claimed(base.Lease(one.record.task_id, one.fence), one) for one in found]

@@ -148,3 +148,16 @@ class Races(Conformance):
 
         got = [task_id for answer in answers for task_id in ids(answer)]
         assert sorted(got) == sorted(one.task_id for one in stored)
+
+    async def test_what_another_process_took_over_neither_starts_nor_ends(
+        self, backend: Backend, second: Backend
+    ) -> None:
+        await accept(backend, task(), task())
+        waits, runs = [one.lease for one in await claim(backend)]
+        await backend.start([runs])
+
+        await recover_all(second, by=B, dead=A)
+
+        # Apart: of what was started before, nothing would be written.
+        assert [await backend.start([one]) for one in (runs, waits)] == [[None]] * 2
+        assert [(await end(backend, one, Move.SUCCEED)).late for one in (waits, runs)] == [True] * 2
