@@ -3,7 +3,7 @@
 import pytest
 
 from fastapi_taskflow import Backend
-from fastapi_taskflow.backends.base import Batches, Rotation, Schedules, Transactions
+from fastapi_taskflow.backends.base import Batches, Joined, Rotation, Schedules, Transactions
 from fastapi_taskflow.backends.base.migration import Migration
 from fastapi_taskflow.backends.logins import Logins
 from tests.support.pages import DOCS
@@ -23,6 +23,10 @@ PORTS = {
 def test_the_page_about_stores_has_every_verb():
     assert f"{len(VERBS)} verbs, and `open`, `close` and `grade`" in PAGE
     assert [verb for verb in sorted(VERBS) if f"`{verb}`" not in PAGE] == []
+
+
+def test_the_page_about_stores_counts_what_is_done_in_a_callers_transaction():
+    assert f", and {len(Joined.__abstractmethods__)} in each transaction |" in PAGE
 
 
 @pytest.mark.parametrize("port", PORTS)
