@@ -1,6 +1,7 @@
 """Percentiles and series over time, on stores whose clock the test turns."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -38,6 +39,15 @@ def end(desk, move=Move.SUCCEED, elapsed=0.5, func_name="work"):
     desk.call(desk.store.insert, [[new]])
     desk.call(desk.store.start, [lease])
     desk.call(desk.store.finish, [Outcome(lease, move, elapsed=elapsed)])
+
+
+def due_since(desk, seconds, **changes):
+    """A stored task that has been due for so long."""
+    now = SYSTEM_CLOCK.now()
+    due_at = now - timedelta(seconds=seconds)
+    new = NewTask(new_id(), "unknown", b"", "default", now, due_at=due_at, **changes)
+    desk.call(desk.store.insert, [[new]])
+    return Lease(new.task_id, 1)
 
 
 def get(desk, **query):
@@ -95,6 +105,45 @@ def test_buckets_follow_one_another_up_to_now(metered, bucket, number):
     assert full["avg_duration_seconds"] == 0.25
     assert full["p50"] == full["p95"] == full["p99"] == pytest.approx(0.25, rel=0.045)
     assert [each["p50"] for each in series["buckets"]].count(None) == number - 1
+
+
+def test_waits_are_those_of_what_started(metered):
+    lease = due_since(metered, 200, owner="else")
+    metered.call(metered.store.start, [lease])
+    waits = [one["wait_p50"] for one in get(metered, bucket="minute")["series"]["buckets"]]
+    assert set(waits) == {None}
+    metered.call(metered.store.finish, [Outcome(lease, Move.FAIL, elapsed=0.5)])
+
+    buckets = get(metered, bucket="minute")["series"]["buckets"]
+
+    (started,) = (one for one in buckets if one["wait_p50"] is not None)
+    waited = pytest.approx(200, rel=0.045)
+    assert started["wait_p50"] == started["wait_p95"] == started["wait_p99"] == waited
+    at = buckets.index(started)
+    # It had waited before it started, and nothing waits since.
+    ages = [one["oldest_seconds"] for one in buckets[at - 4 : at + 1]]
+    assert ages == pytest.approx([0, 20, 80, 140, 200], abs=70)
+    assert ages == sorted(ages)
+    assert {one["oldest_seconds"] for one in buckets[: at - 4] + buckets[at + 1 :]} <= {0.0}
+
+
+def test_what_waits_and_never_starts_grows_older(metered):
+    assert get(metered)["series"] is None
+    due_since(metered, 2000)
+    due_since(metered, -2000)
+
+    series = get(metered, bucket="minute")["series"]
+    ages = [one["oldest_seconds"] for one in series["buckets"]]
+    assert ages[-1] == pytest.approx(2000, abs=60)
+    assert [now - before for before, now in pairwise(ages[-30:-1])] == pytest.approx([60] * 28)
+    assert ages[:20] == [0] * 20
+    one = get(metered, bucket="minute", func_name="unknown")["series"]["buckets"][-1]
+    assert one["oldest_seconds"] is None
+    queues = metered.client.get("/tasks/queues").json()
+    since = {one["name"]: one["waiting_since"] for one in queues}
+    waited = SYSTEM_CLOCK.now() - datetime.fromisoformat(since.pop("default"))
+    assert waited.total_seconds() == pytest.approx(2000, abs=60)
+    assert set(since.values()) <= {None}
 
 
 def test_a_range_chooses_whole_buckets(metered):

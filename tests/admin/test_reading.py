@@ -381,6 +381,7 @@ def test_queues_show_their_limits_and_numbers(desk):
         "running": 1,
         "finished": 1,
         "rejected": 0,
+        "waiting_since": None,
         "executors": [{"name": "async", "running": 1, "slots": None}],
     }
 

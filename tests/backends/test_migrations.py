@@ -64,6 +64,8 @@ def make_older(server: TestDatabase) -> None:
     server.run("DROP TABLE taskflow_gates")
     server.run("ALTER TABLE taskflow_tasks DROP COLUMN progress")
     server.run("ALTER TABLE taskflow_tasks DROP COLUMN cancel_asked")
+    for table in ("deltas", "sums"):
+        server.run(f"ALTER TABLE taskflow_{table} DROP COLUMN waited")
     where = " ON taskflow_tags" if server.url.startswith("mysql") else ""
     server.run(f"DROP INDEX taskflow_tags_value{where}")
     server.run("UPDATE taskflow_facts SET value = 1 WHERE name = 'version'")

@@ -267,9 +267,9 @@ async def test_spoilt_counters_settings_history_and_audit_stop_nothing(path):
             db.execute(f"INSERT INTO taskflow_counters VALUES {row}")
         db.execute("UPDATE taskflow_counters SET rows = 'x' WHERE state = -1")
         for row in (
-            "(0, 'f', 'abc', 1, 1, 1)",
-            "(0, 'f', 2, 'x', 'x', 'x')",
-            "(0, 'f', 99, 1, 1, 1)",
+            "(0, 'f', 'abc', 1, 1, 1, 1)",
+            "(0, 'f', 2, 'x', 'x', 'x', 'x')",
+            "(0, 'f', 99, 1, 1, 1, 1)",
         ):
             db.execute(f"INSERT INTO taskflow_ends VALUES {row}")
             db.execute(f"INSERT INTO taskflow_rollups SELECT 0, * FROM (VALUES {row})")

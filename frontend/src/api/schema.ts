@@ -111,6 +111,14 @@ export interface BucketInfo {
   p95: number | null;
   /** Seconds, within 4.5 %, that so many percent of the tasks that succeeded or failed did not exceed; null without any */
   p99: number | null;
+  /** Seconds that so many percent of the tasks that started then, and have ended, had been due when they started; of a retried task its last attempt. Within 4.5 % */
+  wait_p50: number | null;
+  /** Seconds that so many percent of the tasks that started then, and have ended, had been due when they started; of a retried task its last attempt. Within 4.5 % */
+  wait_p95: number | null;
+  /** Seconds that so many percent of the tasks that started then, and have ended, had been due when they started; of a retried task its last attempt. Within 4.5 % */
+  wait_p99: number | null;
+  /** For how long the first of the tasks that waited at the bucket's end had been due; of what started since within one bucket's length; 0 if none waited; null with `func_name` */
+  oldest_seconds: number | null;
 }
 
 /** An action on many tasks. It goes on whatever becomes of who asked for it. */
@@ -449,6 +457,8 @@ export interface QueueInfo {
   running: number;
   finished: number;
   rejected: number;
+  /** When the first of its tasks fell due that have not started; null: none is due */
+  waiting_since: string | null;
   /** Of the functions that it has tasks of, as far as this process knows them. Slots are those of all instances together, and other queues use them too */
   executors: ExecutorInfo[];
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from fastapi_taskflow.cli.output import Answer, plain, table
+from fastapi_taskflow.cli.output import Answer, age, plain, table
 from fastapi_taskflow.cli.stores import actor, acts, checked, looks
 from fastapi_taskflow.operations.inspecting import Inspector
 from fastapi_taskflow.words.errors import ConfigurationError
@@ -66,11 +67,12 @@ async def list_queues(inspector: Inspector) -> Answer:
             plain(queue["name"]),
             plain(state := _state(queue), "green" if state == "open" else "yellow"),
             *(plain(queue[name]) for name in _NUMBERS),
+            plain(_waited(queue)),
             *(plain(_limit(queue, name)) for name in (*_LIMITS, *shown)),
         ]
         for queue in queues
     ]
-    names = [*_NUMBERS, *_LIMITS, *shown]
+    names = [*_NUMBERS, "oldest", *_LIMITS, *shown]
     titles = ["QUEUE", "STATE", *(name.upper().replace("_", "-") for name in names)]
     return Answer(document=queues, shown=[table(titles, rows, right=" ".join(titles[2:]))])
 
@@ -161,6 +163,12 @@ async def _queues(inspector: Inspector) -> list[dict[str, Any]]:
         chosen = [limit for limit in (*_LIMITS, *_GLOBAL) if limit in stored.get(queue["name"], {})]
         found.append({**queue, "set": chosen})
     return found
+
+
+def _waited(queue: dict[str, Any]) -> str:
+    """How long the first of its tasks has been due that have not started."""
+    since = queue["waiting_since"]
+    return age(None if since is None else datetime.fromisoformat(since))
 
 
 def _state(queue: dict[str, Any]) -> str:

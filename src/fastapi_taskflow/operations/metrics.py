@@ -17,6 +17,7 @@ __all__ = ["Ends", "FunctionMetrics", "Metrics", "metrics", "without_tasks"]
 
 # Final states of tasks whose function ran to its own end; the others' lengths say little.
 _RAN = (TaskStatus.SUCCESS, TaskStatus.FAILED)
+_SHARES = (50, 95, 99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +89,18 @@ def without_tasks(func_name: str) -> FunctionMetrics:
 
 
 class Ends:
-    """A sum of rollups. Lengths are of those that succeeded or failed."""
+    """A sum of rollups. Lengths are of what succeeded or failed, waits of all that started."""
 
     def __init__(self) -> None:
         self._counts: dict[TaskStatus, int] = dict.fromkeys(TERMINAL, 0)
         self._seconds = 0.0
         self._durations: Counter[int] = Counter()
+        self._waits: Counter[int] = Counter()
 
     def add(self, rollup: Rollup) -> None:
         """Add one to the sum."""
         self._counts[rollup.status] += rollup.ended
+        self._waits.update(rollup.waits)
         if rollup.status in _RAN:
             self._seconds += rollup.seconds
             self._durations.update(rollup.durations)
@@ -114,7 +117,16 @@ class Ends:
 
     def percentiles(self) -> dict[str, Any]:
         """Seconds that 50, 95 and 99 % of them did not exceed, see `percentile`."""
-        return {f"p{share}": percentile(self._durations, share) for share in (50, 95, 99)}
+        return {f"p{share}": percentile(self._durations, share) for share in _SHARES}
+
+    def waits(self) -> dict[str, Any]:
+        """The same of how long they had been due when they started."""
+        return {f"wait_p{share}": percentile(self._waits, share) for share in _SHARES}
+
+    @property
+    def longest_wait(self) -> float | None:
+        """Seconds, of them; None if none has started."""
+        return percentile(self._waits, 100)
 
 
 class _Sums:

@@ -33,7 +33,11 @@ _APART = frozenset({TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.REJECTED}
 
 
 async def queues(desk: Desk) -> list[dict[str, Any]]:
-    """Limits, numbers and executors of every queue, over all instances, by name."""
+    """Limits, numbers and executors of every queue, over all instances, by name.
+
+    ``waiting_since`` says, in ISO 8601, when the first of its tasks fell due that have not
+    started; None: none is due.
+    """
     engine = desk.engine
     await catch_up(engine)
     stats = _limits(engine.queues)
@@ -45,7 +49,10 @@ async def queues(desk: Desk) -> list[dict[str, Any]]:
         if tally.queue in stats:
             apart = tally.status in _APART
             stats[tally.queue][tally.status.value if apart else "finished"] += tally.rows
-    for its in stats.values():
+    waiting = [name for name, its in stats.items() if its["pending"]]
+    since = await engine.backend.waiting_since(waiting)
+    for name, its in stats.items():
+        its["waiting_since"] = since[name].isoformat() if name in since else None
         if "draining" in its:
             its["drained"] = its["pending"] + its["running"] == 0
     return list(stats.values())

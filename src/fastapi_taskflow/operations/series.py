@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from fastapi_taskflow.backends.base import Grain, RollupQuery
+from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.desk import Desk
 from fastapi_taskflow.operations.metrics import Ends
 from fastapi_taskflow.operations.reading import catch_up
 from fastapi_taskflow.words.clock import from_micros, to_micros
 from fastapi_taskflow.words.errors import ConfigurationError
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["MOST_BUCKETS", "FunctionEnds", "Series", "SeriesBucket", "Step", "lately", "series"]
 
@@ -46,7 +49,14 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesBucket:
-    """What ended within one step of time. Lengths are in seconds, None without any."""
+    """What ended within one step of time. Lengths are in seconds, None without any.
+
+    Attributes:
+        wait_p50: How long those that started within it had been due then, of retried ones the
+            last attempt; such a percentile. They count when they have ended. Likewise the next.
+        oldest_seconds: How long the first of the tasks that waited at its end had been due, now
+            in the newest bucket; 0 if none did. See `_ages`. None for one function.
+    """
 
     start: datetime
     success: int
@@ -58,6 +68,10 @@ class SeriesBucket:
     p50: float | None
     p95: float | None
     p99: float | None
+    wait_p50: float | None
+    wait_p95: float | None
+    wait_p99: float | None
+    oldest_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +119,8 @@ async def series(
     """
     engine = desk.engine
     await catch_up(engine)
-    begin, end = _edges(step, since, until, engine.clock.now())
+    now = engine.clock.now()
+    begin, end = _edges(step, since, until, now)
     query = RollupQuery(
         grain=step.grain,
         since=_moment(begin),
@@ -118,6 +133,9 @@ async def series(
         if rollup.start is not None:
             second = _second(rollup.start)
             ends[second - second % step.seconds].add(rollup)
+    ages: dict[int, float] = {}
+    if func_name is None:
+        ages = _ages(ends, step.seconds, now.timestamp(), await _first_due(engine))
     return Series(
         bucket=step.label,
         since=_moment(begin),
@@ -128,10 +146,43 @@ async def series(
                 avg_duration_seconds=found.average,
                 **found.counts(),
                 **found.percentiles(),
+                **found.waits(),
+                oldest_seconds=ages.get(second),
             )
             for second, found in ends.items()
         ),
     )
+
+
+async def _first_due(engine: Engine) -> float | None:
+    """Since which second the first of all tasks waits that are to start now."""
+    waiting = {
+        tally.queue
+        for tally in await engine.backend.tally()
+        if tally.status is TaskStatus.PENDING and tally.rows > 0
+    }
+    found = await engine.backend.waiting_since(sorted(waiting))
+    return min((since.timestamp() for since in found.values()), default=None)
+
+
+def _ages(
+    ends: Mapping[int, Ends], length: int, now: float, since: float | None
+) -> dict[int, float]:
+    """For how long the first of those that waited had been due at the end of each bucket.
+
+    It is the longest of: the task that has waited since ``since`` and does so still, and the
+    longest wait of what started in this bucket or a later one, which waited then for so much
+    less. Those are taken to have started when their bucket ended: earlier buckets show less than
+    it was, by one bucket's length at most. What was called off without a start shows nowhere.
+    """
+    ages: dict[int, float] = {}
+    after = min(max(ends, default=0) + length, now)
+    age = 0.0 if since is None else max(after - since, 0.0)
+    for second in sorted(ends, reverse=True):
+        at = min(second + length, now)
+        age = max(age - (after - at), ends[second].longest_wait or 0.0, 0.0)
+        ages[second], after = age, at
+    return ages
 
 
 def _edges(

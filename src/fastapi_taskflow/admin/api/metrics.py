@@ -19,6 +19,14 @@ __all__ = ["MetricsApi", "MetricsInfo"]
 
 _STEPS = {step.label: step for step in Step}
 
+Wait = Annotated[
+    float | None,
+    Field(
+        description="Seconds that so many percent of the tasks that started then, and have ended, "
+        "had been due when they started; of a retried task its last attempt. Within 4.5 %"
+    ),
+]
+
 
 class BucketInfo(Model):
     """Tasks that ended within one span of time."""
@@ -33,6 +41,14 @@ class BucketInfo(Model):
     p50: Percentile
     p95: Percentile
     p99: Percentile
+    wait_p50: Wait
+    wait_p95: Wait
+    wait_p99: Wait
+    oldest_seconds: float | None = Field(
+        description="For how long the first of the tasks that waited at the bucket's end had been "
+        "due; of what started since within one bucket's length; 0 if none waited; null with "
+        "`func_name`"
+    )
 
 
 class SeriesInfo(Model):

@@ -177,6 +177,9 @@ class QueueInfo(Model):
     running: int
     finished: int
     rejected: int
+    waiting_since: Moment | None = Field(
+        description="When the first of its tasks fell due that have not started; null: none is due"
+    )
     executors: list[ExecutorInfo] = Field(
         description="Of the functions that it has tasks of, as far as this process knows them. "
         "Slots are those of all instances together, and other queues use them too"

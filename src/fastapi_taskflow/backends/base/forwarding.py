@@ -121,6 +121,7 @@ class Forwarding(Backend):
     rollups = _forward(Backend.rollups)
     failures = _forward(Backend.failures)
     traffic = _forward(Backend.traffic)
+    waiting_since = _forward(Backend.waiting_since)
     next_due = _forward(Backend.next_due)
     enlist = _forward(Backend.enlist)
     beat = _forward(Backend.beat)

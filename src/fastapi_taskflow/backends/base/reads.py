@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base.claims import Attempt, StoredTask
@@ -115,6 +116,11 @@ class Rollup(NamedTuple):
     likewise. ``ended`` tasks took ``seconds`` in all (the ``elapsed`` of their last
     attempts). ``durations`` says how many of them are in each bin of
     `fastapi_taskflow.words.durations`. As with `Tally`, deleted records stay counted.
+
+    ``waits`` says the same of how long tasks had been due when they started. They are those that
+    started within the span, whenever they ended: a wait is counted with its task's end. Of
+    retried tasks it is the last attempt's, from the date of the retry. A task that never
+    started has none, nor has one that was called off between its attempts.
     """
 
     start: datetime | None
@@ -123,6 +129,7 @@ class Rollup(NamedTuple):
     ended: int
     seconds: float
     durations: Mapping[int, int]
+    waits: Mapping[int, int] = MappingProxyType({})
 
 
 # Names, numbers and times of a record, as JSON.
@@ -180,7 +187,7 @@ class Reads(ABC):
 
     @abstractmethod
     async def rollups(self, query: RollupQuery) -> list[Rollup]:
-        """Sums of what ended, in no order; spans without ends are left out.
+        """Sums of what ended, in no order; spans without any are left out.
 
         They are as new as the counters, and all grains agree. The cost grows with the spans
         asked for and the functions, not with tasks.
@@ -206,6 +213,16 @@ class Reads(ABC):
             leased: Count those that are claimed or running.
         """
         return Traffic()
+
+    @abstractmethod
+    async def waiting_since(self, queues: Sequence[str]) -> dict[str, datetime]:
+        """Since when the first of each queue waits: the earliest due time that has come of its
+        tasks that are to start, paused ones too; queues without any are left out.
+
+        Those count as well that an instance holds and has not started, as far as a store finds
+        them. One behind another of its order key waits for that, and does not count. The cost
+        does not grow with how many durable tasks nobody holds, but in memory.
+        """
 
     @abstractmethod
     async def next_due(self, queues: Sequence[str]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from fastapi_taskflow.backends.base import (
@@ -21,7 +22,9 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.backends.base.reads import Reads
 from fastapi_taskflow.backends.memory.search import count, search, shown
 from fastapi_taskflow.backends.memory.table import Table
+from fastapi_taskflow.backends.memory.tallies import due_since
 from fastapi_taskflow.words.clock import SteadyClock
+from fastapi_taskflow.words.models import TaskStatus
 
 __all__ = ["MemoryReads"]
 
@@ -76,6 +79,18 @@ class MemoryReads(Reads):
                 table.tallies.leased() if leased else {},
                 {name: table.levels[name] for name in buckets if name in table.levels},
             )
+
+    async def waiting_since(self, queues: Sequence[str]) -> dict[str, datetime]:
+        found: dict[str, datetime] = {}
+        with self._lock:
+            now = self._clock.now()
+            for row in self._table.rows.values():
+                queue = row.family.queue
+                if row.status is TaskStatus.PENDING and not row.behind and queue in queues:
+                    since = due_since(row.record)
+                    if since is not None and since <= found.get(queue, now):
+                        found[queue] = since
+        return found
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         with self._lock:

@@ -10,16 +10,19 @@ from fastapi_taskflow.backends.rules.retention import oldest_kept, span_of
 from fastapi_taskflow.words.clock import from_micros
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["STATES", "STATE_BITS", "Cells", "Rollups"]
+__all__ = ["STATES", "STATE_BITS", "WAITED", "Cells", "Rollups"]
 
 STATES = tuple(TaskStatus)
 STATE_BITS = 3
+# Beyond any bin.
+WAITED = 1 << 20
 _STATE_MASK = (1 << STATE_BITS) - 1
 _MICROS_PER_SECOND = 1_000_000
 
 Cells: TypeAlias = dict[int, float]
 """Sums of one function over one span. Under ``bin << STATE_BITS | place`` how many tasks
-ended in the state at that place of `STATES`, under ``~place`` the seconds that they took.
+ended in the state at that place of `STATES`, under ``~place`` the seconds that they took; with
+`WAITED` in it how many of them started within the span after such a wait.
 """
 
 
@@ -32,7 +35,7 @@ class Rollups:
         self._sums: dict[Grain, dict[int, dict[str, Cells]]] = {grain: {} for grain in Grain}
 
     def add(self, minute: int, func_name: str, cells: Cells) -> None:
-        """Tasks that ended in the minute that begins at this second."""
+        """Tasks that ended, or started, in the minute that begins at this second."""
         for grain, spans in self._sums.items():
             _merge(spans.setdefault(span_of(grain, minute), {}).setdefault(func_name, {}), cells)
 
@@ -71,14 +74,22 @@ def _merge(target: Cells, cells: Cells) -> None:
 
 
 def _rollups(start: datetime | None, func_name: str | None, cells: Cells) -> list[Rollup]:
-    durations: dict[int, dict[int, int]] = {}
+    parts: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
     for slot, number in cells.items():
         if slot >= 0:
-            bins = durations.setdefault(slot & _STATE_MASK, {})
-            bins[slot >> STATE_BITS] = int(number)
+            part = parts.setdefault(slot & _STATE_MASK, ({}, {}))
+            part[slot >= WAITED][slot % WAITED >> STATE_BITS] = int(number)
     return [
-        Rollup(start, func_name, STATES[place], sum(bins.values()), cells.get(~place, 0.0), bins)
-        for place, bins in durations.items()
+        Rollup(
+            start,
+            func_name,
+            STATES[place],
+            sum(durations.values()),
+            cells.get(~place, 0.0),
+            durations,
+            waits,
+        )
+        for place, (durations, waits) in parts.items()
     ]
 
 

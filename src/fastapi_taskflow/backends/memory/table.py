@@ -210,6 +210,7 @@ class Table:
         row.family.leave(row.status)
         elapsed = row.record.elapsed
         row.family.end(status, elapsed if type(elapsed) is float else None)
+        self.tallies.wait(row.family, status, row.record)
         row.status = row.record.status = status
         if row.hold is not None:
             started = row.record.start_time is not None

@@ -6,11 +6,11 @@ from bisect import bisect
 from datetime import UTC, datetime, timedelta
 
 from fastapi_taskflow.backends.base import Rollup, RollupQuery, Tally
-from fastapi_taskflow.backends.memory.rollups import STATE_BITS, STATES, Cells, Rollups
+from fastapi_taskflow.backends.memory.rollups import STATE_BITS, STATES, WAITED, Cells, Rollups
 from fastapi_taskflow.words.durations import BOUNDS
-from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["Family", "Tallies"]
+__all__ = ["Family", "Tallies", "due_since"]
 
 _INDEX = {status: place for place, status in enumerate(STATES)}
 _NONE = (0,) * len(STATES)
@@ -68,7 +68,8 @@ class Family:
         """Count the recent ends among the others; what they were."""
         cells, self.recent = self.recent, {}
         for slot, number in cells.items():
-            self.ended[slot & ((1 << STATE_BITS) - 1)] += int(number)
+            if slot < WAITED:
+                self.ended[slot & ((1 << STATE_BITS) - 1)] += int(number)
         for place, seconds in enumerate(self.recent_seconds):
             if seconds:
                 self.seconds[place] += seconds
@@ -108,6 +109,20 @@ class Tallies:
         self._turn_at = now.replace(second=0, microsecond=0) + _MINUTE
         self._rollups.drop(self._minute)
 
+    def wait(self, family: Family, status: TaskStatus, record: TaskRecord) -> None:
+        """A task came to a terminal state: count as well when it had started, as `wait_of` says."""
+        started_at, since = _moment(record.start_time), due_since(record)
+        if started_at is None or since is None or started_at < since:
+            return
+        seconds = (started_at - since).total_seconds()
+        slot = WAITED | bisect(BOUNDS, seconds) << STATE_BITS | _INDEX[status]
+        if started_at >= self._turn_at - _MINUTE:
+            recent = family.recent
+            recent[slot] = recent.get(slot, 0) + 1
+        else:
+            second = int(started_at.timestamp())
+            self._rollups.add(second - second % 60, family.func_name, {slot: 1})
+
     def read(self) -> list[Tally]:
         """Every counter that is not zero."""
         self._settle()
@@ -134,3 +149,13 @@ class Tallies:
         for family in self._families.values():
             if family.recent:
                 self._rollups.add(self._minute, family.func_name, family.settle())
+
+
+def due_since(record: TaskRecord) -> datetime | None:
+    """When it is due, or came, if it was due at once; None: nobody knows."""
+    return _moment(record.created_at if record.due_at is None else record.due_at)
+
+
+def _moment(value: object) -> datetime | None:
+    """The app may have made anything of its record."""
+    return value if type(value) is datetime and value.tzinfo is UTC else None

@@ -158,6 +158,12 @@ def _count(unit: Unit, plan: Plan) -> None:
             span = f"span:{grain.name}:{start}"
             unit.do("HINCRBY", span, f"n{name}", number)
             unit.do("HINCRBYFLOAT", span, f"s{name}", repr(seconds[length]))
-    if plan.ended:
-        for grain, start in parts.items():
-            unit.do("ZADD", f"spans:{grain.name}", start, start)
+    touched = dict.fromkeys(parts.items()) if plan.ended else {}
+    for wait, number in plan.waited.items():
+        cell = wait.cell
+        name = dumped([*cell[:2], cell.status.name, wait.bin])
+        for grain, start in spans(wait.minute).items():
+            unit.do("HINCRBY", f"span:{grain.name}:{start}", f"w{name}", number)
+            touched[grain, start] = None
+    for grain, start in touched:
+        unit.do("ZADD", f"spans:{grain.name}", start, start)

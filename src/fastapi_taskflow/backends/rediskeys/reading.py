@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from fastapi_taskflow.backends import base
 from fastapi_taskflow.backends.base.reads import Reads
 from fastapi_taskflow.backends.rediskeys import searching
 from fastapi_taskflow.backends.rediskeys.allowing import traffic
 from fastapi_taskflow.backends.rediskeys.applying import ATTEMPTS
+from fastapi_taskflow.backends.rediskeys.backlog import waiting_since
 from fastapi_taskflow.backends.rediskeys.documents import loaded
 from fastapi_taskflow.backends.rediskeys.failures import read_failures
 from fastapi_taskflow.backends.rediskeys.loading import texts, with_lines
@@ -107,6 +109,9 @@ class RedisReads(OnStore, Reads):
     ) -> base.Traffic:
         return await traffic(self._store, order_keys, buckets, leased=leased, most=most)
 
+    async def waiting_since(self, queues: Sequence[str]) -> dict[str, datetime]:
+        return await waiting_since(self._store, queues)
+
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
@@ -141,16 +146,22 @@ class RedisReads(OnStore, Reads):
 
 def _sums(start: int, found: Sequence[bytes]) -> list[tuple[str, Sum]]:
     """What a span has, with the queue of each."""
-    numbers, seconds = dict[str, int](), dict[str, float]()
+    parts: dict[str, dict[str, bytes]] = {"n": {}, "s": {}, "w": {}}
     for raw, value in zip(found[::2], found[1::2], strict=True):
         name = raw.decode()
-        if name[0] == "n":
-            numbers[name[1:]] = int(value)
-        else:
-            seconds[name[1:]] = float(value)
+        parts[name[0]][name[1:]] = value
+    numbers, seconds, waited = parts.values()
     sums = []
-    for name, number in numbers.items():
+    for name in numbers.keys() | waited.keys():
         queue, func_name, status, bin_ = loaded(name.encode())
-        one = Sum(start, func_name, TaskStatus[status], bin_, number, seconds.get(name, 0.0))
+        one = Sum(
+            start,
+            func_name,
+            TaskStatus[status],
+            bin_,
+            int(numbers.get(name, 0)),
+            float(seconds.get(name, 0.0)),
+            int(waited.get(name, 0)),
+        )
         sums.append((queue, one))
     return sums

@@ -12,12 +12,15 @@ from fastapi_taskflow.backends.rules.batchrows import BatchRow
 from fastapi_taskflow.backends.rules.failing import Failed
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import keeps_key
+from fastapi_taskflow.backends.rules.sums import wait_of
 from fastapi_taskflow.words.durations import bin_of
 from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import TERMINAL
 
-__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken"]
+__all__ = ["Cell", "Held", "Length", "Lines", "Plan", "Taken", "Wait"]
+
+_MINUTE_SECONDS = 60
 
 _cell_of = attrgetter("queue", "func_name", "status")
 
@@ -34,6 +37,17 @@ class Length(NamedTuple):
     """A task that ended, and how long it took."""
 
     cell: Cell
+    bin: int
+
+
+class Wait(NamedTuple):
+    """A task that ended, the minute in which it had started, and how long it had been due then.
+
+    ``minute`` is the second since the epoch in which it begins.
+    """
+
+    cell: Cell
+    minute: int
     bin: int
 
 
@@ -136,6 +150,11 @@ class Plan:
         return found
 
     @property
+    def waited(self) -> Counter[Wait]:
+        """Those of them that had started, see `Rollup`."""
+        return Counter(wait for row in self._ends() if (wait := _wait(row)) is not None)
+
+    @property
     def failed(self) -> list[Failed]:
         """The same by group, in order of their names."""
         times = Counter(failure.group for *_, failure in self.failures)
@@ -230,3 +249,11 @@ def _cell(row: Row) -> Cell:
 
 def _length(row: Row) -> Length:
     return Length(_cell(row), bin_of(row.elapsed))
+
+
+def _wait(row: Row) -> Wait | None:
+    seconds, start = wait_of(row.due_at, row.created_at, row.start_time), row.start_time
+    if seconds is None or start is None:
+        return None
+    second = int(start.timestamp())
+    return Wait(_cell(row), second - second % _MINUTE_SECONDS, bin_of(seconds))

@@ -1,4 +1,4 @@
-"""Rollups: in which spans of time an end counts, and what a query's answer adds up to."""
+"""Rollups: in which spans of time an end and a wait count, and what an answer adds up to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery
 from fastapi_taskflow.backends.rules.retention import span_of
 from fastapi_taskflow.words.models import TaskStatus
 
-__all__ = ["Sum", "add_up", "seconds_of", "spans"]
+__all__ = ["Sum", "add_up", "seconds_of", "spans", "wait_of"]
 
 _NEVER = 2**62
 
 
 class Sum(NamedTuple):
-    """So many tasks that ended in one state, and whose lengths are in one bin.
+    """``ended`` tasks in one state whose lengths are in one bin, ``waited`` whose waits are.
 
     ``second`` is any of the span's, since the epoch.
     """
@@ -28,6 +28,20 @@ class Sum(NamedTuple):
     bin: int
     ended: int
     seconds: float
+    waited: int
+
+
+def wait_of(
+    due_at: datetime | None, created_at: datetime, start_time: datetime | None
+) -> float | None:
+    """For how many seconds a task had been due when it started last.
+
+    None: it never started, or it is due anew since.
+    """
+    since = created_at if due_at is None else due_at
+    if start_time is None or start_time < since:
+        return None
+    return (start_time - since).total_seconds()
 
 
 def spans(second: int) -> dict[Grain, int]:
@@ -50,19 +64,38 @@ def _moment(start: int | None) -> datetime | None:
     return None if start is None else datetime.fromtimestamp(start, UTC)
 
 
+class _Part(NamedTuple):
+    durations: Counter[int]
+    seconds: list[float]
+    waits: Counter[int]
+
+    def add(self, one: Sum) -> None:
+        if one.ended:
+            self.durations[one.bin] += one.ended
+            self.seconds.append(one.seconds)
+        if one.waited:
+            self.waits[one.bin] += one.waited
+
+
 def add_up(query: RollupQuery, found: Iterable[Sum]) -> list[Rollup]:
     """The answer; sums that the query does not ask for may be among those found."""
     since, until = seconds_of(query)
-    parts: dict[tuple[int | None, str | None, TaskStatus], tuple[Counter[int], list[float]]] = {}
+    parts: dict[tuple[int | None, str | None, TaskStatus], _Part] = {}
     for one in found:
         start = span_of(query.grain, one.second)
         if query.func_name in (None, one.func_name) and since <= start < until:
             name = one.func_name if query.by_function else None
             part = start if query.by_start else None, name, one.status
-            bins, seconds = parts.setdefault(part, (Counter(), []))
-            bins[one.bin] += one.ended
-            seconds.append(one.seconds)
+            parts.setdefault(part, _Part(Counter(), [], Counter())).add(one)
     return [
-        Rollup(_moment(start), name, status, bins.total(), sum(seconds), dict(bins))
-        for (start, name, status), (bins, seconds) in parts.items()
+        Rollup(
+            _moment(start),
+            name,
+            status,
+            sums.durations.total(),
+            sum(sums.seconds),
+            dict(sums.durations),
+            dict(sums.waits),
+        )
+        for (start, name, status), sums in parts.items()
     ]

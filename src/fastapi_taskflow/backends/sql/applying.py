@@ -122,13 +122,16 @@ async def _append(sql: AsyncConnection, chunks: list[Lines]) -> None:
 def _deltas(plan: Plan) -> list[dict[str, Any]]:
     second = to_micros(plan.now) // _MICROS_PER_SECOND
     seconds = plan.seconds
-    moved = [(cell, number, UNMEASURED, 0, 0.0) for cell, number in plan.rows.items() if number]
+    moved = [(cell, second, number, UNMEASURED, 0, 0.0, 0) for cell, number in plan.rows.items()]
     ended = [
-        (length.cell, 0, length.bin, number, seconds[length])
+        (length.cell, second, 0, length.bin, number, seconds[length], 0)
         for length, number in plan.ended.items()
     ]
-    names = "rows", "bin", "ended", "seconds"
+    waited = [
+        (one.cell, one.minute, 0, one.bin, 0, 0.0, number) for one, number in plan.waited.items()
+    ]
+    names = "second", "rows", "bin", "ended", "seconds", "waited"
     return [
-        {"second": second, **cell._asdict(), **dict(zip(names, values, strict=True))}
-        for cell, *values in [*moved, *ended]
+        {**cell._asdict(), **dict(zip(names, values, strict=True))}
+        for cell, *values in [*moved, *ended, *waited]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -16,7 +17,7 @@ from fastapi_taskflow.backends.sql import tables as t
 from fastapi_taskflow.backends.sql.allowing import traffic
 from fastapi_taskflow.backends.sql.failures import read_failures
 from fastapi_taskflow.backends.sql.loading import BRIEF, HEAD, WHOLE, with_lines
-from fastapi_taskflow.backends.sql.statements import IDS, OF, find, pick
+from fastapi_taskflow.backends.sql.statements import IDS, NOW, OF, find, pick
 from fastapi_taskflow.backends.sql.store import OnStore
 from fastapi_taskflow.words.models import TaskStatus
 
@@ -30,6 +31,19 @@ _ATTEMPTS = (
 )
 _DUE = sa.select(sa.func.min(t.tasks.c.due_at).label("due")).where(
     t.tasks.c.queue.in_(IDS), t.tasks.c.free == sa.true()
+)
+_FIRST = (
+    sa.select(t.tasks.c.queue, t.tasks.c.due_at.label("since"))
+    .where(t.tasks.c.queue == OF, t.tasks.c.free == sa.true(), t.tasks.c.due_at <= NOW)
+    .order_by(t.tasks.c.due_at)
+    .limit(1)
+)
+_SINCE = sa.func.coalesce(t.tasks.c.due_at, t.tasks.c.created_at)
+_HELD = (
+    sa.select(t.tasks.c.queue, sa.func.min(_SINCE).label("since"))
+    .where(t.tasks.c.owner.is_not(None), t.tasks.c.status == TaskStatus.PENDING)
+    .where(t.tasks.c.behind == sa.false(), _SINCE <= NOW)
+    .group_by(t.tasks.c.queue)
 )
 # One statement, so that nothing is folded between its two halves.
 _ADDED = sa.union_all(
@@ -49,9 +63,11 @@ _TALLY = sa.select(
 ).group_by(*_ADDED.c[:3])
 _SUMS = sa.union_all(
     sa.select(*[t.sums.c[name] for name in Sum._fields])
-    .where(t.sums.c.grain == OF, t.sums.c.ended > 0)
+    .where(t.sums.c.grain == OF, sa.or_(t.sums.c.ended > 0, t.sums.c.waited > 0))
     .where(t.sums.c.second >= sa.bindparam("since"), t.sums.c.second < sa.bindparam("until")),
-    sa.select(*[t.deltas.c[name] for name in Sum._fields]).where(t.deltas.c.ended > 0),
+    sa.select(*[t.deltas.c[name] for name in Sum._fields]).where(
+        sa.or_(t.deltas.c.ended > 0, t.deltas.c.waited > 0)
+    ),
 )
 
 _EXACT = "func_name", "queue", "source", "failure"
@@ -136,6 +152,17 @@ class SqlReads(OnStore, Reads):
         async with self._store.reading() as sql:
             found = await traffic(sql, order_keys, buckets, leased=leased, most=most)
         return found._replace(now=self._store.clock.now())
+
+    async def waiting_since(self, queues: Sequence[str]) -> dict[str, datetime]:
+        now = self._store.clock.now()
+        async with self._store.reading() as sql:
+            # One after the other, which reads one entry of the index each.
+            free = [await find(sql, _FIRST, of=one, now=now) for one in queues]
+            held = await find(sql, _HELD, now=now)
+        found = [one for rows in (*free, held) for one in rows]
+        # The first that is due in each comes last.
+        found.sort(key=lambda one: one["since"], reverse=True)
+        return {one["queue"]: one["since"] for one in found if one["queue"] in queues}
 
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:

@@ -24,7 +24,7 @@ from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.quoting import quoted
 from fastapi_taskflow.words.states import Move
 
-VERSION = 10
+VERSION = 11
 
 PREFIX = "taskflow_"
 """Of the names of all tables and indexes; `Store` puts another in its place."""
@@ -162,7 +162,7 @@ deltas = _table(
     serial("number"),
     *columns(NAME, "queue", "func_name"),
     *columns(Word(TaskStatus), "status"),
-    *columns(sa.BigInteger, "rows", "ended", "bin", "second"),
+    *columns(sa.BigInteger, "rows", "ended", "waited", "bin", "second"),
     *columns(sa.Double, "seconds"),
 )
 sums = _table(
@@ -171,7 +171,7 @@ sums = _table(
     *columns(Word(Grain), "grain"),
     *columns(NAME, "queue", "func_name"),
     *columns(Word(TaskStatus), "status"),
-    *columns(sa.BigInteger, "second", "bin", "rows", "ended"),
+    *columns(sa.BigInteger, "second", "bin", "rows", "ended", "waited"),
     *columns(sa.Double, "seconds"),
     sa.UniqueConstraint("grain", "second", "queue", "func_name", "status", "bin"),
 )

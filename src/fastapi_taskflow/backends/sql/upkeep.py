@@ -92,7 +92,7 @@ _OUTDATED = locked(
     skip=True,
 )
 _CELL = "queue", "func_name", "status", "bin"
-_AMOUNTS = "rows", "ended", "seconds"
+_AMOUNTS = "rows", "ended", "seconds", "waited"
 _SPAN = "grain", "second", *_CELL
 
 
@@ -196,7 +196,7 @@ def _summed(found: Sequence[sa.RowMapping]) -> list[dict[str, Any]]:
         cell = {name: one[name] for name in _CELL}
         for grain, start in spans(one["second"]).items():
             # Where a task is now has no time.
-            if one["ended"] or grain is Grain.EVER:
+            if one["ended"] or one["waited"] or grain is Grain.EVER:
                 row = {"grain": grain, "second": start, **cell}
                 kept = summed.setdefault(tuple(map(str, row.values())), row)
                 kept |= {name: kept.get(name, 0) + one[name] for name in _AMOUNTS}

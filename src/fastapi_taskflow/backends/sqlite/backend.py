@@ -41,11 +41,11 @@ from fastapi_taskflow.backends.base import (
 from fastapi_taskflow.backends.sqlite import changing, claims, fleet, reading
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.allowing import traffic
+from fastapi_taskflow.backends.sqlite.backlog import next_due, waiting_since
 from fastapi_taskflow.backends.sqlite.batches import SqliteBatches
 from fastapi_taskflow.backends.sqlite.checkup import Examined
 from fastapi_taskflow.backends.sqlite.connections import Database
 from fastapi_taskflow.backends.sqlite.contents import SqliteRotation
-from fastapi_taskflow.backends.sqlite.duetimes import LONG_DUE, due_since
 from fastapi_taskflow.backends.sqlite.failures import failures
 from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.logins import SqliteLogins
@@ -227,14 +227,15 @@ class SqliteBackend(Examined):
         found = await read(traffic, order_keys, buckets, leased, most)
         return found._replace(now=self._handle.clock.now())
 
+    async def waiting_since(self, queues: Sequence[str]) -> dict[str, datetime]:
+        store, now = self._handle.store, self._handle.clock.micros()
+        return await store.browser.read(waiting_since, queues, now)
+
     async def next_due(self, queues: Sequence[str]) -> float | None:
         if not queues:
             return None
-        due = await self._handle.store.reader.read(reading.next_due, queues)
-        if due is None:
-            return None
-        seconds = (due_since(due) - self._handle.clock.micros()) / 1_000_000
-        return min(seconds, 0.0) if due < LONG_DUE else seconds
+        now = self._handle.clock.micros()
+        return await self._handle.store.reader.read(next_due, queues, now)
 
     async def purgeable(self, before: datetime, *, cap: int = 10_000) -> int:
         return await self._handle.store.browser.read(purgeable, self._own(before), cap)

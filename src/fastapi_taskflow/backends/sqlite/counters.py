@@ -29,19 +29,23 @@ _ADD = Rows(
     padded=False,
 )
 _ADD_ENDS = Rows(
-    "INSERT INTO @ends (start, func, state, bin, n, seconds)"
+    "INSERT INTO @ends (start, func, state, bin, n, seconds, waited)"
     " SELECT * FROM (VALUES {rows}) AS v WHERE v.column1 IS NOT NULL"
     " ON CONFLICT (start, func, state, bin)"
-    " DO UPDATE SET n = n + excluded.n, seconds = seconds + excluded.seconds",
-    6,
+    " DO UPDATE SET n = n + excluded.n, seconds = seconds + excluded.seconds,"
+    " waited = waited + excluded.waited",
+    7,
 )
 _WAITING = f"SELECT rows FROM @counters WHERE queue = ? AND func = '' AND state = {WAITING}"
 
 _MINUTE_MICROS = 60_000_000
+_MINUTE_SECONDS = 60
 _MICROS_PER_SECOND = 1_000_000
 
 # Queue, function and state.
 _Cell = tuple[str, str, int]
+# The second in which a minute begins, function, state and bin.
+_End = tuple[int, str, int, int]
 
 
 class Counters:
@@ -54,12 +58,14 @@ class Counters:
         self._waiting: dict[str, int] = {}
         # What ended, by cell and bin: how many, and the seconds of their last attempts in all.
         self._ended: dict[tuple[_Cell, int], tuple[int, float]] = {}
+        # Of those that had started: by minute of the start, function, state and bin of the wait.
+        self._waited: dict[_End, int] = {}
 
     def copy(self) -> Counters:
         """A second one with the same changes."""
         twin = Counters()
         twin._rows, twin._waiting = dict(self._rows), dict(self._waiting)
-        twin._ended = dict(self._ended)
+        twin._ended, twin._waited = dict(self._ended), dict(self._waited)
         return twin
 
     def move(
@@ -101,6 +107,15 @@ class Counters:
         for length, times in plan.ended.items():
             queue, func, status = length.cell
             self._end((queue, func, CODES[status]), length.bin, times, seconds[length])
+        for wait, times in plan.waited.items():
+            _, func, status = wait.cell
+            _add(self._waited, (wait.minute, func, CODES[status], wait.bin), times)
+
+    def wait(self, func: str, state: int, due: int, start: int) -> None:
+        """A task that ended had started at ``start``, when it was due since ``due``."""
+        if due <= start:
+            waited = bin_of((start - due) / _MICROS_PER_SECOND)
+            _add(self._waited, (_minute(start), func, state, waited), 1)
 
     def _end(self, cell: _Cell, number: int, times: int, seconds: float) -> None:
         before, total = self._ended.get((cell, number), (0, 0.0))
@@ -115,8 +130,7 @@ class Counters:
     def changes(self, now: int) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write the changes, which all happened at ``now``."""
         yield from _ADD.batches(self._cells())
-        ends = self._ends(now // _MINUTE_MICROS * _MINUTE_MICROS // _MICROS_PER_SECOND)
-        yield from _ADD_ENDS.batches(ends)
+        yield from _ADD_ENDS.batches(self._ends(_minute(now)))
 
     def _cells(self) -> list[tuple[Any, ...]]:
         cells = {cell: (times, 0, 0.0) for cell, times in self._rows.items()}
@@ -128,13 +142,21 @@ class Counters:
         return [(*cell, *change) for cell, change in cells.items() if any(change)]
 
     def _ends(self, minute: int) -> list[tuple[Any, ...]]:
-        """What ended in the minute that begins at this second."""
-        sums: dict[tuple[int, str, int, int], tuple[int, float]] = {}
+        """What ended in the minute that begins at this second, and when it had started."""
+        sums: dict[_End, tuple[int, float]] = {}
         for ((_, func, state), number), (times, seconds) in self._ended.items():
             end = (minute, func, state, number)
             old = sums.get(end, (0, 0.0))
             sums[end] = (old[0] + times, old[1] + seconds)
-        return [(*end, *added) for end, added in sums.items()]
+        waited = self._waited
+        ends = [(*end, *added, waited.get(end, 0)) for end, added in sums.items()]
+        ends += [(*end, 0, 0.0, times) for end, times in waited.items() if end not in sums]
+        return ends
+
+
+def _minute(micros: int) -> int:
+    """The second in which its minute begins."""
+    return micros // _MINUTE_MICROS * _MINUTE_SECONDS
 
 
 def _add(numbers: dict[K, int], key: K, number: int) -> None:

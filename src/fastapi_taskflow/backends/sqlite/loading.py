@@ -19,6 +19,7 @@ from fastapi_taskflow.backends.rules.facts import (
 )
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.rules.settlement import is_late
+from fastapi_taskflow.backends.sqlite.duetimes import due_moment
 from fastapi_taskflow.backends.sqlite.rows import moment
 from fastapi_taskflow.backends.sqlite.salvage import member_of
 from fastapi_taskflow.backends.sqlite.schema import status_of
@@ -50,6 +51,8 @@ _COLUMNS: tuple[tuple[str, type, Any], ...] = (
     ("batch_id", str, None),
     ("batch_place", int, None),
     ("after", str, None),
+    ("due_at", int, None),
+    ("created_at", int, 0),
 )
 _PARKED = (
     f"SELECT {', '.join(name for name, *_ in _COLUMNS)} FROM @tasks WHERE batch_id = ?"  # noqa: S608
@@ -59,7 +62,7 @@ _LOAD = Rows(
     f"SELECT {', '.join(name for name, *_ in _COLUMNS)} FROM @tasks WHERE id IN ({{rows}})",  # noqa: S608
     1,
 )
-# Decides about nothing, and takes time to read.
+# In place of one that nobody can read.
 _SOME_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _KNOWN = Rows("SELECT id, state, born FROM @tasks WHERE id IN ({rows})", 1)
@@ -108,13 +111,14 @@ def _row(values: Sequence[Any]) -> Row:
     (
         seq, task_id, queue, func, state, fence, owner, instance, failures, interruptions,
         cancel_asked, persist, start_at, elapsed, key, order_key, behind, batch_id, batch_place,
-        after,
+        after, due_at, created_at,
     ) = values  # fmt: skip
     return Row(
         arrival=seq, task_id=task_id, queue=queue, func_name=func, status=status_of(state),
         fence=fence, owner=owner, instance=instance, failures=failures,
         interruptions=interruptions, cancel_asked=bool(cancel_asked), persist=bool(persist),
-        start_time=moment(start_at), elapsed=elapsed, idempotency_key=key, created_at=_SOME_TIME,
+        start_time=moment(start_at), due_at=due_moment(due_at), elapsed=elapsed,
+        idempotency_key=key, created_at=from_micros(created_at),
         order_key=order_key, behind=bool(behind),
         batch_id=batch_id, batch_place=batch_place, after=after,
     )  # fmt: skip

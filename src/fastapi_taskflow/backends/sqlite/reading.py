@@ -22,7 +22,7 @@ from fastapi_taskflow.backends.sqlite.filters import filters
 from fastapi_taskflow.backends.sqlite.history import attempts_of
 from fastapi_taskflow.backends.sqlite.logs import logs_of
 from fastapi_taskflow.backends.sqlite.rows import BRIEF, FULL, ID, SEQ, claimed, stored
-from fastapi_taskflow.backends.sqlite.schema import FREE, STATES
+from fastapi_taskflow.backends.sqlite.schema import STATES
 from fastapi_taskflow.backends.sqlite.sessions import Session
 from fastapi_taskflow.backends.sqlite.statements import Rows
 
@@ -31,7 +31,6 @@ __all__ = [
     "attempts",
     "count",
     "get",
-    "next_due",
     "owned",
     "parsed_cursor",
     "search",
@@ -51,8 +50,6 @@ _TALLY = (
     "SELECT queue, func, state, rows, ended, seconds FROM @counters"
     " WHERE state >= 0 AND (rows <> 0 OR ended <> 0)"
 )
-_PAUSED = "SELECT name FROM @queues WHERE paused = 1"
-_NEXT_DUE = f"SELECT min(due_at) FROM @tasks WHERE {FREE} AND queue = ?"
 _CELL = (str, str, int, int, float)
 _KNOWN = frozenset(range(len(STATES)))
 _STACKTRACES = Rows("SELECT seq, stacktrace FROM @tasks WHERE seq IN ({rows})", 1)
@@ -170,11 +167,3 @@ def tally(session: Session) -> list[Tally]:
         # A damaged cell counts nothing.
         if tuple(map(type, (queue, func, rows, ended, seconds))) == _CELL and state in _KNOWN
     ]
-
-
-def next_due(session: Session, queues: Sequence[str]) -> int | None:
-    """When the earliest free task of these queues is due, as it is stored; None: never."""
-    paused = {row[0] for row in session.all(_PAUSED)}
-    found = [session.one(_NEXT_DUE, (queue,))[0] for queue in queues if queue not in paused]
-    # Of what is no number, nobody knows when it is due.
-    return min((due for due in found if isinstance(due, int)), default=None)

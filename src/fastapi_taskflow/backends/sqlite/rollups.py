@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.base import Grain, Rollup, RollupQuery
 from fastapi_taskflow.backends.rules.retention import oldest_kept, span_of
@@ -22,11 +22,11 @@ from fastapi_taskflow.words.clock import from_micros, to_micros
 __all__ = ["fold", "rollups"]
 
 _READ = """
-SELECT {start}, {func}, state, bin, sum(n), sum(seconds) FROM (
-    SELECT start, func, state, bin, n, seconds FROM @rollups
+SELECT {start}, {func}, state, bin, sum(n), sum(seconds), sum(waited) FROM (
+    SELECT start, func, state, bin, n, seconds, waited FROM @rollups
     WHERE span = ?1 AND start >= ?2 AND start < ?3
     UNION ALL
-    SELECT coalesce(start - start % ?1, 0) AS start, func, state, bin, n, seconds FROM @ends
+    SELECT coalesce(start - start % ?1, 0) AS start, func, state, bin, n, seconds, waited FROM @ends
 ) WHERE start >= ?2 AND start < ?3 AND (?4 IS NULL OR func = ?4)
 GROUP BY 1, 2, 3, 4
 """
@@ -39,16 +39,17 @@ _READS = {
     for by_function in (False, True)
 }
 _PAST = (
-    "SELECT start, func, state, bin, n, seconds FROM @ends WHERE start < ?"
+    "SELECT start, func, state, bin, n, seconds, waited FROM @ends WHERE start < ?"
     " ORDER BY start, func, state, bin LIMIT ?"
 )
 _FORGET = "DELETE FROM @ends WHERE (start, func, state, bin) <= (?, ?, ?, ?)"
 _ADD = Rows(
-    "INSERT INTO @rollups (span, start, func, state, bin, n, seconds)"
+    "INSERT INTO @rollups (span, start, func, state, bin, n, seconds, waited)"
     " SELECT * FROM (VALUES {rows}) AS v WHERE v.column1 IS NOT NULL"
     " ON CONFLICT (span, start, func, state, bin)"
-    " DO UPDATE SET n = n + excluded.n, seconds = seconds + excluded.seconds",
-    7,
+    " DO UPDATE SET n = n + excluded.n, seconds = seconds + excluded.seconds,"
+    " waited = waited + excluded.waited",
+    8,
 )
 _DROP = (
     "DELETE FROM @rollups WHERE (span, start, func, state, bin) IN ("
@@ -59,23 +60,40 @@ _MICROS_PER_SECOND = 1_000_000
 _NEVER = 2**62
 
 
+class _Group(NamedTuple):
+    durations: dict[int, int]
+    seconds: list[float]
+    waits: dict[int, int]
+
+
 def rollups(session: Session, query: RollupQuery) -> list[Rollup]:
     """See `Backend.rollups`."""
     since = -_NEVER if query.since is None else _second(query.since)
     until = _NEVER if query.until is None else _second(query.until)
     parameters = (query.grain.seconds, since, until, query.func_name)
-    groups: dict[tuple[int | None, str | None, int], tuple[dict[int, int], float]] = {}
-    for start, func, state, number, n, seconds in session.all(
+    groups: dict[tuple[int | None, str | None, int], _Group] = {}
+    for start, func, state, number, n, seconds, waited in session.all(
         _READS[query.by_start, query.by_function], parameters
     ):
-        if state not in _STATES or not _counts(number, n, seconds):
+        if state not in _STATES or not _counts(number, n, seconds, waited):
             continue  # damaged
-        bins, total = groups.get((start, func, state), ({}, 0.0))
-        bins[number] = n
-        groups[start, func, state] = bins, total + seconds
+        group = groups.setdefault((start, func, state), _Group({}, [], {}))
+        if n:
+            group.durations[number] = n
+            group.seconds.append(seconds)
+        if waited:
+            group.waits[number] = waited
     return [
-        Rollup(_moment(start), func, _STATES[state], sum(bins.values()), total, bins)
-        for (start, func, state), (bins, total) in groups.items()
+        Rollup(
+            _moment(start),
+            func,
+            _STATES[state],
+            sum(one.durations.values()),
+            sum(one.seconds),
+            one.durations,
+            one.waits,
+        )
+        for (start, func, state), one in groups.items()
     ]
 
 
@@ -99,14 +117,14 @@ def fold(tx: Transaction, limit: int) -> int:
 
 def _sums(past: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """Rows for every grain from those of minutes."""
-    sums: dict[tuple[Any, ...], tuple[int, float]] = {}
-    for minute, func, state, number, n, seconds in past:
-        if not _counts(minute, number, n, seconds):
+    sums: dict[tuple[Any, ...], tuple[int, float, int]] = {}
+    for minute, func, state, number, n, seconds, waited in past:
+        if not _counts(minute, number, n, seconds, waited):
             continue  # damaged
         for grain in Grain:
             key = (grain.seconds, span_of(grain, minute), func, state, number)
-            ended, total = sums.get(key, (0, 0.0))
-            sums[key] = ended + n, total + seconds
+            ended, total, waits = sums.get(key, (0, 0.0, 0))
+            sums[key] = ended + n, total + seconds, waits + waited
     return [(*key, *value) for key, value in sums.items()]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi_taskflow.backends.base import Lease, Outcome
 from fastapi_taskflow.backends.rules.telling import given, told
+from fastapi_taskflow.backends.sqlite.duetimes import due_since
 from fastapi_taskflow.backends.sqlite.leases import Held
 from fastapi_taskflow.backends.sqlite.logs import Lines
 from fastapi_taskflow.backends.sqlite.rows import COLUMNS, value_of
@@ -33,7 +34,8 @@ _SUCCEED = Rows(
     "UPDATE @tasks SET owner = NULL, claim_id = NULL, state = 2, end_at = ?1,"
     " elapsed = coalesce(v.column3, elapsed), error = NULL, stacktrace = NULL, failure = NULL"
     " FROM (VALUES {rows}) AS v WHERE @tasks.seq = v.column1 AND fence = v.column2"
-    " AND state = 1 AND owner IS NOT NULL",
+    " AND state = 1 AND owner IS NOT NULL"
+    " RETURNING seq, due_at, start_at",
     3,
 )
 
@@ -81,9 +83,7 @@ def succeed_held(tx: Transaction, outcomes: Sequence[Outcome]) -> Collection[Lea
         simple = outcome.move is Move.SUCCEED and not (outcome.error or outcome.stacktrace)
         if held is not None and simple and not held.bound:
             plain.append((outcome, held))
-    changed = tx.write(_SUCCEED, [(h.seq, o.lease.fence, o.elapsed) for o, h in plain], tx.now)
-    if changed < len(plain):
-        raise MustLook
+    _succeed(tx, plain)
     logs = Lines()
     told_too: list[tuple[int, dict[str, Any]]] = []
     for outcome, held in plain:
@@ -104,3 +104,18 @@ def succeed_held(tx: Transaction, outcomes: Sequence[Outcome]) -> Collection[Lea
     ended = {outcome.lease for outcome, _ in plain}
     tx.leases.forget(ended)
     return ended
+
+
+def _succeed(tx: Transaction, plain: Sequence[tuple[Outcome, Held]]) -> None:
+    """Store that they ended, and count how long they had waited."""
+    functions = {held.seq: held.func for _, held in plain}
+    changed = 0
+    values = [(held.seq, outcome.lease.fence, outcome.elapsed) for outcome, held in plain]
+    for template, parameters in _SUCCEED.batches(values):
+        for seq, due, start in tx.all(template, (tx.now, *parameters)):
+            changed += 1
+            # Others are damaged.
+            if type(due) is type(start) is int:
+                tx.counters.wait(functions[seq], _SUCCESS, due_since(due), start)
+    if changed < len(plain):
+        raise MustLook

@@ -206,6 +206,12 @@ _CHAIN = (
 # Those of one state stand in order of arrival.
 _BY_KEY = ("CREATE INDEX @tasks_key ON @tasks (order_key, state) WHERE order_key IS NOT NULL",)
 
+# Beside how many tasks had such a length, how many had such a wait before they started.
+_WAITS = (
+    "ALTER TABLE @ends ADD COLUMN waited INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE @rollups ADD COLUMN waited INTEGER NOT NULL DEFAULT 0",
+)
+
 STEPS: tuple[tuple[str, ...], ...] = (
     _PURGE,
     _LOGINS,
@@ -220,5 +226,6 @@ STEPS: tuple[tuple[str, ...], ...] = (
     _LOADS,
     _CHAIN,
     _BY_KEY,
+    _WAITS,
 )
 """From the second version on."""

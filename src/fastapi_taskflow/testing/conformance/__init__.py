@@ -72,6 +72,7 @@ from fastapi_taskflow.testing.conformance import (
     telling,
     throttling,
     turns,
+    waits,
 )
 
 __all__ = ["BackendConformance", "ExecutorConformance"]
@@ -124,6 +125,8 @@ class BackendConformance(
     auditing.Audit,
     rollups.Rollups,
     rollups.RollupSpans,
+    waits.Waits,
+    waits.WaitingSince,
     failing.Failures,
     onlooking.Onlooking,
     onlooking.Examining,

@@ -49,6 +49,7 @@ def _copied(model: Model) -> Model:
     trial.tasks = {task_id: task.copied() for task_id, task in model.tasks.items()}
     trial.aliases = dict(model.aliases)
     trial.ended, trial.ends = model.ended.copy(), model.ends.copy()
+    trial.waits = model.waits.copy()
     trial.seconds = dict(model.seconds)
     trial.keys = {key: copy.copy(held) for key, held in model.keys.items()}
     return trial

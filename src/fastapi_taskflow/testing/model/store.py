@@ -60,6 +60,8 @@ class Model:
         self.seconds: dict[tuple[str, str, TaskStatus], float] = {}
         # By minute, function, state and bin of the length.
         self.ends: Counter[tuple[datetime, str, TaskStatus, int]] = Counter()
+        # The same of waits, by the minute of the start.
+        self.waits: Counter[tuple[datetime, str, TaskStatus, int]] = Counter()
         self.failures = ModelFailures()
         self.arrivals, self.limits = 0, ModelLimits()
 
@@ -192,8 +194,12 @@ class Model:
         counted = task.new.queue, task.new.func_name, status
         self.ended[counted] += 1
         self.seconds[counted] = self.seconds.get(counted, 0.0) + (task.elapsed or 0.0)
-        minute = now.replace(second=0, microsecond=0)
-        self.ends[minute, task.new.func_name, status, bin_of(task.elapsed)] += 1
+        func_name, start = task.new.func_name, task.start_time
+        self.ends[_minute(now), func_name, status, bin_of(task.elapsed)] += 1
+        since = task.due_at or task.new.created_at
+        if start is not None and since <= start:
+            waited = bin_of((start - since).total_seconds())
+            self.waits[_minute(start), func_name, status, waited] += 1
         key, started = task.new.idempotency_key or "", task.start_time is not None
         held, throttled = self.keys.get(key), started and key.startswith("throttle=")
         if held is None or held.task_id != task.new.task_id or throttled:
@@ -277,3 +283,7 @@ class Model:
             self.instances[instance] = False
             if not self.held_by(instance):
                 del self.instances[instance]
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
