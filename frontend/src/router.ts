@@ -47,10 +47,7 @@ export function go(path: string, query: Query = {}, { replace = false } = {}): v
 
 /** Other values in this address's query; what is not named stays. */
 export function change(query: Query, { replace = true } = {}): void {
-  const now = new URLSearchParams(location.search);
-  const all: Record<string, string[]> = {};
-  for (const name of now.keys()) all[name] = now.getAll(name);
-  go(here().path, { ...all, ...query }, { replace });
+  go(here().path, { ...toPairs(location.search), ...query }, { replace });
 }
 
 /** A query string's values by name. */

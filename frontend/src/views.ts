@@ -35,8 +35,7 @@ export function patched(view: View, old: unknown, news: Delta): unknown {
   if (view === "metrics") return metrics(old as MetricsInfo, news);
   const keyOf = KEYS[view] as (row: unknown) => string;
   if (Array.isArray(old)) return rows(old, keyOf, news);
-  const page = old as { items?: unknown[] };
-  if (!page.items) return keyOf(old) in news.changed ? undefined : old;
+  const page = old as { items: unknown[] };
   const items = rows(page.items, keyOf, news);
   return items && { ...page, items };
 }

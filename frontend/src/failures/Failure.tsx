@@ -1,20 +1,19 @@
 import { useState } from "react";
 import { ApiError } from "../api/client";
+import { useTask } from "../api/queries";
 import type { ExampleInfo, FailureDetail } from "../api/schema";
 import { BulkDialog } from "../bulk/BulkDialog";
 import { bare, count } from "../format";
 import { useNow } from "../now";
 import { settings } from "../settings";
-import { useStream } from "../stream";
 import { Bars } from "../ui/bars";
-import { Empty, Head, Link, Loaded, Moment, TaskLink } from "../ui/basics";
+import { Empty, FactList, Head, Link, Loaded, Moment, TaskLink } from "../ui/basics";
 import { Copy } from "../ui/copy";
-import { isNew, useExample, useFailure } from "./queries";
+import { isNew, useFailure } from "./queries";
 
 /** One thing that goes wrong: how often, an example, and the tasks that it hit. */
 export function Failure({ group }: { group: string }) {
   const failure = useFailure(group);
-  useStream({ views: { failures: ["failures", group] } });
   if (failure.error instanceof ApiError && failure.error.status === 404 && !failure.data) {
     return (
       <Empty title="There is no such failure.">
@@ -88,7 +87,7 @@ function Acts({ failure }: { failure: FailureDetail }) {
 }
 
 function Example({ example }: { example: ExampleInfo }) {
-  const task = useExample(example.task_id);
+  const task = useTask(example.task_id);
   const error = example.error ?? task.data?.error;
   const trace = task.data?.stacktrace;
   return (
@@ -124,36 +123,20 @@ function Facts({ failure }: { failure: FailureDetail }) {
         bad
         label={`${count(failure.recent)} failures in the last 24 hours, by hour`}
       />
-      <dl className="facts">
-        <div>
-          <dt>Attempts in 24 hours</dt>
-          <dd>{count(failure.recent)}</dd>
-        </div>
-        <div>
-          <dt>Attempts in all</dt>
-          <dd>{count(failure.count)}</dd>
-        </div>
-        <div>
-          <dt>First</dt>
-          <dd>
-            <Moment at={failure.first_at} />
-          </dd>
-        </div>
-        <div>
-          <dt>Last</dt>
-          <dd>
-            <Moment at={failure.last_at} />
-          </dd>
-        </div>
-        <div>
-          <dt>Tasks to retry</dt>
-          <dd>
-            <Link to="tasks" query={{ failure: failure.group, status: "failed" }}>
+      <FactList
+        facts={[
+          ["Attempts in 24 hours", count(failure.recent)],
+          ["Attempts in all", count(failure.count)],
+          ["First", <Moment key="f" at={failure.first_at} />],
+          ["Last", <Moment key="l" at={failure.last_at} />],
+          [
+            "Tasks to retry",
+            <Link key="t" to="tasks" query={{ failure: failure.group, status: "failed" }}>
               {failure.to_retry}
-            </Link>
-          </dd>
-        </div>
-      </dl>
+            </Link>,
+          ],
+        ]}
+      />
     </section>
   );
 }

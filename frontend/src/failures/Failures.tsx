@@ -7,7 +7,7 @@ import { change, useAddress } from "../router";
 import { settings } from "../settings";
 import { useStream } from "../stream";
 import { Bars } from "../ui/bars";
-import { Ago, Empty, Head, Link, Loaded, Scroll } from "../ui/basics";
+import { Ago, Empty, Head, Link, Loaded, Scroll, Tabs } from "../ui/basics";
 import { type FailureQuery, isNew, MOST, useFailures } from "./queries";
 
 const WINDOWS = [
@@ -31,19 +31,12 @@ export function Failures() {
   return (
     <>
       <Head title="Failures">
-        <fieldset className="tabs">
-          <legend className="unseen">That failed in</legend>
-          {WINDOWS.map((one) => (
-            <button
-              key={one.value}
-              type="button"
-              aria-pressed={one.value === since}
-              onClick={() => change({ since: one.value }, { replace: false })}
-            >
-              {one.title}
-            </button>
-          ))}
-        </fieldset>
+        <Tabs
+          label="That failed in"
+          all={WINDOWS}
+          chosen={(one) => one.value === since}
+          choose={(one) => change({ since: one.value }, { replace: false })}
+        />
         {settings.may.act && <Replay func_name={func_name} />}
       </Head>
       {func_name && (

@@ -1,4 +1,3 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ask } from "../api/client";
 import { useLook } from "../api/queries";
 import type { FailureDetail, Routes } from "../api/schema";
@@ -23,12 +22,3 @@ export const useFailure = (group: string) =>
   useLook(["failures", group], 5, (signal) =>
     ask("GET /failures/{group}", { path: { group }, signal }),
   );
-
-/** The task of its last failure, for the traceback. */
-export const useExample = (id: string | null) =>
-  useQuery({
-    queryKey: ["task", id],
-    queryFn: ({ signal }) => ask("GET /{task_id}", { path: { task_id: id ?? "" }, signal }),
-    enabled: id !== null,
-    placeholderData: keepPreviousData,
-  });

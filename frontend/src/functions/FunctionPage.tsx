@@ -3,7 +3,7 @@ import type { FunctionDetail, FunctionSettings } from "../api/schema";
 import { count, percent, plural, span } from "../format";
 import { Charts, useWindow, WindowTabs } from "../overview/windows";
 import { useStream } from "../stream";
-import { Empty, Head, Link, Loaded } from "../ui/basics";
+import { Empty, FactList, Head, Link, Loaded } from "../ui/basics";
 
 /** One function: how its tasks went over time, and how they run. */
 export default function FunctionPage({ name }: { name: string }) {
@@ -46,8 +46,8 @@ function Facts({ one }: { one: FunctionDetail }) {
         <h2>Its tasks</h2>
         {one.stranded && <p className="error">Tasks wait, and no instance can run them.</p>}
         {one.unreadable && <p className="error">{one.unreadable}</p>}
-        <Table
-          rows={[
+        <FactList
+          facts={[
             ["Waiting", count(one.pending)],
             ["Running", count(one.running)],
             ["Ended", count(one.ended)],
@@ -64,7 +64,7 @@ function Facts({ one }: { one: FunctionDetail }) {
       <section className="card">
         <h2>Settings</h2>
         {one.settings ? (
-          <Table rows={rowsOf(one.settings)} />
+          <FactList facts={factsOf(one.settings)} />
         ) : (
           <p className="quiet">It is not registered in the process that answers.</p>
         )}
@@ -73,7 +73,7 @@ function Facts({ one }: { one: FunctionDetail }) {
   );
 }
 
-function rowsOf(own: FunctionSettings): [string, string][] {
+function factsOf(own: FunctionSettings): [string, string][] {
   return [
     ["Executor", own.executor],
     ["Queue", own.queue ?? "default"],
@@ -85,17 +85,4 @@ function rowsOf(own: FunctionSettings): [string, string][] {
     ["Timeout", own.timeout === null ? "none" : span(own.timeout)],
     ["Result kept", own.result_ttl === null ? "with the task" : span(own.result_ttl)],
   ];
-}
-
-function Table({ rows }: { rows: readonly (readonly [string, string])[] }) {
-  return (
-    <dl className="facts">
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
 }

@@ -11,7 +11,8 @@ export function Attention() {
   const instances = useInstances();
   const pauses = usePauses();
   const silent = useSilent(instances.data);
-  const loaded = functions.data && queues.data && schedules.data;
+  const reads = [functions, queues, schedules, instances, pauses];
+  const loaded = reads.every((one) => one.data !== undefined);
   const found = [
     ...ofFunctions(functions.data ?? []),
     ...ofQueues(queues.data ?? []),

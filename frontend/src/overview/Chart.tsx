@@ -23,6 +23,7 @@ export function Chart({
   title,
   lines,
   axis,
+  steps,
   stacked = false,
   most = 0,
   hovered,
@@ -32,6 +33,8 @@ export function Chart({
   title: string;
   lines: readonly Line[];
   axis: (value: number) => string;
+  /** How far the lines of its grid may be apart; else what is round in tens. */
+  steps?: number[];
   stacked?: boolean;
   /** The axis reaches to this at least. */
   most?: number;
@@ -42,8 +45,8 @@ export function Chart({
   const plot = useRef<uPlot>(undefined);
   const { dark } = useTheme();
   const columns = data(series, lines, stacked);
-  const latest = useRef({ columns, lines, axis, hover, stacked, most });
-  latest.current = { columns, lines, axis, hover, stacked, most };
+  const latest = useRef({ columns, lines, axis, steps, hover, stacked, most });
+  latest.current = { columns, lines, axis, steps, hover, stacked, most };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: its colours are read when it is made.
   useEffect(() => {
@@ -114,6 +117,7 @@ function data(series: SeriesInfo, lines: readonly Line[], stacked: boolean): uPl
 interface Shown {
   lines: readonly Line[];
   axis: (value: number) => string;
+  steps: number[] | undefined;
   hover: (index: number | null) => void;
   stacked: boolean;
   most: number;
@@ -143,6 +147,7 @@ function options(own: HTMLElement, shown: Shown): uPlot.Options {
         grid,
         ticks: { show: false },
         size: 56,
+        ...(shown.steps && { incrs: shown.steps }),
         values: (_, splits) => splits.map(shown.axis),
       },
     ],

@@ -33,14 +33,8 @@ export function ofFunctions(functions: readonly FunctionDetail[]): Trouble[] {
     if (hour && hour.failed > 0) {
       const rate = hour.failed / (hour.failed + hour.success);
       const text = `${count(hour.failed)} failed in the last hour, ${percent(rate)}`;
-      found.push({
-        weight: hour.failed,
-        bad: rate >= 0.05,
-        name: one.func_name,
-        text,
-        to: "failures",
-        query: { ...query, since: "1h" },
-      });
+      const lately = { ...query, since: "1h" };
+      found.push(trouble(hour.failed, rate >= 0.05, one.func_name, text, lately, "failures"));
     }
     return found;
   });
@@ -66,14 +60,10 @@ export function ofQueues(queues: readonly QueueInfo[]): Trouble[] {
 export function ofPauses(pauses: readonly PauseInfo[]): Trouble[] {
   return pauses
     .filter((one) => one.kind !== "queue")
-    .map((one) => ({
-      weight: 1e5,
-      bad: false,
-      name: `${one.kind} ${one.value}`,
-      text: "paused: nothing of it starts",
-      to: "queues",
-      query: {},
-    }));
+    .map((one) => {
+      const name = `${one.kind} ${one.value}`;
+      return trouble(1e5, false, name, "paused: nothing of it starts", {}, "queues");
+    });
 }
 
 /** An event loop that answers so late holds up all of its process. */
@@ -85,15 +75,15 @@ export function ofInstances(
   silent: ReadonlyMap<string, number>,
 ): Trouble[] {
   return instances.flatMap((one): Trouble[] => {
-    const place = { name: `instance ${short(one.instance_id)}`, to: "instances", query: {} };
+    const name = `instance ${short(one.instance_id)}`;
     const seconds = silent.get(one.instance_id);
     if (seconds !== undefined) {
       const text = `no heartbeat for ${span(seconds)}, on ${one.host}`;
-      return [{ ...place, weight: 1e8, bad: true, text }];
+      return [trouble(1e8, true, name, text, {}, "instances")];
     }
     if (one.lag < LATE_SECONDS) return [];
     const text = `its event loop answers ${span(one.lag)} late, on ${one.host}`;
-    return [{ ...place, weight: 1e6, bad: false, text }];
+    return [trouble(1e6, false, name, text, {}, "instances")];
   });
 }
 
@@ -104,19 +94,25 @@ export function ofSchedules(schedules: readonly ScheduleDetail[]): Trouble[] {
   return schedules.flatMap((one): Trouble[] => {
     const [newest] = one.last_slots;
     if (one.retired || !newest) return [];
-    const place = { to: "schedules", query: {} };
     const name = `schedule ${one.name}`;
     if (LEFT_OUT.has(newest.kind)) {
       const why = newest.kind === "missed" ? "missed" : "left out: the one before still ran";
-      return [{ weight: 1e4, bad: false, name, text: `its last run was ${why}`, ...place }];
+      return [trouble(1e4, false, name, `its last run was ${why}`, {}, "schedules")];
     }
     if (newest.status && ENDED_BADLY.has(newest.status)) {
-      return [{ weight: 1e4, bad: true, name, text: `its last run ${newest.status}`, ...place }];
+      return [trouble(1e4, true, name, `its last run ${newest.status}`, {}, "schedules")];
     }
     return [];
   });
 }
 
-function trouble(weight: number, bad: boolean, name: string, text: string, query: Query): Trouble {
-  return { weight, bad, name, text, to: "tasks", query };
+function trouble(
+  weight: number,
+  bad: boolean,
+  name: string,
+  text: string,
+  query: Query = {},
+  to = "tasks",
+): Trouble {
+  return { weight, bad, name, text, to, query };
 }

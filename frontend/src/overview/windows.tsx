@@ -2,7 +2,8 @@ import { useState } from "react";
 import type { Bucket } from "../api/queries";
 import type { SeriesInfo } from "../api/schema";
 import { change, useAddress } from "../router";
-import { Durations, Ends, Failures } from "./charts";
+import { Tabs } from "../ui/basics";
+import { Durations, Ends, Failures, Oldest, Waits } from "./charts";
 
 /** A span of time that charts show, in steps of one length. */
 export interface Window {
@@ -29,30 +30,28 @@ export function useWindow(): Window {
 /** The choice among them, which is kept in the address. */
 export function WindowTabs({ chosen }: { chosen: Window }) {
   return (
-    <fieldset className="tabs">
-      <legend className="unseen">Span of time</legend>
-      {WINDOWS.map((one) => (
-        <button
-          key={one.bucket}
-          type="button"
-          aria-pressed={one === chosen}
-          onClick={() => change({ window: one === HOUR ? null : one.bucket }, { replace: false })}
-        >
-          {one.title}
-        </button>
-      ))}
-    </fieldset>
+    <Tabs
+      label="Span of time"
+      all={WINDOWS}
+      chosen={(one) => one === chosen}
+      choose={(one) => change({ window: one === HOUR ? null : one.bucket }, { replace: false })}
+    />
   );
 }
 
-/** What ended, what failed and how long it took; the pointer is on the same instant in all. */
+/** What ended, failed, took and waited; the pointer is on the same instant in all. */
 export function Charts({ series, each }: { series: SeriesInfo; each: string }) {
   const [hovered, hover] = useState<number | null>(null);
+  const given = { series, hovered, hover };
+  // Of one function nobody knows it.
+  const aged = series.buckets.some((one) => one.oldest_seconds !== null);
   return (
     <div className="charts">
-      <Ends series={series} each={each} hovered={hovered} hover={hover} />
-      <Failures series={series} hovered={hovered} hover={hover} />
-      <Durations series={series} hovered={hovered} hover={hover} />
+      <Ends {...given} each={each} />
+      <Failures {...given} />
+      <Durations {...given} />
+      <Waits {...given} />
+      {aged && <Oldest {...given} />}
     </div>
   );
 }

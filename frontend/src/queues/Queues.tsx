@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { ask } from "../api/client";
 import { useAct, useQueues } from "../api/queries";
 import type { QueueChanges, QueueInfo } from "../api/schema";
@@ -6,7 +6,7 @@ import { BulkDialog } from "../bulk/BulkDialog";
 import { count } from "../format";
 import { settings } from "../settings";
 import { useStream } from "../stream";
-import { Disclose, Head, Link, Loaded, Scroll } from "../ui/basics";
+import { Ago, Head, Link, Loaded, OpenRow, Scroll } from "../ui/basics";
 import { toast } from "../ui/toasts";
 import { Pauses } from "./Pauses";
 import { Waiting } from "./Waiting";
@@ -26,7 +26,9 @@ export function Queues() {
               <thead>
                 <tr>
                   <th>Queue</th>
-                  <th className="number">Waiting</th>
+                  <th className="number" title="And since when the first of them is due">
+                    Waiting
+                  </th>
                   <th className="number">Running</th>
                   <th className="number">Ended</th>
                   <th className="number">Rejected</th>
@@ -40,7 +42,14 @@ export function Queues() {
               </thead>
               <tbody>
                 {all.map((queue) => (
-                  <Row key={queue.name} queue={queue} />
+                  <OpenRow
+                    key={queue.name}
+                    label={`What waits in queue ${queue.name}`}
+                    columns={COLUMNS}
+                    row={(disclose) => <Numbers queue={queue} disclose={disclose} />}
+                  >
+                    <Waiting queue={queue.name} />
+                  </OpenRow>
                 ))}
               </tbody>
             </table>
@@ -51,30 +60,14 @@ export function Queues() {
   );
 }
 
-function Row({ queue }: { queue: QueueInfo }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Numbers queue={queue} open={open} toggle={() => setOpen(!open)} />
-      {open && (
-        <tr className="detail">
-          <td colSpan={COLUMNS}>
-            <Waiting queue={queue.name} />
-          </td>
-        </tr>
-      )}
-    </>
-  );
-}
-
 const COLUMNS = 11;
 
-function Numbers({ queue, open, toggle }: { queue: QueueInfo; open: boolean; toggle: () => void }) {
+function Numbers({ queue, disclose }: { queue: QueueInfo; disclose: ReactNode }) {
   const full = queue.max_size !== null && queue.pending >= queue.max_size;
   return (
     <tr>
       <td>
-        <Disclose label={`What waits in queue ${queue.name}`} open={open} toggle={toggle} />
+        {disclose}
         &nbsp;
         <Link to="tasks" query={{ queue: queue.name }}>
           {queue.name}
@@ -95,6 +88,11 @@ function Numbers({ queue, open, toggle }: { queue: QueueInfo; open: boolean; tog
         <Link to="tasks" query={{ queue: queue.name, status: "pending" }}>
           {count(queue.pending)}
         </Link>
+        {queue.waiting_since && (
+          <div className="quiet">
+            <Ago at={queue.waiting_since} />
+          </div>
+        )}
       </td>
       <td className="number">
         <Link to="tasks" query={{ queue: queue.name, status: "running" }}>

@@ -1,24 +1,16 @@
-import { useQuery } from "@tanstack/react-query";
 import { askPage } from "../api/client";
+import { useLook } from "../api/queries";
 import { count } from "../format";
-import { useLive } from "../live";
 import { Ago, Link, Loaded } from "../ui/basics";
 
 const MOST = 20;
-const EVERY_MS = 3000;
+const EVERY_SECONDS = 3;
 
 /** The newest tasks that wait in a queue, and what each waits for. */
 export function Waiting({ queue }: { queue: string }) {
-  const { paused } = useLive();
-  const tasks = useQuery({
-    queryKey: ["tasks", "waiting", queue],
-    queryFn: ({ signal }) =>
-      askPage("GET ", {
-        query: { queue, status: ["pending"], limit: MOST, brief: true },
-        signal,
-      }),
-    refetchInterval: paused ? false : EVERY_MS,
-  });
+  const tasks = useLook(["tasks", "waiting", queue], EVERY_SECONDS, (signal) =>
+    askPage("GET ", { query: { queue, status: ["pending"], limit: MOST, brief: true }, signal }),
+  );
   return (
     <Loaded query={tasks}>
       {({ items, cursor }) =>

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import type { ReactNode } from "react";
 import { ask } from "../api/client";
 import { useAct, useSchedules } from "../api/queries";
 import type { ScheduleDetail, SlotDetail } from "../api/schema";
@@ -9,12 +9,12 @@ import { useStream } from "../stream";
 import {
   Ago,
   Badge,
-  Disclose,
   Empty,
   Head,
   Link,
   Loaded,
   Moment,
+  OpenRow,
   Scroll,
   TaskLink,
 } from "../ui/basics";
@@ -46,7 +46,14 @@ export function Schedules() {
                 </thead>
                 <tbody>
                   {page.items.map((one) => (
-                    <Row key={one.name} schedule={one} />
+                    <OpenRow
+                      key={one.name}
+                      label={`Runs of schedule ${one.name}`}
+                      columns={COLUMNS}
+                      row={(disclose) => <Summary schedule={one} disclose={disclose} />}
+                    >
+                      <Runs schedule={one} />
+                    </OpenRow>
                   ))}
                 </tbody>
               </table>
@@ -54,22 +61,6 @@ export function Schedules() {
           )
         }
       </Loaded>
-    </>
-  );
-}
-
-function Row({ schedule }: { schedule: ScheduleDetail }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Summary schedule={schedule} open={open} toggle={() => setOpen(!open)} />
-      {open && (
-        <tr className="detail">
-          <td colSpan={COLUMNS}>
-            <Runs schedule={schedule} />
-          </td>
-        </tr>
-      )}
     </>
   );
 }
@@ -108,20 +99,12 @@ function Runs({ schedule }: { schedule: ScheduleDetail }) {
   );
 }
 
-function Summary({
-  schedule,
-  open,
-  toggle,
-}: {
-  schedule: ScheduleDetail;
-  open: boolean;
-  toggle: () => void;
-}) {
+function Summary({ schedule, disclose }: { schedule: ScheduleDetail; disclose: ReactNode }) {
   const [next] = schedule.next_runs;
   return (
     <tr>
       <td>
-        <Disclose label={`Runs of schedule ${schedule.name}`} open={open} toggle={toggle} />
+        {disclose}
         &nbsp;
         <strong>{schedule.name}</strong>
         <div>

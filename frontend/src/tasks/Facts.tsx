@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { TaskDetail } from "../api/schema";
 import { short } from "../format";
-import { Link, Moment, TaskLink } from "../ui/basics";
+import { FactList, Link, Moment, TaskLink } from "../ui/basics";
 
 /** What else is known of a task. */
 export function Facts({ task }: { task: TaskDetail }) {
@@ -51,16 +51,7 @@ export function Facts({ task }: { task: TaskDetail }) {
   return (
     <section className="card">
       <h2>Facts</h2>
-      <dl className="facts">
-        {facts
-          .filter(([, value]) => value !== null && value !== undefined && value !== "")
-          .map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-      </dl>
+      <FactList facts={facts} />
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { type TaskFilters, useFunctions, useMetrics, useQueues } from "../api/qu
 import type { MetricsInfo, TaskStatus } from "../api/schema";
 import { brief } from "../format";
 import { change } from "../router";
+import { Tabs } from "../ui/basics";
 import { GROUPS, narrowed, sameStatuses } from "./filters";
 
 const SPANS = [
@@ -62,23 +63,16 @@ function States({ filters }: { filters: TaskFilters }) {
   const metrics = useMetrics();
   const chosen = filters.status ?? [];
   return (
-    <fieldset className="tabs">
-      <legend className="unseen">States</legend>
-      {GROUPS.map((group) => {
+    <Tabs
+      label="States"
+      all={GROUPS}
+      chosen={(group) => sameStatuses(chosen, group.statuses)}
+      choose={(group) => change({ status: group.statuses }, { replace: false })}
+      beside={(group) => {
         const number = now(metrics.data, group.statuses);
-        return (
-          <button
-            key={group.title}
-            type="button"
-            aria-pressed={sameStatuses(chosen, group.statuses)}
-            onClick={() => change({ status: group.statuses }, { replace: false })}
-          >
-            {group.title}
-            {number !== null && <small>{brief(number)}</small>}
-          </button>
-        );
-      })}
-    </fieldset>
+        return number !== null && <small>{brief(number)}</small>;
+      }}
+    />
   );
 }
 

@@ -1,4 +1,4 @@
-import type { AnchorHTMLAttributes, MouseEvent, ReactNode } from "react";
+import { type AnchorHTMLAttributes, type MouseEvent, type ReactNode, useState } from "react";
 import type { TaskStatus } from "../api/schema";
 import { away, clock, short, utc } from "../format";
 import { useNow } from "../now";
@@ -84,24 +84,36 @@ export function Scroll({ label, children }: { label: string; children: ReactNode
   );
 }
 
-/** Opens and closes what belongs to a row. */
-export function Disclose({
+/** A row of a table, and what belongs to it in one below, which `disclose` opens and closes. */
+export function OpenRow({
   label,
-  open,
-  toggle,
+  columns,
+  row,
+  children,
 }: {
   label: string;
-  open: boolean;
-  toggle: () => void;
+  columns: number;
+  row: (disclose: ReactNode) => ReactNode;
+  children: ReactNode;
 }) {
+  const [open, setOpen] = useState(false);
   return (
-    <button
-      type="button"
-      className="plain disclose"
-      aria-expanded={open}
-      aria-label={label}
-      onClick={toggle}
-    />
+    <>
+      {row(
+        <button
+          type="button"
+          className="plain disclose"
+          aria-expanded={open}
+          aria-label={label}
+          onClick={() => setOpen(!open)}
+        />,
+      )}
+      {open && (
+        <tr className="detail">
+          <td colSpan={columns}>{children}</td>
+        </tr>
+      )}
+    </>
   );
 }
 
@@ -153,5 +165,53 @@ export function Loaded<T>({
       {query.error && <Failed error={query.error} again={again} />}
       {children(query.data)}
     </>
+  );
+}
+
+/** Facts by name; those that nobody knows are left out. */
+export function FactList({ facts }: { facts: readonly (readonly [string, ReactNode])[] }) {
+  return (
+    <dl className="facts">
+      {facts
+        .filter(([, value]) => value !== null && value !== undefined && value !== "")
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  );
+}
+
+/** A choice of one among a few. */
+export function Tabs<T extends { title: string }>({
+  label,
+  all,
+  chosen,
+  choose,
+  beside,
+}: {
+  label: string;
+  all: readonly T[];
+  chosen: (one: T) => boolean;
+  choose: (one: T) => void;
+  beside?: (one: T) => ReactNode;
+}) {
+  return (
+    <fieldset className="tabs">
+      <legend className="unseen">{label}</legend>
+      {all.map((one) => (
+        <button
+          key={one.title}
+          type="button"
+          aria-pressed={chosen(one)}
+          onClick={() => choose(one)}
+        >
+          {one.title}
+          {beside?.(one)}
+        </button>
+      ))}
+    </fieldset>
   );
 }
