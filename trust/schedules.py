@@ -4,7 +4,7 @@
 of them, while the clock of the third is 90 s ahead (and once more while it is not); then it counts
 what the store has of each slot, and what the function itself noted.
 ``python -m trust.schedules --many 10000`` tells how long as many schedules that are due in one
-minute take, and their start.
+minute take, and their start; ``--store`` is the address of an empty store, or else it is a file.
 """
 
 from __future__ import annotations
@@ -153,9 +153,9 @@ async def count(folder: Path) -> Found:
     )
 
 
-async def many(folder: Path, number: int) -> None:
+async def many(store: str, number: int) -> None:
     """Schedules that are due in the same minute: how long until the last is a task."""
-    manager = TaskManager(snapshot_db=folder / "tasks.db")
+    manager = TaskManager(snapshot_backend=store)
     ran: list[int] = []
 
     async def note(number: int) -> None:
@@ -193,6 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--many", type=int, default=0)
+    parser.add_argument("--store")
     parser.add_argument("--serve", type=Path)
     parser.add_argument("--ahead", type=int, default=AHEAD_SECONDS)
     given = parser.parse_args()
@@ -201,7 +202,8 @@ def main() -> int:
         return 0
     if given.many:
         with tempfile.TemporaryDirectory() as name:
-            asyncio.run(many(Path(name), given.many))
+            store = given.store or f"sqlite:///{Path(name) / 'tasks.db'}"
+            asyncio.run(many(store, given.many))
         return 0
     good = True
     for ahead in (given.ahead, 0):

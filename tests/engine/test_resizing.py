@@ -1,6 +1,7 @@
 """A busy queue that is resized again and again: no task too many, and none too few."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -14,7 +15,8 @@ from tests.support.databases import database
 from tests.support.redisserver import redis_server
 from tests.support.waiting import wait_until
 
-# How often; on a busy machine a hundred times take minutes on a server.
+# How often; on a busy machine a hundred times take minutes on a server. By hand:
+# TASKFLOW_TEST_RESIZES=100 pytest tests/engine/test_resizing.py
 TIMES = {"memory": 100, "sqlite": 20, "postgresql": 4, "mysql": 4, "redis": 8}
 # Tasks at a time.
 MOST = 5
@@ -98,7 +100,8 @@ def test_a_queue_that_is_resized_again_and_again_has_no_task_too_many_or_too_few
     tmp_path: Path, kind: str, setting: str
 ) -> None:
     with opener(kind, tmp_path) as opened:
-        asyncio.run(_resize(opened, setting, TIMES[kind]))
+        times = int(os.environ.get("TASKFLOW_TEST_RESIZES", TIMES[kind]))
+        asyncio.run(_resize(opened, setting, times))
 
 
 async def _resize(opened: Callable[[], Backend | str], setting: str, times: int) -> None:

@@ -57,8 +57,9 @@ class Declaring:
         names = list(self._declared)
         for _ in range(_MOST_TRIES):
             lost: list[str] = []
+            now = (await port.due(limit=0)).now
             for begin in range(0, len(names), _CHUNK):
-                lost += await self._declare(port, names[begin : begin + _CHUNK])
+                lost += await self._declare(port, names[begin : begin + _CHUNK], now)
             if not lost:
                 return
             names = lost
@@ -71,10 +72,11 @@ class Declaring:
         if core.backend.schedules is None or any(not one.gone for one in others):
             return
         port, after = core.backend.schedules, key_of("")
+        now = (await port.due(limit=0)).now
         while page := await port.page(limit=_CHUNK, after=after):
-            now = (await port.due(limit=0)).now
-            found = [self._left(one, now) for one in page]
-            await port.change([one for one in found if one is not None])
+            found = [one for row in page if (one := self._left(row, now)) is not None]
+            if found:
+                await port.change(found)
             after = page[-1].name
 
     def is_neglected(self, schedule: Schedule, now: datetime) -> bool:
@@ -97,12 +99,11 @@ class Declaring:
         """It was declared in a code, and is not in this process's."""
         return schedule.state.origin == CODE and schedule.name not in self._declared
 
-    async def _declare(self, port: Schedules, names: list[str]) -> list[str]:
+    async def _declare(self, port: Schedules, names: list[str], now: datetime) -> list[str]:
         """Those that somebody changed at the same time."""
         stored = await port.find([key_of(name) for name in names])
-        now = (await port.due(limit=0)).now
         found = list(self._changes(dict(zip(names, stored, strict=True)), now))
-        answers = await port.change(found)
+        answers = await port.change(found) if found else []
         lost = zip(found, answers, strict=True)
         return [name_of(one.name) or "" for one, answer in lost if answer is None]
 
