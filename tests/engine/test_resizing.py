@@ -16,7 +16,7 @@ from tests.support.redisserver import redis_server
 from tests.support.waiting import wait_until
 
 # How often; on a busy machine a hundred times take minutes on a server. By hand:
-# TASKFLOW_TEST_RESIZES=100 pytest tests/engine/test_resizing.py
+# TASKFLOW_TEST_RESIZES=100 pytest -o faulthandler_timeout=3600 tests/engine/test_resizing.py
 TIMES = {"memory": 100, "sqlite": 20, "postgresql": 4, "mysql": 4, "redis": 8}
 # Tasks at a time.
 MOST = 5
