@@ -143,7 +143,7 @@ def test_a_terminal_is_asked_and_shown_a_bar(place):
     assert (refused_code, kept(place)) == (1, set(made))
     agreed, agreed_code = on_a_terminal(place, "y")
 
-    assert "(about 3)? [y/N]" in refused
+    assert "(3)? [y/N]" in refused
     assert "Nothing was deleted." in refused
     assert (agreed_code, kept(place)) == (0, set())
     assert "━" in agreed
