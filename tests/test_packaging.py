@@ -14,6 +14,7 @@ import pytest
 import fastapi_taskflow
 from fastapi_taskflow import _version, exceptions
 from fastapi_taskflow.words import errors
+from fastapi_taskflow.words.retries import KeyTaken
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = [
@@ -32,9 +33,9 @@ def test_type_checkers_are_told_that_the_package_is_typed():
 
 
 def test_errors_have_their_public_name_too():
-    assert {name: getattr(exceptions, name) for name in exceptions.__all__} == {
-        name: getattr(errors, name) for name in errors.__all__
-    }
+    named = {name: getattr(errors, name) for name in errors.__all__} | {"KeyTaken": KeyTaken}
+
+    assert {name: getattr(exceptions, name) for name in exceptions.__all__} == named
 
 
 @pytest.mark.parametrize("name", MODULES)

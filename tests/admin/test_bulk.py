@@ -87,6 +87,34 @@ def test_what_cannot_be_retried_is_skipped_with_its_reason(desk):
     assert "'gone' is not registered" in reasons[strange]
 
 
+def test_what_was_ordered_again_is_left_alone(desk):
+    calls = []
+
+    async def charge():
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionError("bank is closed")
+
+    func = desk.manager.task(name="charge", persist=True)(charge)
+    failed = desk.ended(func, idempotency_key="order-1").task_id
+    heir = desk.ended(func, idempotency_key="order-1").task_id
+
+    retried = desk.client.post(f"/tasks/{failed}/retry")
+    again = desk.client.post(f"/tasks/{failed}/run-again", json={"arguments": {}})
+    answer = bulk(desk, failed)
+
+    assert (retried.status_code, retried.json()["task_id"]) == (409, heir)
+    assert f"belongs to task {heir}, which succeeded" in retried.json()["detail"]
+    assert (again.status_code, again.json()["task_id"]) == (409, heir)
+    assert (answer["dispatched"], answer["refusals"]) == (
+        0,
+        [{"task_id": failed, "reason": retried.json()["detail"]}],
+    )
+    assert retry_failed(desk)["dispatched"] == 0
+    assert audit(desk) == []
+    assert len(calls) == 2
+
+
 def test_a_second_call_retries_nothing_and_is_not_audited(desk):
     (failed,) = failures(desk, 1)
 

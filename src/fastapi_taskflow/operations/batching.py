@@ -278,5 +278,6 @@ async def retry_batch(desk: Desk, batch_id: str, *, actor: str = ANONYMOUS) -> B
             part = [one for one in found[begin : begin + _PAGE] if one.record.retried_as is None]
             whole = await engine.backend.get([one.record.task_id for one in part])
             await retry_each(desk.runtime, [one for one in whole if one is not None], done)
-    await desk.note("retry_batch", batch_id, actor, {"dispatched": len(done.retried)})
+    if done.retried:
+        await desk.note("retry_batch", batch_id, actor, {"dispatched": len(done.retried)})
     return done

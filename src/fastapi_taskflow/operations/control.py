@@ -226,7 +226,7 @@ class Control(Several, Braking):
         """Run a task that ended without success once more, as a new task; its id.
 
         Raises:
-            TaskNotFound, TaskStateError, AlreadyRetried, UnknownTaskFunction: it cannot be.
+            TaskNotFound, TaskStateError, AlreadyRetried, KeyTaken, UnknownTaskFunction: it cannot.
         """
         return await self.operations.retry(task_id)
 

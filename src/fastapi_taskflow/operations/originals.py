@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi_taskflow.engine.accept.options import Options
+from fastapi_taskflow.engine.core.live import LiveTask
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import UnknownTaskFunction
-from fastapi_taskflow.words.models import TaskRecord
+from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.retries import KeyTaken
 
-__all__ = ["as_before", "function_named"]
+__all__ = ["as_before", "commit_again", "function_named"]
+
+_BECAME = {
+    TaskStatus.PENDING: "waits",
+    TaskStatus.RUNNING: "runs",
+    TaskStatus.SUCCESS: "succeeded",
+    TaskStatus.INTERRUPTED: "was interrupted, so nobody knows what it has done",
+    TaskStatus.CANCELLED: "was cancelled while it ran",
+}
 
 
 def function_named(engine: Engine, func_name: str) -> Registered:
@@ -35,3 +47,17 @@ def as_before(runtime: Runtime, record: TaskRecord) -> Options:
         retry_of=record.task_id,
         replace_original=runtime.settings.retry_replaces_original,
     )
+
+
+async def commit_again(engine: Engine, tasks: Sequence[LiveTask]) -> None:
+    """Accept tasks that take the place of ones that ended.
+
+    Raises:
+        KeyTaken: another task has the key of one, with what became of it; nothing is stored.
+    """
+    try:
+        await engine.commits.commit(tasks)
+    except KeyTaken as taken:
+        (found,) = await engine.backend.get([taken.held_by])
+        became = "" if found is None else _BECAME.get(found.record.status, "")
+        raise KeyTaken(taken.task_id, taken.held_by, became=became) from None

@@ -22,6 +22,7 @@ from fastapi_taskflow.rules.redaction import MASK
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import TaskArgumentError, TaskStateError
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
+from fastapi_taskflow.words.retries import KeyTaken
 
 __all__ = ["Argument", "form", "run_again"]
 
@@ -64,7 +65,7 @@ async def run_again(
     """Run a task that has ended as a new one with other arguments; its id.
 
     Of a task that ended without success the new one is the retry, and of one that succeeded it is
-    a task of its own. It takes no idempotency key over, because it does other work.
+    a task of its own. The retry has the idempotency key of its original, the other one none.
 
     Args:
         typed: Plain JSON values by parameter. One that is left out stays as it was.
@@ -73,7 +74,7 @@ async def run_again(
         TaskNotFound, TaskStateError: no such task, or it has not ended, or is a chain's step.
         TaskArgumentError, PayloadUnreadable: its arguments are not stored, or cannot be
             read back.
-        AlreadyRetried: it was retried before.
+        AlreadyRetried, KeyTaken: it was retried before; another task has its key by now.
         UnknownTaskFunction: its function is not registered in this process.
         Unfit: the arguments are not such as the function takes.
     """
@@ -120,6 +121,9 @@ async def _accepted(desk: Desk, call: _Call, changed: TaskCall) -> str:
         accepted = await adding.enqueue(desk.runtime, registered, changed, _alike(record))
     except TaskArgumentError as error:
         raise Unfit([Fault((), str(error))]) from error
+    if accepted.duplicate:
+        # Throttled, or dropped for its key: nothing was added.
+        raise KeyTaken(record.task_id, accepted.task_id, key="key")
     return accepted.task_id
 
 

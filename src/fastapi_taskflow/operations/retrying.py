@@ -17,7 +17,7 @@ from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.operations import reading
 from fastapi_taskflow.operations.adding import prepare_alone
 from fastapi_taskflow.operations.desk import ANONYMOUS, Desk
-from fastapi_taskflow.operations.originals import as_before, function_named
+from fastapi_taskflow.operations.originals import as_before, commit_again, function_named
 from fastapi_taskflow.operations.rechaining import is_step, retry_chain
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
@@ -98,6 +98,7 @@ async def retry(desk: Desk, task_id: str, *, actor: str = ANONYMOUS) -> str:
         TaskArgumentError, PayloadUnreadable: its arguments are not stored, or cannot be
             read back.
         AlreadyRetried: it was retried before.
+        KeyTaken: another task has its idempotency key by now.
         UnknownTaskFunction: its function is not registered in this process.
     """
     engine = desk.engine
@@ -263,7 +264,7 @@ async def accept_again(
         # Not durable: kept all the same, so that the retry can be shown and retried too.
         task.payload = payload
     task.member, task.record.batch_id = stored.member, record.batch_id
-    await engine.commits.commit([task])
+    await commit_again(engine, [task])
     if options.replace_original:
         engine.store.forget(record.task_id)
     return task.record.task_id

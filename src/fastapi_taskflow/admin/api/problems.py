@@ -29,6 +29,7 @@ from fastapi_taskflow.words.errors import (
     TaskStateError,
     UnknownTaskFunction,
 )
+from fastapi_taskflow.words.retries import KeyTaken
 
 __all__ = ["HANDLED", "Problem", "bad_body", "bad_query", "problem", "with_cursor"]
 
@@ -90,6 +91,8 @@ def problem(error: Exception) -> Problem:
             return Problem(404, "Task not found")
         case AlreadyRetried():
             return Problem(409, str(error), task_id=error.retried_as)
+        case KeyTaken():
+            return Problem(409, str(error), task_id=error.held_by)
         case IdempotencyConflict():
             return Problem(409, encodable(str(error)), task_id=error.task_id)
         case TaskflowError():

@@ -147,13 +147,15 @@ class QueueIsFull(NamedTuple):
 class RetryRefused(NamedTuple):
     """Nothing of the group is stored: ``task_id`` (the ``retry_of``) cannot be retried.
 
-    Exactly one is set: ``retried_as`` (it was retried before) or ``status`` (its state is
-    not in `states.RETRYABLE`); both None: no such task.
+    One is set: ``retried_as`` (it was retried before), ``status`` (its state is not in
+    `states.RETRYABLE`) or ``holder`` (the task that has its idempotency key by now, whatever its
+    fingerprint); none: no such task.
     """
 
     task_id: str
     retried_as: str | None = None
     status: TaskStatus | None = None
+    holder: str | None = None
 
 
 Admission = Stored | KeyConflict | QueueIsFull | RetryRefused

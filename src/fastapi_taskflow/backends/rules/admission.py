@@ -182,6 +182,9 @@ class Desk:
         return original
 
     def _duplicate(self, task: NewTask, holder: Holder) -> Inserted:
+        if task.retry_of is not None:
+            # Whoever wants a retry, wants no other task's id.
+            raise _Refused(RetryRefused(task.retry_of, holder=holder.task_id))
         throttled = is_throttle(task.idempotency_key)
         if holder.fingerprint != task.fingerprint and not throttled:
             raise _Refused(KeyConflict(task.idempotency_key or "", holder.task_id))
@@ -259,14 +262,9 @@ class Desk:
         task = task._replace(member=None)
         self.draft.entries.append(Entry(task, TaskStatus.REJECTED))
         self._facts.known[task_id] = Known(TaskStatus.REJECTED, 0)
+        status, key, mark = TaskStatus.REJECTED, task.idempotency_key, task.fingerprint
         self._facts.originals[task_id] = Original(
-            task_id,
-            TaskStatus.REJECTED,
-            None,
-            task.idempotency_key,
-            task.fingerprint,
-            task.queue,
-            task.func_name,
+            task_id, status, None, key, mark, task.queue, task.func_name
         )
 
     def _full(self, task: NewTask) -> QueueIsFull:

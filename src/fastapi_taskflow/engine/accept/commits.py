@@ -68,7 +68,7 @@ class Commits:
         Raises:
             IdempotencyConflict: a key is held by other work; nothing is stored.
             QueueFullError: a queue is full; only a REJECTED record is stored.
-            AlreadyRetried, TaskStateError, TaskNotFound: ``retry_of`` cannot be retried.
+            AlreadyRetried, KeyTaken, TaskStateError, TaskNotFound: ``retry_of`` cannot be retried.
             StoreUnavailable: the store did not answer in time.
         """
         if len(self._inserts) >= self._core.settings.waiting_limit:

@@ -18,6 +18,7 @@ from fastapi_taskflow.words.errors import (
     TaskNotFound,
     TaskStateError,
 )
+from fastapi_taskflow.words.retries import KeyTaken
 
 __all__ = ["refused", "unstorable"]
 
@@ -50,6 +51,8 @@ def refused(admission: Admission | None) -> TaskflowError | None:
 def _not_retried(refused: RetryRefused) -> TaskflowError:
     if refused.retried_as is not None:
         return AlreadyRetried(refused.task_id, refused.retried_as)
+    if refused.holder is not None:
+        return KeyTaken(refused.task_id, refused.holder)
     if refused.status is not None:
         return TaskStateError(
             f"Task {refused.task_id} is {refused.status.value}; only tasks that ended without "

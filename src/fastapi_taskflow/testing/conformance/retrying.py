@@ -218,28 +218,22 @@ class KeysOfRetries(Conformance):
 
         assert not inserted.duplicate
 
-    async def test_a_retry_is_a_duplicate_of_the_task_that_has_the_key_now(
-        self, backend: Backend
+    @pytest.mark.parametrize("payload", [b"payload", b"different"])
+    @pytest.mark.parametrize("succeeded", [False, True], ids=["live", "succeeded"])
+    async def test_a_retry_is_refused_while_another_task_has_the_key(
+        self, backend: Backend, payload: bytes, succeeded: bool
     ) -> None:
         original = await ended(backend, Move.FAIL, keyed("k"))
-        heir = keyed("k")
+        heir, retry = keyed("k", payload), task(retry_of=original.task_id, alias=True)
+        other = task()
         await accept(backend, heir)
+        if succeeded:
+            await end(backend, await run(backend, heir), Move.SUCCEED)
 
-        inserted = await accept(backend, task(retry_of=original.task_id, replace_original=True))
+        answer = await put(backend, other, retry._replace(replace_original=True))
 
-        assert inserted == [again(heir.task_id)]
-        assert (await find(backend, original.task_id)).record.retried_as is None
-
-    async def test_a_retry_conflicts_with_other_work_that_has_the_key_now(
-        self, backend: Backend
-    ) -> None:
-        original = await ended(backend, Move.FAIL, keyed("k"))
-        heir = keyed("k", b"different")
-        await accept(backend, heir)
-
-        answer = await put(backend, task(retry_of=original.task_id))
-
-        assert answer == KeyConflict("k", heir.task_id)
+        assert answer == RetryRefused(original.task_id, holder=heir.task_id)
+        assert await missing(backend, other.task_id, retry.task_id)
         assert (await find(backend, original.task_id)).record.retried_as is None
 
     async def test_a_key_that_was_taken_over_is_held_for_the_time_of_the_retry(

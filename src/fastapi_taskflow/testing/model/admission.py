@@ -69,6 +69,8 @@ def _insert_one(
             return refused
         task = _as_retry(model, task)
     held = _held_against(model, task, original)
+    if held is not None and task.retry_of is not None:
+        return RetryRefused(task.retry_of, holder=held.task_id)
     if held is not None:
         return _duplicate(model, task, held)
     return _among_mates(model, task, original, limits, key_ttl)
