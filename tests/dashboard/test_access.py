@@ -79,6 +79,27 @@ def test_a_session_that_ended_leads_to_the_form_and_back(look: Looking):
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
 
 
+def test_what_was_typed_outlives_the_session(look: Looking):
+    one = look()
+    page = sign_in(one, "admin", f"/tasks/{failed(one)}")
+    page.get_by_role("button", name="Edit and run again").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("order").fill("99")
+    page.context.clear_cookies()
+
+    form.get_by_role("button", name="Run again").click()
+    with page.expect_popup() as popup:
+        form.get_by_role("link", name="Sign in").click()
+    popup.value.get_by_label("Name").fill("admin")
+    popup.value.get_by_label("Password").fill("admin")
+    popup.value.get_by_role("button", name="Sign in").click()
+    expect(popup.value.get_by_text("Sign out")).to_be_visible()
+    form.get_by_role("button", name="Run again").click()
+
+    expect(page.get_by_text("Retry of")).to_be_visible()
+    expect(page.locator(".failure .error")).to_have_text("no answer for order 99")
+
+
 def test_a_viewer_sees_no_control_that_would_be_refused(look: Looking):
     one = look()
     task_id = failed(one)

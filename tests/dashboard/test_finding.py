@@ -108,6 +108,40 @@ def test_a_filter_is_kept_by_name(look: Looking):
     expect(page.get_by_text("None yet.")).to_be_visible()
 
 
+def test_a_filter_without_a_field_is_shown_and_taken_away(look: Looking):
+    one = look()
+    task_id = failed(one, 5)
+    with one.api as client:
+        group = client.get(f"/tasks/{task_id}").json()["failure"]
+    page = one.open(f"/tasks?failure={group}&key=customer:42")
+
+    expect(page.get_by_role("search")).to_contain_text("Key customer:42")
+    page.get_by_role("button", name="Without key").click()
+    expect(page.get_by_role("link", name="RuntimeError in send_invoice")).to_be_visible()
+    page.get_by_role("button", name="Without failure").click()
+
+    expect(page).to_have_url(re.compile(r"/tasks$"))
+
+
+def test_nothing_lies_over_the_states_on_a_phone(look: Looking):
+    one = look(viewport={"width": 390, "height": 700})
+    failed(one, 6)
+    page = one.open("/tasks")
+    states = page.get_by_role("group", name="States").get_by_role("button")
+    expect(states.first).to_be_visible()
+
+    reached = states.evaluate_all(
+        """all => all.filter((one) => {
+            one.scrollIntoView();
+            const at = one.getBoundingClientRect();
+            const hit = document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2);
+            return one.contains(hit);
+        }).length"""
+    )
+
+    assert reached == states.count() == 6
+
+
 def test_what_matches_is_exported(look: Looking):
     one = look(accept_downloads=True)
     task_id = failed(one, 77)

@@ -119,9 +119,12 @@ def test_filters_are_in_the_address_and_back_takes_them_away(look: Looking):
 
 
 def test_a_filter_that_cannot_be_is_told(look: Looking):
-    page = look().open("/tasks?tag=nothing")
-
+    one = look()
+    page = one.open("/tasks?tag=nothing")
     expect(page.get_by_role("alert")).to_contain_text("key:value")
+
+    one.open("/tasks?status=bogus")
+    expect(page.get_by_role("alert")).to_contain_text("status: ")
 
 
 def test_a_running_task_is_followed_and_cancelled(look: Looking):
@@ -180,7 +183,6 @@ def test_keys_move_choose_and_open(look: Looking):
     page = one.open("/tasks?func_name=deliver")
     expect(rows(page).nth(3)).to_be_visible()
 
-    page.get_by_role("table").focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "x"):
         page.keyboard.press(key)
     expect(page.get_by_text("1 task chosen")).to_be_visible()

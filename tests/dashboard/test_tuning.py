@@ -77,6 +77,20 @@ def test_a_queue_is_emptied_after_a_look_at_how_many(look: Looking):
     assert states == {"cancelled"}
 
 
+def test_a_queue_is_drained_once_that_is_confirmed(look: Looking):
+    page = look().open("/queues")
+    drain = page.get_by_role("button", name="Drain queue mail")
+
+    drain.click()
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    expect(page.get_by_text("drained", exact=True)).to_be_visible()
+    expect(drain).to_be_disabled()
+    page.get_by_role("button", name="Resume queue mail").click()
+
+    expect(drain).to_be_enabled()
+    expect(page.get_by_text("drained", exact=True)).to_have_count(0)
+
+
 def test_a_schedule_tells_of_its_last_and_next_runs(look: Looking):
     one = look()
     with one.api as client:

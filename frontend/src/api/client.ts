@@ -1,5 +1,6 @@
 import { settings } from "../settings";
 import type { Routes } from "./schema";
+import { ended, goesOn } from "./session";
 
 /** A refusal, in the server's words. */
 export class ApiError extends Error {
@@ -98,7 +99,10 @@ async function send<R extends keyof Routes>(route: R, sent: Sent<R>): Promise<Re
     init.headers = { ...init.headers, "Content-Type": "application/json" };
   }
   const answer = await reach(address(path, sent.path, sent.query as Record<string, unknown>), init);
-  if (answer.ok) return answer;
+  if (answer.ok) {
+    goesOn();
+    return answer;
+  }
   throw await refusal(answer);
 }
 
@@ -112,7 +116,7 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
 }
 
 async function refusal(answer: Response): Promise<ApiError> {
-  if (answer.status === 401) signIn();
+  if (answer.status === 401) ended();
   const told: unknown = await answer.json().catch(() => null);
   const { detail, task_id: taskId } = (told ?? {}) as { detail?: unknown; task_id?: string };
   const words = inWords(detail) ?? answer.statusText;
@@ -132,12 +136,10 @@ function inWords(detail: unknown): string | null {
   if (typeof detail === "string") return detail;
   if (!Array.isArray(detail)) return null;
   return detail
-    .map((one: { loc?: unknown[]; msg?: string }) => `${one.loc?.at(-1) ?? ""}: ${one.msg ?? ""}`)
+    .map(({ loc = [], msg = "" }: { loc?: unknown[]; msg?: string }) => {
+      // Of a list it is the list that has a name.
+      const name = loc.filter((one) => typeof one === "string").at(-1) ?? "";
+      return `${name}: ${msg}`;
+    })
     .join(". ");
-}
-
-/** The session is over: sign in, and come back here. */
-export function signIn(): void {
-  const next = location.pathname + location.search;
-  location.assign(`${settings.base}/auth/login?next=${encodeURIComponent(next)}`);
 }

@@ -26,6 +26,7 @@ export function BulkDialog({
   filter,
   what,
   windows = null,
+  means = WORDS[action].means,
   close,
   started,
 }: {
@@ -35,6 +36,8 @@ export function BulkDialog({
   what: string;
   /** A span of time may be chosen; `optional`: or none. */
   windows?: "optional" | "needed" | null;
+  /** What it does to them, where that is less than what the action may do. */
+  means?: string;
   close: () => void;
   started?: () => void;
 }) {
@@ -42,7 +45,7 @@ export function BulkDialog({
   const request = { action, filter: since ? { ...filter, since } : filter };
   const preview = usePreview(request);
   const start = useStart();
-  const { verb, means } = WORDS[action];
+  const { verb } = WORDS[action];
   const found = preview.data;
   const number = found && `${count(found.count)}${found.more ? "+" : ""}`;
   const run = () =>

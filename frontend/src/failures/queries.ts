@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { ask } from "../api/client";
 import { useLook } from "../api/queries";
 import type { FailureDetail, Routes } from "../api/schema";
@@ -22,3 +23,11 @@ export const useFailure = (group: string) =>
   useLook(["failures", group], 5, (signal) =>
     ask("GET /failures/{group}", { path: { group }, signal }),
   );
+
+/** A group for what it is called, which does not change: asked for once. */
+export const useFailureName = (group: string) =>
+  useQuery({
+    queryKey: ["failure-name", group],
+    queryFn: ({ signal }) => ask("GET /failures/{group}", { path: { group }, signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });

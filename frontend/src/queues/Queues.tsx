@@ -2,16 +2,16 @@ import { type ReactNode, useState } from "react";
 import { ask } from "../api/client";
 import { useAct, useQueues } from "../api/queries";
 import type { QueueChanges, QueueInfo } from "../api/schema";
-import { BulkDialog } from "../bulk/BulkDialog";
 import { count } from "../format";
 import { settings } from "../settings";
 import { useStream } from "../stream";
 import { Ago, Head, Link, Loaded, OpenRow, Scroll } from "../ui/basics";
 import { toast } from "../ui/toasts";
+import { Acts } from "./Acts";
 import { Pauses } from "./Pauses";
 import { Waiting } from "./Waiting";
 
-/** Every queue: what waits and runs, its limits, pause and resume. */
+/** Every queue: what waits and runs, its limits, and what may be done to it. */
 export function Queues() {
   const queues = useQueues();
   useStream({ views: { queues: ["queues"], pauses: ["pauses"] } });
@@ -114,58 +114,10 @@ function Numbers({ queue, disclose }: { queue: QueueInfo; disclose: ReactNode })
       </td>
       {settings.may.act && (
         <td className="acts">
-          <Pause queue={queue} />
-          {queue.pending > 0 && <Purge queue={queue} />}
+          <Acts queue={queue} />
         </td>
       )}
     </tr>
-  );
-}
-
-/** Cancel all that waits in it. */
-function Purge({ queue }: { queue: QueueInfo }) {
-  const [asked, setAsked] = useState(false);
-  return (
-    <>
-      <button type="button" aria-label={`Empty queue ${queue.name}`} onClick={() => setAsked(true)}>
-        Empty
-      </button>
-      {asked && (
-        <BulkDialog
-          action="cancel"
-          filter={{ queue: queue.name, status: ["pending"] }}
-          what={`that wait in queue ${queue.name}`}
-          close={() => setAsked(false)}
-        />
-      )}
-    </>
-  );
-}
-
-function Pause({ queue }: { queue: QueueInfo }) {
-  const act = useAct(
-    (pause: boolean) =>
-      pause
-        ? ask("POST /queues/{name}/pause", { path: { name: queue.name } })
-        : ask("POST /queues/{name}/resume", { path: { name: queue.name } }),
-    ["queues", "pauses"],
-  );
-  const held = queue.paused || queue.draining;
-  const word = held ? "Resume" : "Pause";
-  return (
-    <button
-      type="button"
-      disabled={act.isPending}
-      aria-label={`${word} queue ${queue.name}`}
-      onClick={() =>
-        act.mutate(!held, {
-          onError: (error) => toast(error.message, { bad: true }),
-          onSuccess: () => toast(`${queue.name} ${held ? "goes on" : "is paused"}.`),
-        })
-      }
-    >
-      {word}
-    </button>
   );
 }
 

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { go } from "../router";
 import { Dialog } from "../ui/dialog";
+import { isTyping } from "../ui/typing";
 
 const HELP = [
   ["Ctrl K", "go to a view, a function or a task, or do something on this page"],
@@ -44,11 +45,6 @@ export function Keys() {
       </dl>
     </Dialog>
   );
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  if (target instanceof HTMLInputElement) return target.type !== "checkbox";
-  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }
 
 function search() {

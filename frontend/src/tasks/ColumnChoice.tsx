@@ -1,3 +1,4 @@
+import { Menu } from "../ui/menu";
 import { COLUMNS, type Column } from "./columns";
 
 export function ColumnChoice({
@@ -8,20 +9,17 @@ export function ColumnChoice({
   choose: (name: Column, shown: boolean) => void;
 }) {
   return (
-    <details className="menu">
-      <summary>Columns</summary>
-      <div className="items">
-        {COLUMNS.map((column) => (
-          <label key={column.name}>
-            <input
-              type="checkbox"
-              checked={chosen.includes(column.name)}
-              onChange={(event) => choose(column.name, event.target.checked)}
-            />
-            {column.title}
-          </label>
-        ))}
-      </div>
-    </details>
+    <Menu title="Columns">
+      {COLUMNS.map((column) => (
+        <label key={column.name}>
+          <input
+            type="checkbox"
+            checked={chosen.includes(column.name)}
+            onChange={(event) => choose(column.name, event.target.checked)}
+          />
+          {column.title}
+        </label>
+      ))}
+    </Menu>
   );
 }

@@ -6,7 +6,12 @@ import { FactList, Link, Moment, TaskLink } from "../ui/basics";
 /** What else is known of a task. */
 export function Facts({ task }: { task: TaskDetail }) {
   const facts: [string, ReactNode][] = [
-    ["Function", task.title ? task.func_name : null],
+    [
+      "Function",
+      <Link to={`functions/${encodeURIComponent(task.func_name)}`} key="f">
+        {task.func_name}
+      </Link>,
+    ],
     [
       "Queue",
       <Link to="tasks" query={{ queue: task.queue }} key="q">
@@ -29,7 +34,14 @@ export function Facts({ task }: { task: TaskDetail }) {
     ["Durable", task.durable ? "yes" : "no"],
     ["Executor", task.executor],
     ["Source", task.source],
-    ["Instance", task.instance && <code title={task.instance}>{short(task.instance)}</code>],
+    [
+      "Instance",
+      task.instance && (
+        <Link to="instances" query={{ instance: task.instance }} className="id">
+          {short(task.instance)}
+        </Link>
+      ),
+    ],
     ["Retry of", task.retry_of && <TaskLink id={task.retry_of} />],
     ["Retried as", task.retried_as && <TaskLink id={task.retried_as} />],
     ["Same work as", task.duplicate_of && <TaskLink id={task.duplicate_of} />],

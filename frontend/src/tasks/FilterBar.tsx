@@ -4,6 +4,7 @@ import type { MetricsInfo, TaskStatus } from "../api/schema";
 import { brief } from "../format";
 import { change } from "../router";
 import { Tabs } from "../ui/basics";
+import { Chips } from "./Chips";
 import { GROUPS, narrowed, sameStatuses } from "./filters";
 
 const SPANS = [
@@ -34,6 +35,7 @@ export function FilterBar({ filters }: { filters: TaskFilters }) {
         <QueueChoice value={filters.queue ?? ""} />
         <Typed name="tag" label="Tag" value={filters.tag ?? ""} hint="Tag key:value" />
         <Since value={filters.since ?? ""} />
+        <Chips filters={filters} />
         {narrowed(filters) > 0 && (
           <button type="button" className="plain" onClick={clear}>
             Clear

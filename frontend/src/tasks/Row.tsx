@@ -14,7 +14,7 @@ export function Cell({ task, column }: { task: Task; column: Column }): ReactNod
     case "tags":
       return <Tags tags={task.tags} />;
     case "queue":
-      return task.queue;
+      return <span title={task.queue}>{task.queue}</span>;
     case "created":
       return <Ago at={task.created_at} />;
     case "duration":

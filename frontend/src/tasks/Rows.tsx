@@ -1,8 +1,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useRef } from "react";
+import { type CSSProperties, useEffect, useRef } from "react";
 import type { Task } from "../api/queries";
 import { go } from "../router";
-import { COLUMNS, type Column, template } from "./columns";
+import { isTyping } from "../ui/typing";
+import { COLUMNS, type Column, leastRem, template } from "./columns";
 import { Cell, Name, Status } from "./Row";
 import type { useSelection } from "./selection";
 
@@ -57,12 +58,6 @@ export function Rows({
     setActive(index);
     virtual.scrollToIndex(index);
   };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey) return;
-    // A link that has the focus follows Enter by itself.
-    if (event.key === "Enter" && event.target instanceof HTMLAnchorElement) return;
-    if (act(event.key)) event.preventDefault();
-  };
   const act = (key: string): boolean => {
     const task = tasks[active];
     const to = target(key, active, tasks.length);
@@ -72,9 +67,12 @@ export function Rows({
     else return false;
     return true;
   };
+  useKeys(act);
 
   const shown = COLUMNS.filter((one) => columns.includes(one.name));
-  const grid = { gridTemplateColumns: template(columns, selection !== null) };
+  const idle = tasks.some((task) => Object.keys(task.tags).length > 0) ? [] : ["tags" as const];
+  const grid = { gridTemplateColumns: template(columns, selection !== null, idle) };
+  const least = { "--least": `${leastRem(columns, selection !== null)}rem` } as CSSProperties;
   const all = tasks.every((task) => selection?.chosen.has(task.task_id));
   return (
     <div
@@ -84,7 +82,7 @@ export function Rows({
       aria-label="Tasks, newest first"
       aria-rowcount={tasks.length + 1}
       tabIndex={0}
-      onKeyDown={onKeyDown}
+      style={least}
     >
       <div className="row titles" role="row" aria-rowindex={1} style={grid}>
         {selection && (
@@ -144,6 +142,22 @@ export function Rows({
       </div>
     </div>
   );
+}
+
+/** Keys act on the list wherever the focus is, unless somebody types or a dialog is open. */
+function useKeys(act: (key: string) => boolean) {
+  useEffect(() => {
+    const hear = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (document.querySelector("dialog[open]")) return;
+      // A link or a button that has the focus follows Enter by itself.
+      const pressed = event.target instanceof Element && event.target.matches("a,button,summary");
+      if (event.key === "Enter" && pressed) return;
+      if (act(event.key)) event.preventDefault();
+    };
+    document.addEventListener("keydown", hear);
+    return () => document.removeEventListener("keydown", hear);
+  });
 }
 
 /** Where a key moves the active row; null: nowhere. */

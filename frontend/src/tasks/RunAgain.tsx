@@ -2,6 +2,7 @@ import { type FormEvent, useId, useState } from "react";
 import { ApiError } from "../api/client";
 import { runAgain, useAct, useArguments } from "../api/queries";
 import type { ArgumentInfo, TaskDetail } from "../api/schema";
+import { signInAddress, useHold } from "../api/session";
 import { short } from "../format";
 import { go } from "../router";
 import { Loaded } from "../ui/basics";
@@ -80,6 +81,7 @@ function Form({
           {faults[""]}
         </p>
       )}
+      <SignedOut />
       <div className="actions">
         <button type="button" onClick={close}>
           Back
@@ -89,6 +91,21 @@ function Form({
         </button>
       </div>
     </form>
+  );
+}
+
+/** The session ended: what was typed stays here, while one signs in elsewhere. */
+function SignedOut() {
+  const over = useHold();
+  if (!over) return null;
+  return (
+    <p className="warning" role="alert">
+      Your session has ended.{" "}
+      <a href={signInAddress()} target="_blank" rel="noreferrer">
+        Sign in in another tab
+      </a>
+      , then go on here: what you typed stays.
+    </p>
   );
 }
 

@@ -1,16 +1,22 @@
 import { useState } from "react";
 
+/** In rem: what a column has at least, and how much of the rest it takes. */
+interface Width {
+  least: number;
+  grows?: number;
+}
+
 export const COLUMNS = [
-  { name: "tags", title: "Tags", width: "minmax(4rem, 1fr)" },
-  { name: "queue", title: "Queue", width: "minmax(4.5rem, 0.4fr)" },
-  { name: "created", title: "Created", width: "5.5rem" },
-  { name: "duration", title: "Took", width: "5.5rem" },
-  { name: "retries", title: "Retries", width: "4rem" },
-  { name: "instance", title: "Instance", width: "6rem" },
-  { name: "executor", title: "Executor", width: "5rem" },
-  { name: "source", title: "Source", width: "5rem" },
-  { name: "error", title: "What came of it", width: "minmax(8rem, 1.3fr)" },
-] as const;
+  { name: "tags", title: "Tags", width: { least: 4, grows: 1 } },
+  { name: "queue", title: "Queue", width: { least: 6, grows: 0.8 } },
+  { name: "created", title: "Created", width: { least: 5 } },
+  { name: "duration", title: "Took", width: { least: 5 } },
+  { name: "retries", title: "Retries", width: { least: 3.5 } },
+  { name: "instance", title: "Instance", width: { least: 6 } },
+  { name: "executor", title: "Executor", width: { least: 5 } },
+  { name: "source", title: "Source", width: { least: 5 } },
+  { name: "error", title: "What came of it", width: { least: 8, grows: 1.3 } },
+] as const satisfies readonly { name: string; title: string; width: Width }[];
 
 export type Column = (typeof COLUMNS)[number]["name"];
 
@@ -44,10 +50,39 @@ export function useColumns(): [readonly Column[], (name: Column, shown: boolean)
   return [chosen, choose];
 }
 
-/** CSS's `grid-template-columns` of a row: box, state, task, then these. */
-export function template(chosen: readonly Column[], selectable: boolean): string {
-  const widths = COLUMNS.filter((one) => chosen.includes(one.name)).map((one) => one.width);
-  return [...(selectable ? ["1.75rem"] : []), "6.5rem", "minmax(15rem, 1.8fr)", ...widths].join(
-    " ",
+const BOX: Width = { least: 1.75 };
+const STATE: Width = { least: 6 };
+const TASK: Width = { least: 15, grows: 2.6 };
+/** Where no task has anything in it: its title. */
+const IDLE: Width = { least: 2.5 };
+/** Between two columns, and beside the first and the last, as the style has it. */
+const GAP = 0.75;
+
+/** Of box, state, task, then these. Those that are `idle` have nothing in them. */
+function widths(
+  chosen: readonly Column[],
+  selectable: boolean,
+  idle: readonly Column[] = [],
+): Width[] {
+  const shown = COLUMNS.filter((one) => chosen.includes(one.name)).map((one) =>
+    idle.includes(one.name) ? IDLE : one.width,
   );
+  return [...(selectable ? [BOX] : []), STATE, TASK, ...shown];
+}
+
+/** CSS's `grid-template-columns` of a row. */
+export function template(
+  chosen: readonly Column[],
+  selectable: boolean,
+  idle: readonly Column[] = [],
+): string {
+  return widths(chosen, selectable, idle)
+    .map(({ least, grows }) => (grows ? `minmax(${least}rem, ${grows}fr)` : `${least}rem`))
+    .join(" ");
+}
+
+/** Narrower than this a row does not get: what has no room is scrolled to. */
+export function leastRem(chosen: readonly Column[], selectable: boolean): number {
+  const all = widths(chosen, selectable);
+  return all.reduce((sum, one) => sum + one.least, GAP * (all.length + 1));
 }

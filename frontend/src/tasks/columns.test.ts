@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+import { leastRem, template } from "./columns";
+
+it("gives the rest of a row to what is long", () => {
+  expect(template(["queue", "created"], true)).toBe(
+    "1.75rem 6rem minmax(15rem, 2.6fr) minmax(6rem, 0.8fr) 5rem",
+  );
+});
+
+it("gives nothing of it to tags where no task has any", () => {
+  expect(template(["tags"], false, ["tags"])).toBe("6rem minmax(15rem, 2.6fr) 2.5rem");
+});
+
+it("knows how wide a row is at least, with the gaps", () => {
+  expect(leastRem(["created"], false)).toBe(6 + 15 + 5 + 4 * 0.75);
+});
