@@ -1,7 +1,11 @@
+import asyncio
 import signal
 import sqlite3
 
 import pytest
+
+from fastapi_taskflow import TaskManager
+from fastapi_taskflow.testing import async_drain
 
 
 @pytest.fixture
@@ -113,6 +117,30 @@ def test_a_retry_waits_for_a_process_that_runs_tasks(place, failed):
     assert place.record(result["new_task_id"]).status.value == "pending"
     assert again.code == 1
     assert "already retried" in again.out
+
+
+def test_a_task_that_was_ordered_again_is_not_retried(place):
+    async def failed():
+        tasks = TaskManager(snapshot_db=place.folder / "tasks.db")
+
+        @tasks.task(name="fail", persist=True)
+        def fail(text):
+            raise ValueError(text)
+
+        async with tasks:
+            ordered = await tasks.enqueue(fail, "no", idempotency_key="order-1")
+            await async_drain(tasks)
+        return ordered.task_id
+
+    first = asyncio.run(failed())
+    heir = place.enqueue("fail", "no", idempotency_key="order-1")
+
+    ended = place.run("tasks", "retry", first, store=None)
+
+    assert ended.code == 1
+    assert f"now belongs to task {heir}, which waits" in " ".join(ended.out.split())
+    assert place.record(first).retried_as is None
+    assert audit(place) == []
 
 
 @pytest.mark.quick

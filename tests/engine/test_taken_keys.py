@@ -10,6 +10,7 @@ from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.exceptions import KeyTaken
 from fastapi_taskflow.operations import Operations
 from fastapi_taskflow.testing import async_drain
+from tests.engine.test_bulk import over
 from tests.engine.test_running import ended
 from tests.support.waiting import wait_until
 
@@ -99,6 +100,20 @@ async def test_many_are_skipped_with_that_reason(shop: Shop, succeeds: bool) -> 
             assert task_id == first
             assert f"belongs to task {heir}, which {became}" in reason
         await shop.nothing_happened(first)
+        shop.paid.set()
+
+
+async def test_an_action_on_all_that_match_says_so_too(shop: Shop, succeeds: bool) -> None:
+    async with shop.tasks:
+        first, heir, _ = await shop.ordered(succeeds=succeeds)
+
+        begun = await shop.operations.start_bulk("retry", Query(func_name="charge"))
+        info = await over(shop.tasks, begun)
+
+        assert (info.found, info.done, info.refused) == (1, 0, 1)
+        ((task_id, reason),) = info.refusals
+        assert (task_id, reason) == (first, f"Its idempotency key now belongs to task {heir}.")
+        assert len((await shop.tasks.runtime.backend.search(Query(), limit=9)).tasks) == 2
         shop.paid.set()
 
 

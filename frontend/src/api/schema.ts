@@ -136,8 +136,10 @@ export interface BulkDetail {
   found: number;
   /** Of these: retried, cancelled, or asked to stop */
   done: number;
-  /** Of these: ended or retried meanwhile, or their arguments are not stored */
+  /** Of these: ended or retried meanwhile, their arguments are not stored, or another task has their idempotency key */
   refused: number;
+  /** The first 100 of them, with the reason */
+  refusals: SkippedTask[];
 }
 
 /** What is to be done, to which tasks. */
@@ -512,7 +514,7 @@ export interface SeriesInfo {
   buckets: BucketInfo[];
 }
 
-/** A task that was not retried. */
+/** A task to which it was not done. */
 export interface SkippedTask {
   task_id: string;
   reason: string;

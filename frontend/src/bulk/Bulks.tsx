@@ -46,6 +46,7 @@ function Bulk({ bulk, dismiss }: { bulk: BulkDetail; dismiss: () => void }) {
         <strong>{inWords(bulk)}</strong>
         {bulk.refused > 0 && ` ${count(bulk.refused)} left as they were.`}
       </span>
+      {bulk.refusals.length > 0 && <Refusals bulk={bulk} />}
       {runs && most !== undefined && (
         <progress
           value={Math.min(bulk.done + bulk.refused, most)}
@@ -78,6 +79,25 @@ function Bulk({ bulk, dismiss }: { bulk: BulkDetail; dismiss: () => void }) {
         </button>
       )}
     </li>
+  );
+}
+
+/** The tasks that were left as they were, and why. */
+function Refusals({ bulk }: { bulk: BulkDetail }) {
+  return (
+    <details>
+      <summary>Why</summary>
+      <ul>
+        {bulk.refusals.map(({ task_id: id, reason }) => (
+          <li key={id}>
+            <Link to={`tasks/${id}`}>{id.slice(-8)}</Link> {reason}
+          </li>
+        ))}
+      </ul>
+      {bulk.refused > bulk.refusals.length && (
+        <p className="quiet">And {count(bulk.refused - bulk.refusals.length)} more.</p>
+      )}
+    </details>
   );
 }
 

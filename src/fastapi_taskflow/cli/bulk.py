@@ -133,7 +133,8 @@ async def list_bulk(
 async def show_bulk(inspector: Inspector, bulk_id: IdArgument) -> Answer:
     """Show how far one is."""
     info = await inspector.get_bulk(bulk_id)
-    return Answer(document=_document(info), shown=[_table([info])])
+    reasons = [plain(f"{one.task_id}  {one.reason}") for one in info.refusals]
+    return Answer(document=_document(info), shown=[_table([info]), *reasons])
 
 
 @app.command("stop")

@@ -22,6 +22,7 @@ from fastapi_taskflow.rules.bulk import (
     Bulk,
     BulkKind,
     BulkState,
+    Refusal,
     bulk_id_of,
     bulk_key,
 )
@@ -47,7 +48,8 @@ class BulkInfo:
         found: Tasks that matched so far.
         done: Of these, those that were retried, cancelled or asked to stop.
         refused: Those that were not: retried by somebody else, ended meanwhile, arguments that
-            are not stored.
+            are not stored, an idempotency key that another task has by now.
+        refusals: The first 100 of them, with the reason.
     """
 
     bulk_id: str
@@ -60,6 +62,7 @@ class BulkInfo:
     found: int
     done: int
     refused: int
+    refusals: tuple[Refusal, ...] = ()
 
 
 async def preview_bulk(desk: Desk, action: BulkKind, query: Query) -> Count:
@@ -192,4 +195,5 @@ def _info(one: BulkAction) -> BulkInfo:
         found=state.found,
         done=state.done,
         refused=state.refused,
+        refusals=state.refusals,
     )

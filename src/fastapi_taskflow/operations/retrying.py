@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi_taskflow.backends.base import Query, StoredTask
 from fastapi_taskflow.engine.accept.options import Options
@@ -21,6 +21,7 @@ from fastapi_taskflow.operations.originals import as_before, commit_again, funct
 from fastapi_taskflow.operations.rechaining import is_step, retry_chain
 from fastapi_taskflow.operations.runtime import Runtime
 from fastapi_taskflow.operations.shortids import whole
+from fastapi_taskflow.rules.bulk import Refusal
 from fastapi_taskflow.rules.calls import TaskCall
 from fastapi_taskflow.rules.registry import Registered
 from fastapi_taskflow.words.errors import (
@@ -55,13 +56,6 @@ _BATCH = 100
 _UNINTENDED = frozenset({TaskStatus.FAILED, TaskStatus.INTERRUPTED})
 # Failed tasks that one call looks at; most of them may have been retried before.
 _LOOKED_AT = 10_000
-
-
-class Refusal(NamedTuple):
-    """A task that was not retried, and why."""
-
-    task_id: str
-    reason: str
 
 
 @dataclass(slots=True, kw_only=True)

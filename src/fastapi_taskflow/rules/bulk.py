@@ -12,11 +12,14 @@ from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import CANCELLABLE, RETRYABLE
 
 __all__ = [
+    "MOST_REFUSALS",
     "POSSIBLE",
     "USUAL",
     "Bulk",
     "BulkKind",
     "BulkState",
+    "Ends",
+    "Refusal",
     "bulk_id_of",
     "bulk_key",
     "retry_id",
@@ -26,6 +29,9 @@ BulkKind = Literal["retry", "cancel"]
 BulkStatus = Literal["running", "done", "cancelled"]
 
 _BULK = "b:"
+
+MOST_REFUSALS = 100
+"""Of so many tasks it is kept why it was not done to them."""
 
 POSSIBLE: Mapping[BulkKind, frozenset[TaskStatus]] = {"retry": RETRYABLE, "cancel": CANCELLABLE}
 """The states of tasks to which each may be done."""
@@ -53,6 +59,20 @@ def retry_id(bulk_id: str, task_id: str) -> str:
     digits = sha256(f"{bulk_id}/{task_id}".encode()).hexdigest()
     variant = "89ab"[int(digits[3], 16) % 4]
     return f"{bulk_id[:14]}7{digits[:3]}-{variant}{digits[4:7]}-{digits[7:19]}"
+
+
+class Refusal(NamedTuple):
+    """A task to which it was not done, and why."""
+
+    task_id: str
+    reason: str
+
+
+class Ends(NamedTuple):
+    """What became of the tasks of a page: to how many it was done, and the others."""
+
+    done: int = 0
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Bulk(NamedTuple):
@@ -91,6 +111,7 @@ class BulkState(NamedTuple):
         found: Tasks that matched so far, those of ``doing`` too.
         done, refused: What became of them, without those of ``doing``.
         worker: The instance that is at it.
+        refusals: The first `MOST_REFUSALS` of those that are counted as ``refused``.
     """
 
     status: BulkStatus = "running"
@@ -102,15 +123,21 @@ class BulkState(NamedTuple):
     refused: int = 0
     worker: str = ""
     ended_at: str | None = None
+    refusals: tuple[Refusal, ...] = ()
 
     @property
     def is_exhausted(self) -> bool:
         """There are no more pages."""
         return self.begun and self.cursor is None
 
-    def counted(self, done: int, refused: int) -> BulkState:
+    def counted(self, ends: Ends) -> BulkState:
         """With what became of the last page."""
-        return self._replace(done=self.done + done, refused=self.refused + refused, doing=())
+        return self._replace(
+            done=self.done + ends.done,
+            refused=self.refused + len(ends.refusals),
+            refusals=(self.refusals + ends.refusals)[:MOST_REFUSALS],
+            doing=(),
+        )
 
     def over(self, status: BulkStatus, now: datetime) -> BulkState:
         """It ends now."""
@@ -118,10 +145,15 @@ class BulkState(NamedTuple):
 
     def text(self) -> str:
         """As it is stored."""
-        return json.dumps(self._asdict())
+        values = self._asdict()
+        if not self.refusals:
+            # Instances of an older release read it as long as they can.
+            del values["refusals"]
+        return json.dumps(values)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """As `Bulk.read`."""
         values = json.loads(text)
-        return cls(**{**values, "doing": tuple(values["doing"])})
+        refusals = tuple(Refusal(*one) for one in values.get("refusals", ()))
+        return cls(**{**values, "doing": tuple(values["doing"]), "refusals": refusals})

@@ -14,8 +14,9 @@ from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import Model, encodable
 from fastapi_taskflow.admin.auth.visitors import actor
 from fastapi_taskflow.operations import BULK_LIMIT, BulkRetry
+from fastapi_taskflow.rules.bulk import Refusal
 
-__all__ = ["BulkApi", "BulkRetryInfo", "TaskIds"]
+__all__ = ["BulkApi", "BulkRetryInfo", "SkippedTask", "TaskIds"]
 
 _Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -34,10 +35,14 @@ class RetriedTask(Model):
 
 
 class SkippedTask(Model):
-    """A task that was not retried."""
+    """A task to which it was not done."""
 
     task_id: str
     reason: str
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Self:
+        return cls(task_id=refusal.task_id, reason=encodable(refusal.reason))
 
 
 class BulkRetryInfo(Model):
@@ -60,10 +65,7 @@ class BulkRetryInfo(Model):
                 RetriedTask(original_task_id=original, new_task_id=new)
                 for original, new in done.retried
             ],
-            refusals=[
-                SkippedTask(task_id=one.task_id, reason=encodable(one.reason))
-                for one in done.refusals
-            ],
+            refusals=[SkippedTask.of(one) for one in done.refusals],
             cursor=done.cursor,
         )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Path, Query, Request
 from pydantic import Field
 
+from fastapi_taskflow.admin.api.bulk import SkippedTask
 from fastapi_taskflow.admin.api.documenting import Add, Routes
 from fastapi_taskflow.admin.api.failures import Group
 from fastapi_taskflow.admin.api.filters import TaskChoice, Text
@@ -54,8 +55,10 @@ class BulkDetail(Model):
     found: int = Field(description="Tasks that matched so far")
     done: int = Field(description="Of these: retried, cancelled, or asked to stop")
     refused: int = Field(
-        description="Of these: ended or retried meanwhile, or their arguments are not stored"
+        description="Of these: ended or retried meanwhile, their arguments are not stored, or "
+        "another task has their idempotency key"
     )
+    refusals: list[SkippedTask] = Field(description="The first 100 of them, with the reason")
 
     @classmethod
     def of(cls, info: BulkInfo) -> Self:
@@ -70,6 +73,7 @@ class BulkDetail(Model):
             found=info.found,
             done=info.done,
             refused=info.refused,
+            refusals=[SkippedTask.of(one) for one in info.refusals],
         )
 
 

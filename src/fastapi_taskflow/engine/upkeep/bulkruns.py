@@ -8,12 +8,15 @@ page is done once however many are at it. A retry's id follows from the action's
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import (
+    Admission,
     CancelResult,
     NewTask,
+    RetryRefused,
     ScheduleChange,
     StoredSchedule,
     StoredTask,
@@ -23,7 +26,7 @@ from fastapi_taskflow.engine.core.core import Core
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.engine.core.payloads import encode
 from fastapi_taskflow.engine.core.schedules import port_of
-from fastapi_taskflow.rules.bulk import BulkState, retry_id
+from fastapi_taskflow.rules.bulk import BulkState, Ends, Refusal, retry_id
 from fastapi_taskflow.words.errors import StoreUnavailable, TaskArgumentError
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import RETRYABLE
@@ -37,7 +40,12 @@ _PAGE = 100
 # How long nobody else takes it from an instance that says nothing.
 _LEASE = timedelta(seconds=5)
 
-_Ends = tuple[int, int]
+
+class _Saved(NamedTuple):
+    """What is stored of an action now, and what became of the tasks that were sent along."""
+
+    one: BulkAction
+    admissions: tuple[Admission, ...]
 
 
 class BulkRuns:
@@ -73,27 +81,30 @@ class BulkRuns:
         if one.state.status != "running":
             await self._change(ScheduleChange(row.name, row.version, None))
             return
-        taken = await self._save(one, one.state._replace(worker=self._core.instance_id))
-        ends: _Ends = (0, 0)
+        saved = await self._save(one, one.state._replace(worker=self._core.instance_id))
+        taken = None if saved is None else saved.one
+        ends = Ends()
         if taken is not None and taken.state.doing:
             if taken.bulk.kind == "cancel":
                 # Whoever was at it may have died before it did.
                 await self._cancel(taken.state.doing)
-            ends = await self._ends_of(taken)
+                ends = await self._cancelled(taken.state.doing)
+            else:
+                ends = await self._retried(taken, {})
         while taken is not None and not self._core.draining:
             following, ends = await self._page(taken, ends)
             if following is None:
                 await self._note(taken, ends)
             taken = following
 
-    async def _page(self, one: BulkAction, ends: _Ends) -> tuple[BulkAction | None, _Ends]:
+    async def _page(self, one: BulkAction, ends: Ends) -> tuple[BulkAction | None, Ends]:
         """One page; what became of its tasks, None if somebody else is at it, or it is over."""
-        state = one.state.counted(*ends)
+        state = one.state.counted(ends)
         if state.is_exhausted:
             now = (await port_of(self._core).due(limit=0)).now
             _, change = one.end(state.over("done", now), now)
             await self._change(change)
-            return None, (0, 0)
+            return None, Ends()
         backend, query = self._core.backend, query_of(one.bulk.filters)
         page = await backend.search(query, limit=_PAGE, cursor=state.cursor)
         ids = tuple(task.record.task_id for task in page.tasks)
@@ -107,28 +118,29 @@ class BulkRuns:
         for queue in {task.queue for task in tasks}:
             self._hint(queue)
         if one.bulk.kind == "retry":
-            return saved, await self._ends_of(saved)
-        return saved, await self._cancel(ids)
+            return saved.one, await self._retried(saved.one, _holders(saved.admissions))
+        return saved.one, await self._cancel(ids)
 
-    async def _save(self, one: BulkAction, state: BulkState, *tasks: NewTask) -> BulkAction | None:
+    async def _save(self, one: BulkAction, state: BulkState, *tasks: NewTask) -> _Saved | None:
         """Write a state; None: it was changed since."""
         now = (await port_of(self._core).due(limit=0)).now
         saved, change = one.put(state, now, now + _LEASE, *tasks)
-        return saved if await self._change(change) else None
+        admissions = await self._change(change)
+        return None if admissions is None else _Saved(saved, admissions)
 
-    async def _change(self, change: ScheduleChange) -> bool:
+    async def _change(self, change: ScheduleChange) -> tuple[Admission, ...] | None:
         key_ttl = self._core.settings.idempotency_ttl
         (answer,) = await port_of(self._core).change([change], key_ttl=key_ttl)
-        return answer is not None
+        return answer
 
-    async def _note(self, one: BulkAction, ends: _Ends) -> None:
+    async def _note(self, one: BulkAction, ends: Ends) -> None:
         """Somebody has cancelled it: what became of its last page belongs to it."""
         (row,) = await port_of(self._core).find([one.stored.name])
         found = None if row is None else BulkAction.read(row)
         if found is None or found.state.status != "cancelled" or not found.state.doing:
             return
         now = (await port_of(self._core).due(limit=0)).now
-        _, change = found.end(found.state.counted(*ends), now)
+        _, change = found.end(found.state.counted(ends), now)
         await self._change(change)
 
     # What it does to tasks
@@ -173,23 +185,68 @@ class BulkRuns:
         except TaskArgumentError:
             return None
 
-    async def _ends_of(self, one: BulkAction) -> _Ends:
-        """What became of the tasks of its last page, by whoever."""
-        ids = one.state.doing
-        if one.bulk.kind == "retry":
-            made = await self._core.backend.get([retry_id(one.bulk_id, each) for each in ids])
-            done = sum(task is not None for task in made)
-        else:
-            found = await self._core.backend.get(ids)
-            done = sum(task is not None and _is_cancelled(task) for task in found)
-        return done, len(ids) - done
+    async def _retried(self, one: BulkAction, holders: Mapping[str, str]) -> Ends:
+        """What became of the tasks of its last page, by whoever.
 
-    async def _cancel(self, ids: Sequence[str]) -> _Ends:
+        Args:
+            holders: Who has the idempotency keys of those that were refused for it.
+        """
+        ids = one.state.doing
+        made = await self._core.backend.get([retry_id(one.bulk_id, each) for each in ids])
+        left = [each for each, task in zip(ids, made, strict=True) if task is None]
+        found = await self._core.backend.get(left) if left else []
+        refusals = [
+            Refusal(each, _not_retried(task, holders.get(each)))
+            for each, task in zip(left, found, strict=True)
+        ]
+        return Ends(len(ids) - len(left), tuple(refusals))
+
+    async def _cancelled(self, ids: Sequence[str]) -> Ends:
+        """What became of tasks that somebody has cancelled."""
+        found = await self._core.backend.get(ids)
+        refusals = [
+            Refusal(each, _ended(None if task is None else task.record.status))
+            for each, task in zip(ids, found, strict=True)
+            if task is None or not _is_cancelled(task)
+        ]
+        return Ends(len(ids) - len(refusals), tuple(refusals))
+
+    async def _cancel(self, ids: Sequence[str]) -> Ends:
         answers = await self._core.backend.cancel(ids)
         good = CancelResult.CANCELLED, CancelResult.ASKED
-        done = sum(answer.result in good for answer in answers)
-        return done, len(ids) - done
+        refusals = [
+            Refusal(each, _ended(answer.status))
+            for each, answer in zip(ids, answers, strict=True)
+            if answer.result not in good
+        ]
+        return Ends(len(ids) - len(refusals), tuple(refusals))
 
 
 def _is_cancelled(task: StoredTask) -> bool:
     return task.cancel_asked or task.record.status is TaskStatus.CANCELLED
+
+
+def _holders(admissions: Sequence[Admission]) -> dict[str, str]:
+    """By the task that was not retried: the one that has its idempotency key."""
+    refused = [one for one in admissions if isinstance(one, RetryRefused)]
+    return {one.task_id: one.holder for one in refused if one.holder is not None}
+
+
+def _ended(status: TaskStatus | None) -> str:
+    return "It was deleted meanwhile." if status is None else f"It is {status.value} by now."
+
+
+def _not_retried(stored: StoredTask | None, holder: str | None) -> str:
+    if stored is None or stored.record.status not in RETRYABLE:
+        return _ended(None if stored is None else stored.record.status)
+    if stored.record.retried_as is not None:
+        return f"It was retried as {stored.record.retried_as}."
+    if stored.damage is not None:
+        return f"It is damaged in the store: {stored.damage}"
+    if stored.unopened:
+        return "No key opens its arguments."
+    if stored.payload is None and stored.arguments is None:
+        return "Its arguments are not stored."
+    if holder is None and stored.record.idempotency_key is None:
+        return "Its arguments cannot be stored."
+    return f"Its idempotency key now belongs to {f'task {holder}' if holder else 'another task'}."
