@@ -59,7 +59,9 @@ function Entry({
           <code title={step.instance}>{short(step.instance)}</code>
         )}
       </span>
-      <span className="long">{span((to - step.from) / 1000)}</span>
+      <span className="long" title={beside(step, to)}>
+        {span(step.took ?? (to - step.from) / 1000)}
+      </span>
       <span className="track" aria-hidden="true">
         <span
           className={`bar ${step.outcome ?? ""}`}
@@ -79,4 +81,11 @@ function Entry({
       )}
     </li>
   );
+}
+
+/** What the bar shows, where that is longer than the attempt itself. */
+function beside(step: Step, to: number): string | undefined {
+  const stored = span((to - step.from) / 1000);
+  if (step.took === null || stored === span(step.took)) return undefined;
+  return `From its start to its end in the store: ${stored}`;
 }

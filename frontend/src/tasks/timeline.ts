@@ -8,6 +8,8 @@ export interface Step {
   from: number;
   /** Null: it goes on. */
   to: number | null;
+  /** Seconds that an attempt itself took, without what the store needed to note start and end. */
+  took: number | null;
   title: string;
   outcome: string | null;
   error: string | null;
@@ -19,6 +21,7 @@ export interface Step {
 export interface Run {
   from: number;
   to: number | null;
+  took: number | null;
   outcome: string | null;
   error: string | null;
   stacktrace: string | null;
@@ -60,6 +63,7 @@ export function runs(task: TaskDetail): Run[] {
     .map((one) => ({
       from: ms(one.started_at ?? one.ended_at),
       to: ms(one.ended_at),
+      took: one.duration,
       outcome: one.outcome,
       error: one.error,
       stacktrace: one.stacktrace,
@@ -70,6 +74,7 @@ export function runs(task: TaskDetail): Run[] {
     found.push({
       from: own,
       to: task.end_time === null ? null : ms(task.end_time),
+      took: task.duration,
       outcome: task.status === "pending" ? null : task.status,
       error: task.error,
       stacktrace: task.stacktrace,
@@ -84,6 +89,7 @@ function wait(from: number, to: number | null, title: string): Step {
     kind: "wait",
     from,
     to,
+    took: null,
     title,
     outcome: null,
     error: null,
