@@ -94,6 +94,7 @@ def test_a_group_is_retried_over_http_and_from_a_shell(client: TestClient, tmp_p
         pass
     shown = CliRunner().invoke(cli, ["bulk", "show", bulk_id, *store, "--json"])
 
+    at = preview.pop("at")
     assert preview == {"count": 1, "more": False}
     assert "to 1 tasks; nothing was done" in dry.stdout
     assert begun.status_code == 200
@@ -102,5 +103,7 @@ def test_a_group_is_retried_over_http_and_from_a_shell(client: TestClient, tmp_p
     assert client.get("/tasks/bulk").json() == [found]
     assert client.post(f"/tasks/bulk/{bulk_id}/cancel").json() == found
     assert client.post("/tasks/bulk", json={"action": "cancel", "filter": {}}).status_code == 400
+    bound = client.post("/tasks/bulk", json={**body, "before": at}).json()
+    assert bound["filter"]["until"] == at
     assert client.get("/tasks/bulk/none").status_code == 404
     assert client.post("/tasks/failures/none/retry").status_code == 404

@@ -73,7 +73,7 @@ async def test_a_group_is_retried_as_a_whole(tmp_path: Path) -> None:
         listed = await operations.list_bulk()
         found = await retries(backend)
 
-    assert count.number == 250
+    assert count.count.number == 250
     assert (info.status, info.found, info.done, info.refused) == ("done", 250, 250, 0)
     assert (again.found, again.done) == (0, 0)
     assert len(found) == len(set(found)) == 250
@@ -142,6 +142,40 @@ async def test_what_waits_is_cancelled_and_what_runs_is_asked(tmp_path: Path) ->
 
     assert (info.found, info.done, info.refused) == (3, 3, 0)
     assert left.number == 1
+
+
+async def test_what_fails_after_it_was_counted_is_left_alone(tmp_path: Path) -> None:
+    tasks = TaskManager(snapshot_db=tmp_path / "tasks.db")
+    going = asyncio.Event()
+
+    @tasks.task(persist=True)
+    async def work(waits: bool) -> None:
+        if waits:
+            await going.wait()
+        raise ValueError
+
+    async with tasks:
+        operations = Operations(tasks.runtime)
+        counted = await tasks.enqueue(work, False)
+        ended = Query(statuses=frozenset({TaskStatus.FAILED}))
+
+        async def failed() -> bool:
+            return (await operations.count(ended)).number == 1
+
+        await wait_until(failed)
+        await tasks.enqueue(work, True)
+        query = Query(func_name="work")
+        preview = await operations.preview_bulk("retry", query)
+        going.set()
+        await tasks.enqueue(work, False)
+        await async_drain(tasks)
+        info = await over(tasks, await operations.start_bulk("retry", query, before=preview.at))
+        found = await retries(tasks.runtime.backend)
+
+    # The one that ran when it was counted is found; that which was made later is not.
+    assert (preview.count.number, info.found, info.done, info.refused) == (1, 2, 1, 1)
+    assert [one.reason for one in info.refusals] == ["It ended after it was counted."]
+    assert found == [counted.task_id]
 
 
 async def test_it_can_be_called_off(tmp_path: Path) -> None:

@@ -142,6 +142,15 @@ export interface BulkDetail {
   refusals: SkippedTask[];
 }
 
+/** How many tasks an action would be done to. */
+export interface BulkPreviewInfo {
+  count: number;
+  /** Counting stopped there */
+  more: boolean;
+  /** As `before` of the action: what comes later is left alone */
+  at: string;
+}
+
 /** What is to be done, to which tasks. */
 export interface BulkRequest {
   action: "retry" | "cancel";
@@ -158,6 +167,15 @@ export interface BulkRetryInfo {
   refusals: SkippedTask[];
   /** There may be more: give it to the next call. Null: that was all */
   cursor: string | null;
+}
+
+/** The same, bound to what was counted. */
+export interface BulkStart {
+  action: "retry" | "cancel";
+  /** As in the list of tasks; at least one beside `status`. Left out, `status` is failed and interrupted, or pending and running */
+  filter: TaskChoice;
+  /** Only tasks made before, for a retry also ended before: give `at` of the preview, and it is done to none that was not counted */
+  before?: string | null;
 }
 
 /** New values by parameter, in plain JSON. One that is left out stays as it was. */
@@ -705,9 +723,9 @@ export interface Routes {
   "POST /batches/{batch_id}/cancel": { query: Record<string, never>; body: undefined; answer: BatchInfo };
   "POST /batches/{batch_id}/retry": { query: Record<string, never>; body: undefined; answer: BulkRetryInfo };
   "GET /bulk": { query: { limit?: number }; body: undefined; answer: BulkDetail[] };
-  "POST /bulk": { query: Record<string, never>; body: BulkRequest; answer: BulkDetail };
+  "POST /bulk": { query: Record<string, never>; body: BulkStart; answer: BulkDetail };
   "POST /bulk-retry": { query: Record<string, never>; body: TaskIds; answer: BulkRetryInfo };
-  "POST /bulk/preview": { query: Record<string, never>; body: BulkRequest; answer: PreviewInfo };
+  "POST /bulk/preview": { query: Record<string, never>; body: BulkRequest; answer: BulkPreviewInfo };
   "GET /bulk/{bulk_id}": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "POST /bulk/{bulk_id}/cancel": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "GET /export.csv": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; key?: string | null }; body: undefined; answer: undefined };

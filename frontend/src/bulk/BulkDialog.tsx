@@ -51,7 +51,7 @@ export function BulkDialog({
   const run = () =>
     found &&
     start.mutate(
-      { request, count: found.count },
+      { request, preview: found },
       {
         onError: (error) => toast(error.message, { bad: true }),
         onSuccess: () => {
@@ -89,7 +89,9 @@ export function BulkDialog({
           "Counting…"
         )}
       </p>
-      <p className="quiet">{means} It goes on in the background, and can be called off.</p>
+      <p className="quiet">
+        {means} What comes later is left alone. It goes on in the background, and can be called off.
+      </p>
       <form
         className="actions"
         onSubmit={(event) => {

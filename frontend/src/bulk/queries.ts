@@ -2,11 +2,11 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { ask } from "../api/client";
 import { useAct } from "../api/queries";
-import type { BulkDetail, Routes } from "../api/schema";
+import type { BulkDetail, BulkPreviewInfo, Routes } from "../api/schema";
 import { useLive } from "../live";
 import type { Query } from "../router";
 
-export type BulkRequest = Routes["POST /bulk"]["body"];
+export type BulkRequest = Routes["POST /bulk/preview"]["body"];
 
 /** What they may change. */
 const TOUCHED = ["tasks", "failures", "queues", "metrics"] as const;
@@ -60,9 +60,10 @@ export const expected = (bulk: BulkDetail) => counted.get(bulk.bulk_id);
 export function useStart() {
   const client = useQueryClient();
   return useAct(
-    async ({ request, count }: { request: BulkRequest; count: number }) => {
-      const started = await ask("POST /bulk", { body: request });
-      counted.set(started.bulk_id, count);
+    async ({ request, preview }: { request: BulkRequest; preview: BulkPreviewInfo }) => {
+      // What fails after it was counted is left alone: nobody has confirmed it.
+      const started = await ask("POST /bulk", { body: { ...request, before: preview.at } });
+      counted.set(started.bulk_id, preview.count);
       // It is shown at once, whether it has ended by the next look or not.
       client.setQueryData<BulkDetail[]>(["bulk"], (old) => [started, ...(old ?? [])]);
       return started;

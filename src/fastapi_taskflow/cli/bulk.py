@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import RenderableType
 
-from fastapi_taskflow.admin.api.bulkactions import BulkDetail, PreviewInfo
+from fastapi_taskflow.admin.api.bulkactions import BulkDetail, BulkPreviewInfo
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.failures import GroupArgument
 from fastapi_taskflow.cli.failures import app as failures
@@ -107,9 +107,9 @@ async def _begun(
 ) -> Answer:
     if dry_run:
         found = await inspector.preview_bulk(action, query)
-        number = f"{found.number}{'+' if found.more else ''}"
+        number = f"{found.count.number}{'+' if found.count.more else ''}"
         told = plain(f"{action} would be done to {number} tasks; nothing was done")
-        return Answer(document=PreviewInfo.of(found).model_dump(mode="json"), shown=[told])
+        return Answer(document=BulkPreviewInfo.of(found).model_dump(mode="json"), shown=[told])
     info = await inspector.start_bulk(action, query, actor=actor())
     told = plain(f"Begun as {info.bulk_id}; see: fastapi-taskflow bulk show {info.bulk_id}")
     return Answer(document=_document(info), shown=[told])

@@ -1,7 +1,7 @@
 """What people do with tasks and queues: look, cancel, retry, tune. Each act is audited."""
 
 from fastapi_taskflow.operations.auditing import AuditCheck
-from fastapi_taskflow.operations.bulk import BulkInfo
+from fastapi_taskflow.operations.bulk import BulkInfo, BulkPreview
 from fastapi_taskflow.operations.executors import ExecutorState
 from fastapi_taskflow.operations.failures import FailureInfo
 from fastapi_taskflow.operations.fleet import Function, Instance
@@ -20,6 +20,7 @@ __all__ = [
     "Argument",
     "AuditCheck",
     "BulkInfo",
+    "BulkPreview",
     "BulkRetry",
     "Count",
     "ExecutorState",

@@ -29,7 +29,15 @@ from fastapi_taskflow.rules.bulk import (
 from fastapi_taskflow.words.errors import BulkNotFound, ConfigurationError, StoreUnavailable
 from fastapi_taskflow.words.ids import new_id
 
-__all__ = ["BulkInfo", "cancel_bulk", "get_bulk", "list_bulk", "preview_bulk", "start_bulk"]
+__all__ = [
+    "BulkInfo",
+    "BulkPreview",
+    "cancel_bulk",
+    "get_bulk",
+    "list_bulk",
+    "preview_bulk",
+    "start_bulk",
+]
 
 _MOST_COUNTED = 10_000
 _MOST_TRIES = 20
@@ -65,19 +73,38 @@ class BulkInfo:
     refusals: tuple[Refusal, ...] = ()
 
 
-async def preview_bulk(desk: Desk, action: BulkKind, query: Query) -> Count:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPreview:
+    """How many tasks it would be done to.
+
+    Attributes:
+        at: As ``before`` of `start_bulk`: then it is done to none that was not counted.
+    """
+
+    count: Count
+    at: datetime
+
+
+async def preview_bulk(desk: Desk, action: BulkKind, query: Query) -> BulkPreview:
     """How many tasks it would be done to now.
 
     Raises:
         ConfigurationError: to tasks in these states it cannot be done, or to all of them.
     """
     await catch_up(desk.engine)
+    # Taken first: what ends while it is counted may be in the number, never in the act alone.
+    at = desk.engine.clock.now()
     number = await desk.engine.backend.count(_checked(action, query), cap=_MOST_COUNTED + 1)
-    return Count(min(number, _MOST_COUNTED), number > _MOST_COUNTED)
+    return BulkPreview(count=Count(min(number, _MOST_COUNTED), number > _MOST_COUNTED), at=at)
 
 
 async def start_bulk(
-    desk: Desk, action: BulkKind, query: Query, *, actor: str = ANONYMOUS
+    desk: Desk,
+    action: BulkKind,
+    query: Query,
+    *,
+    before: datetime | None = None,
+    actor: str = ANONYMOUS,
 ) -> BulkInfo:
     """Store it; an instance with a role begins at once, or when there is one.
 
@@ -85,15 +112,22 @@ async def start_bulk(
     later. Each is done once, whatever dies. A retry is stored, also of a task that was not
     durable, and takes no place of its queue's ``max_size``.
 
+    Args:
+        before: Only to tasks that were made before, and for a retry had ended before; others are
+            not found, or refused.
+
     Raises:
         ConfigurationError: as `preview_bulk`, or this store keeps no such thing.
     """
     engine = desk.engine
     await catch_up(engine)
     query = _checked(action, query)
+    if before is not None:
+        query = replace(query, until=min(before, query.until or before))
     now = (await port_of(engine.core).due(limit=0)).now
     filters = filters_of(query)
-    bulk = Bulk(action, filters, actor, now.isoformat())
+    ended = before.isoformat() if before is not None and action == "retry" else None
+    bulk = Bulk(action, filters, actor, now.isoformat(), ended)
     name = bulk_key(new_id())
     row = StoredSchedule(name, newer(0, now), bulk.text(), BulkState().text(), None, now)
     one = BulkAction.read(row)

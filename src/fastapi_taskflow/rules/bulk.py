@@ -76,16 +76,24 @@ class Ends(NamedTuple):
 
 
 class Bulk(NamedTuple):
-    """What is to be done, to which tasks; ``filters`` are those of a query, as plain values."""
+    """What is to be done, to which tasks.
+
+    Attributes:
+        filters: Those of a query, as plain values.
+        before: Only to tasks that had ended by then, if it is a retry; None: whenever they ended.
+    """
 
     kind: BulkKind
     filters: Mapping[str, Any]
     actor: str
     created_at: str
+    before: str | None = None
 
     def text(self) -> str:
         """As it is stored."""
-        return json.dumps(self._asdict())
+        values = self._asdict()
+        # Releases of before read those that have none.
+        return json.dumps({name: value for name, value in values.items() if value is not None})
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -98,6 +106,8 @@ class Bulk(NamedTuple):
         if found.kind not in POSSIBLE:
             raise ValueError(found.kind)
         datetime.fromisoformat(found.created_at)
+        if found.before is not None:
+            datetime.fromisoformat(found.before)
         return found
 
 

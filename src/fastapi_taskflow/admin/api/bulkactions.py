@@ -10,13 +10,14 @@ from pydantic import Field
 from fastapi_taskflow.admin.api.bulk import SkippedTask
 from fastapi_taskflow.admin.api.documenting import Add, Routes
 from fastapi_taskflow.admin.api.failures import Group
+from fastapi_taskflow.admin.api.filters import Moment as Instant
 from fastapi_taskflow.admin.api.filters import TaskChoice, Text
 from fastapi_taskflow.admin.api.schemas import Model, Moment, encodable
 from fastapi_taskflow.admin.auth.visitors import actor
 from fastapi_taskflow.backends.base import Query as Chosen
-from fastapi_taskflow.operations import BulkInfo, Count
+from fastapi_taskflow.operations import BulkInfo, BulkPreview, Count
 
-__all__ = ["BulkActionApi", "BulkDetail", "PreviewInfo"]
+__all__ = ["BulkActionApi", "BulkDetail", "BulkPreviewInfo", "PreviewInfo"]
 
 BulkId = Annotated[Text, Path()]
 
@@ -31,6 +32,16 @@ class BulkRequest(Model):
     )
 
 
+class BulkStart(BulkRequest):
+    """The same, bound to what was counted."""
+
+    before: Instant | None = Field(
+        None,
+        description="Only tasks made before, for a retry also ended before: give `at` of the "
+        "preview, and it is done to none that was not counted",
+    )
+
+
 class PreviewInfo(Model):
     """How many tasks it would be done to now."""
 
@@ -40,6 +51,19 @@ class PreviewInfo(Model):
     @classmethod
     def of(cls, found: Count) -> Self:
         return cls(count=found.number, more=found.more)
+
+
+class BulkPreviewInfo(Model):
+    """How many tasks an action would be done to."""
+
+    count: int
+    more: bool = Field(description="Counting stopped there")
+    at: Moment = Field(description="As `before` of the action: what comes later is left alone")
+
+    @classmethod
+    def of(cls, found: BulkPreview) -> Self:
+        number, more = found.count
+        return cls(count=number, more=more, at=found.at.isoformat())
 
 
 class BulkDetail(Model):
@@ -92,17 +116,17 @@ class BulkActionApi(Routes):
         add("POST", "/bulk/{bulk_id}/cancel", self.cancel_bulk, answers=(400, 404))
         add("POST", "/failures/{group}/retry", self.retry_failure, answers=(400, 404))
 
-    async def start_bulk(self, request: Request, wanted: BulkRequest) -> BulkDetail:
+    async def start_bulk(self, request: Request, wanted: BulkStart) -> BulkDetail:
         """Retry or cancel all tasks that match, in the background; each once, whatever dies."""
         found = await self._operations.start_bulk(
-            wanted.action, wanted.filter.query(), actor=actor(request)
+            wanted.action, wanted.filter.query(), before=wanted.before, actor=actor(request)
         )
         return BulkDetail.of(found)
 
-    async def preview_bulk(self, wanted: BulkRequest) -> PreviewInfo:
+    async def preview_bulk(self, wanted: BulkRequest) -> BulkPreviewInfo:
         """How many tasks that would be now. Nothing is done."""
         found = await self._operations.preview_bulk(wanted.action, wanted.filter.query())
-        return PreviewInfo.of(found)
+        return BulkPreviewInfo.of(found)
 
     async def retry_failure(self, request: Request, group: Group) -> BulkDetail:
         """Retry all tasks that ended in this group's failure; `to_retry` says how many."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fastapi_taskflow.backends.base import (
@@ -147,7 +147,11 @@ class BulkRuns:
 
     async def _retries(self, one: BulkAction, ids: Sequence[str]) -> list[NewTask]:
         found = await self._core.backend.get(ids)
-        made = [self._retry(one.bulk_id, task) for task in found if task is not None]
+        made = [
+            self._retry(one.bulk_id, task)
+            for task in found
+            if task is not None and not _is_late(one, task)
+        ]
         return [task for task in made if task is not None]
 
     def _retry(self, bulk_id: str, stored: StoredTask) -> NewTask | None:
@@ -196,7 +200,7 @@ class BulkRuns:
         left = [each for each, task in zip(ids, made, strict=True) if task is None]
         found = await self._core.backend.get(left) if left else []
         refusals = [
-            Refusal(each, _not_retried(task, holders.get(each)))
+            Refusal(each, _not_retried(one, task, holders.get(each)))
             for each, task in zip(left, found, strict=True)
         ]
         return Ends(len(ids) - len(left), tuple(refusals))
@@ -222,6 +226,12 @@ class BulkRuns:
         return Ends(len(ids) - len(refusals), tuple(refusals))
 
 
+def _is_late(one: BulkAction, task: StoredTask) -> bool:
+    """It ended after those were counted to which this was to be done."""
+    before, ended = one.bulk.before, task.record.end_time
+    return before is not None and ended is not None and ended >= datetime.fromisoformat(before)
+
+
 def _is_cancelled(task: StoredTask) -> bool:
     return task.cancel_asked or task.record.status is TaskStatus.CANCELLED
 
@@ -236,9 +246,11 @@ def _ended(status: TaskStatus | None) -> str:
     return "It was deleted meanwhile." if status is None else f"It is {status.value} by now."
 
 
-def _not_retried(stored: StoredTask | None, holder: str | None) -> str:
+def _not_retried(one: BulkAction, stored: StoredTask | None, holder: str | None) -> str:
     if stored is None or stored.record.status not in RETRYABLE:
         return _ended(None if stored is None else stored.record.status)
+    if _is_late(one, stored):
+        return "It ended after it was counted."
     if stored.record.retried_as is not None:
         return f"It was retried as {stored.record.retried_as}."
     if stored.damage is not None:
