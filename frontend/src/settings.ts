@@ -29,3 +29,6 @@ function read(): Settings {
 }
 
 export const settings = read();
+
+/** The name under which a browser keeps something for this dashboard: an origin may have several. */
+export const kept = (name: string) => `taskflow.${name}:${settings.base}`;

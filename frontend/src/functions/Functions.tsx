@@ -3,6 +3,7 @@ import type { FunctionDetail, FunctionSettings } from "../api/schema";
 import { brief, count, percent, span } from "../format";
 import { useStream } from "../stream";
 import { Empty, Head, Link, Loaded, Scroll } from "../ui/basics";
+import { useNarrow } from "../ui/narrow";
 
 /** Every function: how its tasks went, and how they run. */
 export function Functions() {
@@ -13,34 +14,41 @@ export function Functions() {
       <Head title="Functions" />
       <Loaded query={functions}>
         {(all) =>
-          all.length === 0 ? (
-            <Empty title="No function is registered." />
-          ) : (
-            <Scroll label="Functions">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Function</th>
-                    <th className="number">Waiting</th>
-                    <th className="number">Running</th>
-                    <th className="number">Ended</th>
-                    <th className="number">Failed</th>
-                    <th className="number">Succeeded</th>
-                    <th className="number">p50</th>
-                    <th className="number">p95</th>
-                    <th>Runs</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {all.map((one) => (
-                    <Row key={one.func_name} one={one} />
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
-          )
+          all.length === 0 ? <Empty title="No function is registered." /> : <Table all={all} />
         }
       </Loaded>
+    </>
+  );
+}
+
+function Table({ all }: { all: readonly FunctionDetail[] }) {
+  const { shown, box, more } = useNarrow(all, (one) => [one.func_name]);
+  return (
+    <>
+      {box}
+      <Scroll label="Functions">
+        <table>
+          <thead>
+            <tr>
+              <th>Function</th>
+              <th className="number">Waiting</th>
+              <th className="number">Running</th>
+              <th className="number">Ended</th>
+              <th className="number">Failed</th>
+              <th className="number">Succeeded</th>
+              <th className="number">p50</th>
+              <th className="number">p95</th>
+              <th>Runs</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((one) => (
+              <Row key={one.func_name} one={one} />
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {more}
     </>
   );
 }

@@ -156,14 +156,28 @@ function options(own: HTMLElement, shown: Shown): uPlot.Options {
       ...shown.lines.map((line) => ({
         stroke: colour(line.colour),
         width: shown.stacked ? 0 : 1.5,
-        // Lines have points where neighbours are missing.
-        points: shown.stacked ? { show: false } : { size: 4 },
+        points: shown.stacked
+          ? { show: false }
+          : { size: 5, fill: colour(line.colour), filter: filtered },
         spanGaps: false,
         ...(shown.stacked && bars ? { fill: colour(line.colour), paths: bars } : {}),
       })),
     ],
     hooks: { setCursor: [(plot) => shown.hover(plot.cursor.idx ?? null)] },
   };
+}
+
+/** Every point where there is room; else those that no line reaches. */
+function filtered(plot: uPlot, column: number, roomy: boolean): number[] | null {
+  return roomy ? null : alone(plot.data[column] ?? []);
+}
+
+/** Where values stand that have no neighbour: a line draws nothing there. */
+export function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const is = (index: number) => typeof values[index] === "number";
+  return Array.from(values, (_, index) => index).filter(
+    (index) => is(index) && !is(index - 1) && !is(index + 1),
+  );
 }
 
 /** Seconds from one to the next. */

@@ -18,6 +18,7 @@ import {
   Scroll,
   TaskLink,
 } from "../ui/basics";
+import { useNarrow } from "../ui/narrow";
 import { toast } from "../ui/toasts";
 
 /** Every schedule: when it runs next, what became of its last runs. */
@@ -32,35 +33,46 @@ export function Schedules() {
           page.items.length === 0 ? (
             <Empty title="There are no schedules." />
           ) : (
-            <Scroll label="Schedules">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Schedule</th>
-                    <th>When</th>
-                    <th>Next run</th>
-                    <th>Last runs</th>
-                    <th>Queue</th>
-                    {settings.may.act && <th />}
-                  </tr>
-                </thead>
-                <tbody>
-                  {page.items.map((one) => (
-                    <OpenRow
-                      key={one.name}
-                      label={`Runs of schedule ${one.name}`}
-                      columns={COLUMNS}
-                      row={(disclose) => <Summary schedule={one} disclose={disclose} />}
-                    >
-                      <Runs schedule={one} />
-                    </OpenRow>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
+            <Table all={page.items} />
           )
         }
       </Loaded>
+    </>
+  );
+}
+
+function Table({ all }: { all: readonly ScheduleDetail[] }) {
+  const { shown, box, more } = useNarrow(all, (one) => [one.name, one.func_name]);
+  return (
+    <>
+      {box}
+      <Scroll label="Schedules">
+        <table>
+          <thead>
+            <tr>
+              <th>Schedule</th>
+              <th>When</th>
+              <th>Next run</th>
+              <th>Last runs</th>
+              <th>Queue</th>
+              {settings.may.act && <th />}
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((one) => (
+              <OpenRow
+                key={one.name}
+                label={`Runs of schedule ${one.name}`}
+                columns={COLUMNS}
+                row={(disclose) => <Summary schedule={one} disclose={disclose} />}
+              >
+                <Runs schedule={one} />
+              </OpenRow>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {more}
     </>
   );
 }

@@ -2,6 +2,7 @@ import { useSyncExternalStore } from "react";
 
 export type Theme = "system" | "light" | "dark";
 
+// Of all dashboards of an origin: who wants it dark wants that everywhere.
 const KEY = "taskflow.theme";
 const listeners = new Set<() => void>();
 

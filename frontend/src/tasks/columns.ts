@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { kept } from "../settings";
 
 /** In rem: what a column has at least, and how much of the rest it takes. */
 interface Width {
@@ -20,14 +21,14 @@ export const COLUMNS = [
 
 export type Column = (typeof COLUMNS)[number]["name"];
 
-const KEY = "taskflow.columns";
+const KEY = kept("columns");
 const USUAL: readonly Column[] = ["tags", "queue", "created", "duration", "retries", "error"];
 
 function stored(): readonly Column[] {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "null");
-    if (!Array.isArray(kept)) return USUAL;
-    return COLUMNS.map((one) => one.name).filter((name) => kept.includes(name));
+    const found: unknown = JSON.parse(localStorage.getItem(KEY) ?? "null");
+    if (!Array.isArray(found)) return USUAL;
+    return COLUMNS.map((one) => one.name).filter((name) => found.includes(name));
   } catch {
     return USUAL;
   }

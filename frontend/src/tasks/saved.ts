@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { kept } from "../settings";
 
 /** A filter that somebody gave a name; `query` is that of its address. */
 export interface Saved {
@@ -6,7 +7,7 @@ export interface Saved {
   query: string;
 }
 
-const KEY = "taskflow.filters";
+const KEY = kept("filters");
 const MOST = 50;
 
 /** The filters that this browser keeps, by name. */
@@ -43,8 +44,8 @@ function stored(): readonly Saved[] {
 
 /** What is kept, without what this version cannot read. */
 export function parsed(text: string | null): Saved[] {
-  const kept: unknown = JSON.parse(text ?? "[]");
-  return Array.isArray(kept) ? kept.filter(isSaved).slice(0, MOST) : [];
+  const found: unknown = JSON.parse(text ?? "[]");
+  return Array.isArray(found) ? found.filter(isSaved).slice(0, MOST) : [];
 }
 
 function isSaved(one: unknown): one is Saved {
