@@ -53,6 +53,16 @@ def test_groups_are_listed_with_their_trend_and_an_example(client: TestClient) -
     assert client.get("/tasks/failures?func_name=other").json() == []
 
 
+def test_groups_are_searched_by_type_or_function_and_counted(client: TestClient) -> None:
+    def found(query: str) -> tuple[list[str], str]:
+        answer = client.get(f"/tasks/failures?{query}")
+        return [one["kind"] for one in answer.json()], answer.headers["X-Total-Count"]
+
+    assert found("q=keyERR") == (["KeyError"], "1")
+    assert found("q=break&limit=1")[1] == "2"
+    assert found("q=nothing") == ([], "0")
+
+
 def test_a_group_says_how_many_could_be_retried_and_leads_to_its_tasks(client: TestClient) -> None:
     (value,) = (one for one in client.get("/tasks/failures").json() if one["count"] == 2)
     group = value["group"]

@@ -729,7 +729,7 @@ export interface Routes {
   "GET /bulk/{bulk_id}": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "POST /bulk/{bulk_id}/cancel": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "GET /export.csv": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; key?: string | null }; body: undefined; answer: undefined };
-  "GET /failures": { query: { func_name?: string | null; since?: string | null; trend?: "hour" | "day"; limit?: number }; body: undefined; answer: FailureDetail[] };
+  "GET /failures": { query: { func_name?: string | null; since?: string | null; q?: string | null; trend?: "hour" | "day"; limit?: number }; body: undefined; answer: FailureDetail[] };
   "GET /failures/{group}": { query: Record<string, never>; body: undefined; answer: FailureDetail };
   "POST /failures/{group}/retry": { query: Record<string, never>; body: undefined; answer: BulkDetail };
   "GET /functions": { query: Record<string, never>; body: undefined; answer: FunctionDetail[] };

@@ -22,10 +22,12 @@ export function Failures() {
   const { query } = useAddress();
   const since = query.get("since") ?? "";
   const func_name = query.get("func_name") ?? "";
+  const q = query.get("q") ?? "";
   const days = query.get("trend") === "day";
   const asked: FailureQuery & Record<string, string> = { trend: days ? "day" : "hour" };
   if (since) asked.since = since;
   if (func_name) asked.func_name = func_name;
+  if (q) asked.q = q;
   const failures = useFailures(asked);
   useStream({ views: { failures: ["failures", asked] }, query: { ...asked } });
   return (
@@ -37,19 +39,21 @@ export function Failures() {
           chosen={(one) => one.value === since}
           choose={(one) => change({ since: one.value }, { replace: false })}
         />
-        {settings.may.act && <Replay func_name={func_name} />}
+        {/* It would retry others than those that are shown. */}
+        {settings.may.act && !q && <Replay func_name={func_name} />}
       </Head>
       {func_name && (
         <p className="note">
           Of {func_name} only. <Link to="failures">Of all functions</Link>
         </p>
       )}
+      <Search key={q} text={q} />
       <Loaded query={failures}>
-        {(groups) =>
-          groups.length === 0 ? (
-            <Empty title="Nothing failed." />
+        {({ items, total }) =>
+          items.length === 0 ? (
+            <Empty title={q ? "No failure has this in its type or function." : "Nothing failed."} />
           ) : (
-            <Groups groups={groups} days={days} />
+            <Groups groups={items} total={total} days={days} />
           )
         }
       </Loaded>
@@ -57,7 +61,37 @@ export function Failures() {
   );
 }
 
-function Groups({ groups, days }: { groups: readonly FailureDetail[]; days: boolean }) {
+/** Asks when it is sent: the server looks through all groups. */
+function Search({ text }: { text: string }) {
+  return (
+    <form
+      className="filters"
+      onSubmit={(event) => {
+        event.preventDefault();
+        change({ q: String(new FormData(event.currentTarget).get("q") ?? "").trim() });
+      }}
+    >
+      <input
+        type="search"
+        name="q"
+        placeholder="Type or function"
+        aria-label="Type or function"
+        defaultValue={text}
+      />{" "}
+      <button type="submit">Search</button>
+    </form>
+  );
+}
+
+function Groups({
+  groups,
+  total,
+  days,
+}: {
+  groups: readonly FailureDetail[];
+  total: string | null;
+  days: boolean;
+}) {
   return (
     <>
       <Scroll label="Failures">
@@ -89,7 +123,10 @@ function Groups({ groups, days }: { groups: readonly FailureDetail[]; days: bool
         </table>
       </Scroll>
       {groups.length === MOST && (
-        <p className="quiet">The {MOST} that failed last. Choose a shorter span to see others.</p>
+        <p className="quiet">
+          The {MOST} that failed last{total && `, of ${total}`}. Search by type or function, or
+          choose a shorter span, to see others.
+        </p>
       )}
     </>
   );

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { ask } from "../api/client";
+import { ask, askPage } from "../api/client";
 import { useLook } from "../api/queries";
 import type { FailureDetail, Routes } from "../api/schema";
 
@@ -13,10 +13,10 @@ const NEW_MS = 3_600_000;
 export const isNew = (one: FailureDetail, now: number) =>
   now - new Date(one.first_at).getTime() < NEW_MS;
 
-/** Groups, those that failed last first. */
+/** Groups, those that failed last first, and how many there are. */
 export const useFailures = (query: FailureQuery) =>
   useLook(["failures", query], 5, (signal) =>
-    ask("GET /failures", { query: { ...query, limit: MOST }, signal }),
+    askPage("GET /failures", { query: { ...query, limit: MOST }, signal }),
   );
 
 export const useFailure = (group: string) =>

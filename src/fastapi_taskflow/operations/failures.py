@@ -14,7 +14,7 @@ from fastapi_taskflow.words.clock import from_micros, to_micros
 from fastapi_taskflow.words.errors import FailureNotFound
 from fastapi_taskflow.words.models import TaskRecord, TaskStatus
 
-__all__ = ["FailureInfo", "Trend", "failure", "failures"]
+__all__ = ["MOST_SEARCHED", "FailureInfo", "Trend", "count_failures", "failure", "failures"]
 
 Trend = Literal["hour", "day"]
 
@@ -22,6 +22,8 @@ Trend = Literal["hour", "day"]
 _SPANS = {"hour": (Grain.HOUR, 24), "day": (Grain.DAY, 30)}
 _MICROS_PER_SECOND = 1_000_000
 _MOST_COUNTED = 10_000
+MOST_SEARCHED = 5_000
+"""Groups that a search by text looks at: no store has an index for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +56,33 @@ async def failures(
     since: datetime | None = None,
     func_name: str | None = None,
     trend: Trend = "hour",
+    text: str | None = None,
     limit: int = 50,
 ) -> list[FailureInfo]:
     """Groups, those that failed last first, at a cost that does not grow with history.
 
     Args:
         since: Those that have failed at or after this instant.
+        text: A part of the function's name or of the exception's class, letters large or small;
+            of the `MOST_SEARCHED` groups that failed last.
         trend: By hours of the last day, or by days of the last 30.
     """
-    return await _found(desk, FailureQuery(limit=limit, func_name=func_name, since=since), trend)
+    query = FailureQuery(limit=limit, func_name=func_name, since=since)
+    return await _found(desk, query, trend, text=text)
+
+
+async def count_failures(
+    desk: Desk,
+    *,
+    since: datetime | None = None,
+    func_name: str | None = None,
+    text: str | None = None,
+) -> Count:
+    """How many groups `failures` would find without a limit, of those it looks at."""
+    query = FailureQuery(limit=MOST_SEARCHED + 1, func_name=func_name, since=since)
+    groups = await desk.engine.backend.failures(query)
+    holding = sum(_holds(one, text) for one in groups[:MOST_SEARCHED])
+    return Count(holding, len(groups) > MOST_SEARCHED)
 
 
 async def failure(desk: Desk, group: str, *, trend: Trend = "hour") -> FailureInfo:
@@ -78,7 +98,12 @@ async def failure(desk: Desk, group: str, *, trend: Trend = "hour") -> FailureIn
 
 
 async def _found(
-    desk: Desk, query: FailureQuery, trend: Trend, *, counted: bool = False
+    desk: Desk,
+    query: FailureQuery,
+    trend: Trend,
+    *,
+    text: str | None = None,
+    counted: bool = False,
 ) -> list[FailureInfo]:
     engine = desk.engine
     await catch_up(engine)
@@ -87,20 +112,25 @@ async def _found(
     first = span_of(grain, now) - (bars - 1) * grain.seconds
     starts = [from_micros((first + n * grain.seconds) * _MICROS_PER_SECOND) for n in range(bars)]
     asked = FailureQuery(
-        limit=query.limit,
+        limit=query.limit if text is None else MOST_SEARCHED,
         group=query.group,
         func_name=query.func_name,
         since=query.since,
         grain=grain,
         spans_since=starts[0],
     )
-    groups = await engine.backend.failures(asked)
+    found = await engine.backend.failures(asked)
+    groups = [one for one in found if _holds(one, text)][: query.limit]
     examples = await engine.backend.get([one.task_id for one in groups])
     records = [None if one is None else one.record for one in examples]
     return [
         _info(one, record, starts, await _to_retry(desk, one.group) if counted else None)
         for one, record in zip(groups, records, strict=True)
     ]
+
+
+def _holds(one: FailureGroup, text: str | None) -> bool:
+    return text is None or text.lower() in f"{one.func_name}\n{one.kind}".lower()
 
 
 async def _to_retry(desk: Desk, group: str) -> Count:

@@ -56,6 +56,7 @@ class Operations(Desk):
     lately = spread.lately
     series = spread.series
     failures = grouped.failures
+    count_failures = grouped.count_failures
     failure = grouped.failure
     functions = fleet.functions
     instances = fleet.instances

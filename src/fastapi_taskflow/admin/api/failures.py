@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 from pydantic import Field
 
 from fastapi_taskflow.admin.api.documenting import Add, Routes
@@ -18,6 +18,14 @@ __all__ = ["FailureApi", "FailureDetail", "Group"]
 
 Group = Annotated[Text, Path(description="As in `failure` of a task")]
 
+_COUNTED = {
+    "headers": {
+        "X-Total-Count": {
+            "description": "How many groups there are; `5000+` where counting stopped",
+            "schema": {"type": "string", "pattern": r"^[0-9]+\+?$"},
+        }
+    }
+}
 # Of an example's error, in a list.
 _ERROR_LIMIT_BYTES = 1_024
 
@@ -85,15 +93,30 @@ class FailureApi(Routes):
     """The routes about failures."""
 
     def add_to(self, add: Add) -> None:
-        add("GET", "/failures", self.list_failures)
+        add("GET", "/failures", self.get_failures, more_answers={200: _COUNTED})
         add("GET", "/failures/{group}", self.get_failure, answers=(404,))
 
-    async def list_failures(
-        self, wanted: Annotated[FailureFilters, Query()]
+    async def get_failures(
+        self, response: Response, wanted: Annotated[FailureFilters, Query()]
     ) -> list[FailureDetail]:
         """Failures by group, those that failed last first."""
+        found = await self.list_failures(wanted)
+        number, more = len(found), False
+        if number == wanted.limit:
+            number, more = await self._operations.count_failures(
+                since=wanted.since, func_name=wanted.func_name, text=wanted.q
+            )
+        response.headers["X-Total-Count"] = f"{number}{'+' if more else ''}"
+        return found
+
+    async def list_failures(self, wanted: FailureFilters) -> list[FailureDetail]:
+        """The same without how many there are."""
         found = await self._operations.failures(
-            since=wanted.since, func_name=wanted.func_name, trend=wanted.trend, limit=wanted.limit
+            since=wanted.since,
+            func_name=wanted.func_name,
+            text=wanted.q,
+            trend=wanted.trend,
+            limit=wanted.limit,
         )
         return [FailureDetail.of(one) for one in found]
 

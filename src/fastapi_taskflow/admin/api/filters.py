@@ -180,6 +180,11 @@ class FailureFilters(Model):
 
     func_name: Text | None = Field(None, description="Of this function only")
     since: Moment | None = Field(None, description="That have failed at or after")
+    q: Text | None = Field(
+        None,
+        description="Part of the function's name or of the exception's class, of the 5,000 groups "
+        "that failed last",
+    )
     trend: Literal["hour", "day"] = Field(
         "hour", description="By hours of the last day, or by days of the last 30"
     )

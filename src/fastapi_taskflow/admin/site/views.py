@@ -59,6 +59,7 @@ class ViewChoice(Model):
     bucket: Literal["minute", "5min", "hour", "day"] | None = None
     trend: Literal["hour", "day"] = "hour"
     func_name: Text | None = None
+    q: Text | None = None
 
 
 class ViewFollower(Follower):
@@ -123,6 +124,7 @@ async def _failures(api: FailureApi, wanted: ViewChoice, since: str | None) -> P
     filters = FailureFilters(
         func_name=wanted.func_name,
         since=None if since is None else parse_moment(since),
+        q=wanted.q,
         trend=wanted.trend,
         limit=_MOST_FAILURES,
     )
