@@ -237,6 +237,11 @@ class HeldAnswers(Forwarding):
         # is when that one is due.
         self.idle, self.stored = asyncio.Event(), asyncio.Event()
 
+    async def open(self, on_change: Callable[[], None]) -> None:
+        # Who is told of a task claims it without a look at when it is due.
+        is_told = self._verb == "claim"
+        await super().open(on_change if is_told else lambda: None)
+
     async def around(self, verb: str, asked: Any, call: Callable[[], Awaitable[Any]]) -> Any:
         if verb == "retire":
             self.leaving.set()
