@@ -10,6 +10,7 @@ import pytest
 
 from fastapi_taskflow import MemoryBackend, TaskManager, TaskObserver
 from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
+from fastapi_taskflow.engine import lifecycle
 from fastapi_taskflow.engine.core.supervisor import Supervisor
 from fastapi_taskflow.loggers.base import TaskEvent
 from tests.support.gates import Gate
@@ -228,3 +229,36 @@ async def test_a_store_that_loses_a_cancellation_holds_up_no_stop() -> None:
 
     # The next round of housekeeping is ten times as far away.
     await asyncio.wait_for(tasks.shutdown(), PATIENCE_SECONDS)
+
+
+class Silent(Forwarding):
+    """Answers nothing from the first claim on, but that it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+        self.asked = asyncio.Event()
+
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> T:
+        if verb == "claim":
+            self.asked.set()
+        if self.asked.is_set() and verb != "close":
+            await asyncio.Event().wait()
+        return await call()
+
+
+async def test_a_silent_store_uses_up_no_drain_time_where_nothing_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lifecycle, "_ANSWER_SECONDS", 0.01)
+    store = Silent()
+    tasks = TaskManager(snapshot_backend=store, drain_timeout=600.0)
+
+    @tasks.task(persist=True)
+    async def work() -> None: ...
+
+    await tasks.startup()
+    await store.asked.wait()
+
+    await asyncio.wait_for(tasks.shutdown(), PATIENCE_SECONDS)
+
+    assert "could not say goodbye: the store did not answer" in caplog.text

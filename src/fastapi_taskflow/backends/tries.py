@@ -12,7 +12,10 @@ from typing import Any
 
 from fastapi_taskflow.words.errors import StoreUnavailable
 
-__all__ = ["Collided", "Tried", "deadline"]
+__all__ = ["CLOSE_SECONDS", "Collided", "Tried", "deadline"]
+
+CLOSE_SECONDS = 2.0
+"""The longest that the last write of a store that is closed may take: nobody needs it."""
 
 # For a verb with all its tries, and for one step of them.
 _DEADLINE_SECONDS = 20.0
@@ -81,10 +84,10 @@ async def _heeding_cancels() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def deadline(place: str) -> AsyncIterator[None]:
-    """What takes longer than a verb may is a store that does not answer."""
+async def deadline(place: str, seconds: float = _DEADLINE_SECONDS) -> AsyncIterator[None]:
+    """What takes longer (by default, than a verb may) is a store that does not answer."""
     try:
-        async with asyncio.timeout(_DEADLINE_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as exc:
-        raise StoreUnavailable(f"{place} did not answer within {_DEADLINE_SECONDS:g} s.") from exc
+        raise StoreUnavailable(f"{place} did not answer within {seconds:g} s.") from exc

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 0.5
 _FLUSH_SECONDS = 1.0
 _STEP_SECONDS = 0.02
+# For a claim that is on its way: a store that is silent must not use up the drain time.
+_ANSWER_SECONDS = 3.0
 # Interrupted tasks that are named.
 _TOLD = 10
 
@@ -40,8 +42,8 @@ class Engine(Services):
     is stuck.
     """
 
-    # When what runs is ended, by the loop's clock.
-    _deadline = float("inf")
+    # When what runs is ended, and when no claim is waited for any more, by the loop's clock.
+    _deadline = _answer_by = float("inf")
 
     async def start(self) -> None:
         """Open the store, recover what dead instances left, accept tasks.
@@ -98,6 +100,9 @@ class Engine(Services):
     async def stop(self) -> None:
         """Drain, say goodbye, close the store; takes at most the drain time and 2 s.
 
+        With a store that is silent it may be 10 s, and none of them are drain time if nothing
+        runs or is to be stored.
+
         Who is cancelled meanwhile waits for the end all the same, but the drain time is over.
         """
         await to_the_end(self._stop(), hurry=self.hurry)
@@ -124,7 +129,8 @@ class Engine(Services):
         self.core.draining = True
         self.places.drain()
         seconds = self.core.settings.drain_timeout
-        self._deadline = self.loop.time() + seconds
+        now = self.loop.time()
+        self._deadline, self._answer_by = now + seconds, now + _ANSWER_SECONDS
         logger.info("Draining: %d tasks run", len(self.attempts.running))
         self.starts.give_back()
         self.lanes.clear()
@@ -145,8 +151,8 @@ class Engine(Services):
         """Wait for what runs, up to the deadline; then end it and write everything."""
         if not self.core.draining:
             self.begin_drain()
-        while self._busy() and self.loop.time() < self._deadline:
-            await self._wait(self._deadline - self.loop.time())
+        while (left := self._until() - self.loop.time()) > 0:
+            await self._wait(left)
         if self._still_running():
             self._interrupt()
             until = self.loop.time() + _GRACE_SECONDS
@@ -163,12 +169,18 @@ class Engine(Services):
         self._interrupt()
         self.loop.call_later(_GRACE_SECONDS, self._give_up)
 
+    def _until(self) -> float:
+        """When there is nothing more to wait for."""
+        if self._busy():
+            return self._deadline
+        # What it takes unheard belongs to an instance that is gone: others recover it.
+        return min(self._deadline, self._answer_by) if self.claims.asking else 0.0
+
     def _busy(self) -> bool:
         return (
             self._still_running()
             or (self.dispatcher.begun and self._may_still_start())
             or bool(self.starts.tasks)
-            or self.claims.asking
             or self.settling.unsettled > 0
         )
 

@@ -21,7 +21,7 @@ from fastapi_taskflow.backends.rediskeys.kept import Keeper
 from fastapi_taskflow.backends.rediskeys.packing import packing
 from fastapi_taskflow.backends.rediskeys.scripts import READ, Script
 from fastapi_taskflow.backends.serverclock import StoreClock
-from fastapi_taskflow.backends.tries import Collided, deadline
+from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, deadline
 from fastapi_taskflow.words import errors
 from fastapi_taskflow.words.clock import Clock
 from fastapi_taskflow.words.quoting import quoted
@@ -179,7 +179,7 @@ class Store:
         """Disconnect."""
         if self._client is not None and not self.looks:
             try:
-                async with deadline(self.place):
+                async with deadline(self.place, CLOSE_SECONDS):
                     await self.note_time()
             except errors.StoreUnavailable:
                 # It is not there any more: nothing is lost by it.

@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.sql import schema
 from fastapi_taskflow.backends.sql.dialects.base import Database, Fate
 from fastapi_taskflow.backends.sql.dialects.notices import Notices
 from fastapi_taskflow.backends.sql.tables import PREFIX, facts
-from fastapi_taskflow.backends.tries import Collided, Tried, deadline
+from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, Tried, deadline
 from fastapi_taskflow.words import errors
 from fastapi_taskflow.words.clock import Clock
 
@@ -130,7 +130,7 @@ class Store:
         """Disconnect, when those who wait to write have done so."""
         if self._writer is not None and not self.looks:
             with suppress(errors.StoreUnavailable):
-                async with deadline(self.place), self.writing() as tx:
+                async with deadline(self.place, CLOSE_SECONDS), self.writing() as tx:
                     await self.note_time(tx)
         await self._disconnect()
 

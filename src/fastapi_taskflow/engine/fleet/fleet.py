@@ -79,7 +79,10 @@ class Fleet:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self._backend.retire(self._core.instance_id)
         except Exception as exc:  # without a goodbye the others will find it dead
-            logger.warning("Instance %s could not say goodbye: %s", self._core.instance_id, exc)
+            silent = f"the store did not answer within {_GOODBYE_SECONDS:g} s"
+            # A timeout has no text.
+            reason = silent if isinstance(exc, TimeoutError) else exc
+            logger.warning("Instance %s could not say goodbye: %s", self._core.instance_id, reason)
 
     def hint(self) -> None:
         """Another instance may have changed something."""
