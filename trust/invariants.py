@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from trust.accounts import CLOCK_SECONDS, Accounts, Finding, Rule
+from trust.accounts import CLOCK_SECONDS, EARLY_SECONDS, Accounts, Finding, Rule
 from trust.history import (
     CANCELLED,
     FAILED,
@@ -152,7 +152,7 @@ def never_early(accounts: Accounts) -> Iterator[Finding]:
         for run in accounts.said(row.task, "start"):
             since = failed.get(run.attempt - 1)
             delay = row.kind.delay * row.kind.backoff ** (run.attempt - 1)
-            if since is not None and run.at < since + delay - CLOCK_SECONDS:
+            if since is not None and run.at < since + delay - EARLY_SECONDS:
                 yield row.task, f"tried again after {run.at - since:.3f} s instead of {delay:g} s"
         due: int | None = None
         for change in accounts.changes.get(row.task, ()):
@@ -160,7 +160,7 @@ def never_early(accounts: Accounts) -> Iterator[Finding]:
                 due = change.due_at
             if (change.old_state, change.state) == (PENDING, RUNNING) and due is not None:
                 early = due / _MICROS - change.at
-                if early > CLOCK_SECONDS:
+                if early > EARLY_SECONDS:
                     yield row.task, f"started {early:.3f} s early"
 
 
