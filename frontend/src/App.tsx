@@ -77,6 +77,8 @@ function showOne(first: string, name: string): JSX.Element {
       return <TaskPage key={name} id={name} />;
     case "failures":
       return <Failure key={name} group={name} />;
+    case "queues":
+      return <Queues key={name} only={name} />;
     case "functions":
       return (
         <Suspense fallback={<Loading />}>

@@ -120,3 +120,15 @@ def test_a_function_is_looked_at_over_time(look: Looking):
     page.go_back()
 
     expect(page.get_by_role("button", name="1 hour", pressed=True)).to_be_visible()
+
+
+def test_a_queue_has_an_address_of_its_own(look: Looking):
+    page = look().open("/queues/mail")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Queue mail")
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name="All queues").click()
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("searchbox")).to_have_count(0)
+    page = look().open("/queues/none")
+    expect(page.get_by_text("No queue is named none.")).to_be_visible()

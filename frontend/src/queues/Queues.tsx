@@ -5,57 +5,80 @@ import type { QueueChanges, QueueInfo } from "../api/schema";
 import { count } from "../format";
 import { settings } from "../settings";
 import { useStream } from "../stream";
-import { Ago, Head, Link, Loaded, OpenRow, Scroll } from "../ui/basics";
+import { Ago, Empty, Head, Link, Loaded, OpenRow, Scroll } from "../ui/basics";
+import { useNarrow } from "../ui/narrow";
 import { toast } from "../ui/toasts";
 import { Acts } from "./Acts";
 import { Pauses } from "./Pauses";
 import { Waiting } from "./Waiting";
 
-/** Every queue: what waits and runs, its limits, and what may be done to it. */
-export function Queues() {
+/**
+ * Every queue: what waits and runs, its limits, and what may be done to it.
+ *
+ * @param only The queue of this name alone; null: all.
+ */
+export function Queues({ only = null }: { only?: string | null }) {
   const queues = useQueues();
   useStream({ views: { queues: ["queues"], pauses: ["pauses"] } });
   return (
     <>
-      <Head title="Queues" />
-      <Pauses />
+      <Head title={only === null ? "Queues" : `Queue ${only}`}>
+        {only !== null && <Link to="queues">All queues</Link>}
+      </Head>
+      {only === null && <Pauses />}
       <Loaded query={queues}>
-        {(all) => (
-          <Scroll label="Queues">
-            <table>
-              <thead>
-                <tr>
-                  <th>Queue</th>
-                  <th className="number" title="And since when the first of them is due">
-                    Waiting
-                  </th>
-                  <th className="number">Running</th>
-                  <th className="number">Ended</th>
-                  <th className="number">Rejected</th>
-                  <th title="Running tasks per process">Concurrency</th>
-                  <th title="Running tasks over all processes">Over all</th>
-                  <th title="Starts in a span of time">Rate</th>
-                  <th title="Waiting tasks; more are rejected">Most waiting</th>
-                  <th>Executors</th>
-                  {settings.may.act && <th />}
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((queue) => (
-                  <OpenRow
-                    key={queue.name}
-                    label={`What waits in queue ${queue.name}`}
-                    columns={COLUMNS}
-                    row={(disclose) => <Numbers queue={queue} disclose={disclose} />}
-                  >
-                    <Waiting queue={queue.name} />
-                  </OpenRow>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
-        )}
+        {(all) => {
+          const wanted = only === null ? all : all.filter((one) => one.name === only);
+          return wanted.length > 0 ? (
+            <Table all={wanted} />
+          ) : (
+            <Empty title={`No queue is named ${only}.`} />
+          );
+        }}
       </Loaded>
+    </>
+  );
+}
+
+function Table({ all }: { all: readonly QueueInfo[] }) {
+  const { shown, box, more } = useNarrow(all, (one) => [one.name]);
+  return (
+    <>
+      {box}
+      <Scroll label="Queues">
+        <table>
+          <thead>
+            <tr>
+              <th>Queue</th>
+              <th className="number" title="And since when the first of them is due">
+                Waiting
+              </th>
+              <th className="number">Running</th>
+              <th className="number">Ended</th>
+              <th className="number">Rejected</th>
+              <th title="Running tasks per process">Concurrency</th>
+              <th title="Running tasks over all processes">Over all</th>
+              <th title="Starts in a span of time">Rate</th>
+              <th title="Waiting tasks; more are rejected">Most waiting</th>
+              <th>Executors</th>
+              {settings.may.act && <th />}
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((queue) => (
+              <OpenRow
+                key={queue.name}
+                label={`What waits in queue ${queue.name}`}
+                columns={COLUMNS}
+                row={(disclose) => <Numbers queue={queue} disclose={disclose} />}
+              >
+                <Waiting queue={queue.name} />
+              </OpenRow>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {more}
     </>
   );
 }

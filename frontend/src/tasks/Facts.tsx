@@ -14,7 +14,7 @@ export function Facts({ task }: { task: TaskDetail }) {
     ],
     [
       "Queue",
-      <Link to="tasks" query={{ queue: task.queue }} key="q">
+      <Link to={`queues/${encodeURIComponent(task.queue)}`} key="q">
         {task.queue}
       </Link>,
     ],
