@@ -17,6 +17,7 @@ from fastapi_taskflow import (
     ConfigurationError,
     MySQLBackend,
     PostgresBackend,
+    RedisBackend,
     StoreUnavailable,
     TaskArgumentError,
     TaskManager,
@@ -222,6 +223,21 @@ async def test_nothing_is_connected_when_one_is_made(driver):
     assert "secret" not in str(found.value)
 
 
+async def test_an_address_may_have_options(server, kind):
+    named = "application_name" if kind == "postgresql" else "program_name"
+    store = KINDS[kind](f"{server.url}?{named}=shop&connect_timeout=5")
+
+    await store.open(ignore)
+
+    if kind == "postgresql":
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shop'"
+        engine = create_async_engine(make_url(server.url).set(drivername=DRIVERS[kind]))
+        async with engine.connect() as sql:
+            assert await sql.scalar(text(f"{asked} AND datname = current_database()"))
+        await engine.dispose()
+    await store.close()
+
+
 @pytest.mark.parametrize(
     ("driver", "given"),
     [
@@ -233,10 +249,24 @@ async def test_nothing_is_connected_when_one_is_made(driver):
         (PostgresBackend, {"engine": "an engine"}),
         (MySQLBackend, {}),
         (MySQLBackend, {"url": "postgresql://ada:secret@host/db"}),
+        (PostgresBackend, {"url": "postgresql://ada:secret@host/db?bogus=1"}),
+        (PostgresBackend, {"url": "postgresql://ada:secret@host/db?connect_timeout=soon"}),
+        (PostgresBackend, {"url": "postgresql://ada:secret@host:abc/db"}),
+        (PostgresBackend, {"url": "postgresql://ada:secret@host:99999/db"}),
+        (PostgresBackend, {"url": "postgresql://ada:secret@one:1,two:2/db"}),
+        (MySQLBackend, {"url": "mysql://ada:secret@host/db?bogus=1"}),
+        (RedisBackend, {"url": "redis://:secret@host/0?bogus=1"}),
+        (RedisBackend, {"url": "redis://:secret@host/0?decode_responses=true"}),
+        (RedisBackend, {"url": "redis://:secret@host/abc"}),
+        (RedisBackend, {"url": "redis://:secret@host:abc/0"}),
+        (RedisBackend, {"url": "redis://:secret@host:99999/0"}),
     ],
     ids=[
         *("nothing", "another server", "no database", "no address", "prefix", "no engine"),
         *("nothing for mysql", "another server for mysql"),
+        *("option", "timeout", "port", "high port", "hosts", "option of mysql"),
+        *("option of redis", "replies of redis", "path of redis", "port of redis"),
+        "high port of redis",
     ],
 )
 async def test_what_cannot_be_a_store_is_refused(driver, given):

@@ -22,7 +22,8 @@ class PostgresBackend(ByExtra):
 
     Args:
         url: Such as ``postgresql://user:password@host/database``. ``sslmode``, ``sslrootcert``,
-            ``sslcert`` and ``sslkey`` are understood as by libpq; other options go to asyncpg.
+            ``sslcert``, ``sslkey``, ``application_name`` and ``connect_timeout`` are understood as
+            by libpq; some of asyncpg may follow, and any other is refused.
         engine: Instead of a URL, an ``AsyncEngine`` of yours on asyncpg. Its pool is used and
             left open; deadlines of statements and locks are yours to set.
         table_prefix: Starts the names of all tables and indexes.

@@ -75,11 +75,12 @@ def backend_of(store: str, prefix: str) -> Backend:
             None if is_address else store, store if is_address else None, prefix
         )
     except ConfigurationError as exc:
-        # An address may hold a password: it is not repeated.
+        # It may hold a password, which the error does not repeat either.
         raise typer.BadParameter(
             "Expected the path of a file, or an address such as sqlite:///tasks.db (relative), "
             "sqlite:////srv/tasks.db (absolute), postgresql://user@host/database, "
-            "mysql://user@host/database or redis://host:6379/0, and a plain table prefix.",
+            "mysql://user@host/database or redis://host:6379/0, and a plain table prefix. "
+            f"{exc}",
             param_hint="--store",
         ) from exc
     except ImportError as exc:

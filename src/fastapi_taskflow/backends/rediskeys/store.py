@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from redis import exceptions as client
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.backends.rediskeys.addresses import NO_ADDRESS, address
 from fastapi_taskflow.backends.rediskeys.kept import Keeper
 from fastapi_taskflow.backends.rediskeys.packing import packing
 from fastapi_taskflow.backends.rediskeys.scripts import READ, Script
@@ -37,11 +37,6 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 # firewall may forget it is asked first whether it is still there.
 _REPLY_SECONDS, _CONNECT_SECONDS, _IDLE_SECONDS = 14.0, 10.0, 60
 _MICROS_PER_SECOND = 1_000_000
-
-_NO_ADDRESS = (
-    "Expected an address such as 'redis://:password@host:6379/0', 'rediss://host' for TLS, or "
-    "'unix:///run/redis.sock', got something else."
-)
 
 Command = tuple[Any, ...]
 
@@ -72,7 +67,7 @@ class Store:
             raise errors.ConfigurationError(
                 f"prefix takes letters, digits and any of _.:- (at most 100), got {quoted(prefix)}."
             )
-        parts = _parts(url)
+        parts = address(url)
         self.url, self.prefix, self.pool_size, self.looks = url, prefix, pool_size, looks
         self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._own_clock = clock
@@ -121,7 +116,7 @@ class Store:
                 protocol=2,
             )
         except (ValueError, TypeError) as exc:
-            raise errors.ConfigurationError(_NO_ADDRESS) from exc
+            raise errors.ConfigurationError(NO_ADDRESS) from exc
         pool.connection_class = packing(pool.connection_class)
         return Redis.from_pool(pool)
 
@@ -252,17 +247,6 @@ class Store:
             raise kind(f"{self.place} did not answer: {exc}") from exc
         except OSError as exc:
             raise errors.StoreUnavailable(f"{self.place} cannot be reached: {exc}") from exc
-
-
-def _parts(url: str) -> SplitResult:
-    """The parts of an address; it may hold a password, and is not repeated."""
-    try:
-        parts = urlsplit(url)
-    except (ValueError, TypeError, AttributeError):
-        raise errors.ConfigurationError(_NO_ADDRESS) from None
-    if parts.scheme not in ("redis", "rediss", "unix"):
-        raise errors.ConfigurationError(_NO_ADDRESS)
-    return parts
 
 
 def grade_of(told: dict[str, Any]) -> Grade:

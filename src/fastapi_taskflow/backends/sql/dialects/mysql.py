@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from fastapi_taskflow.backends.base import Level
+from fastapi_taskflow.backends.options import whole_seconds
 from fastapi_taskflow.backends.sql.dialects.base import Fate
 from fastapi_taskflow.backends.sql.dialects.questions import Question
 from fastapi_taskflow.backends.sql.dialects.servers import (
@@ -91,6 +92,12 @@ class MySQL(Server):
     dialects = names
     driver = "mysql+asyncmy"
     questions = _QUESTIONS
+    options = frozenset(
+        {"ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher", "ssl_check_hostname"}
+        | {"charset", "use_unicode", "sql_mode", "init_command", "program_name", "unix_socket"}
+        | {"read_timeout", "local_infile", "client_flag", "read_default_file"}
+        | {"read_default_group"}
+    )
     # Seen in MariaDB 10.11, at READ COMMITTED too.
     locks_what_it_reads = True
     now = sa.literal_column(
@@ -104,7 +111,9 @@ class MySQL(Server):
         query = dict(url.query)
         if str(query.pop("ssl", "false")).lower() in ("true", "1") and "ssl" not in connect_args:
             connect_args["ssl"] = True
-        how = {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS}
+        how: dict[str, Any] = {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS}
+        if (timeout := query.pop("connect_timeout", None)) is not None:
+            how["connect_timeout"] = whole_seconds("connect_timeout", timeout)
         return url.set(query=query), {**how, **connect_args}
 
     def connect(self) -> tuple[AsyncEngine, AsyncEngine]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fastapi_taskflow.backends.base import Level
+from fastapi_taskflow.backends.options import whole_seconds
 from fastapi_taskflow.backends.sql.dialects.base import Fate
 from fastapi_taskflow.backends.sql.dialects.notices import Notices, notify
 from fastapi_taskflow.backends.sql.dialects.questions import Question
@@ -123,6 +124,10 @@ class Postgres(Server):
     dialects = ("postgresql",)
     driver = "postgresql+asyncpg"
     questions = _QUESTIONS
+    options = frozenset(
+        {"host", "port", "user", "password", "passfile", "ssl", "target_session_attrs"}
+        | {"krbsrvname", "gsslib", "statement_cache_size", "prepared_statement_cache_size"}
+    )
     now = sa.cast(
         sa.extract("epoch", sa.func.clock_timestamp()) * sa.literal_column("1000000"),
         sa.BigInteger,
@@ -131,7 +136,7 @@ class Postgres(Server):
     def understood(
         self, url: sa.URL, connect_args: dict[str, Any]
     ) -> tuple[sa.URL, dict[str, Any]]:
-        """As libpq: ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``."""
+        """As libpq: ``sslmode`` and its files, ``application_name``, ``connect_timeout``."""
         query = dict(url.query)
         mode, files = query.pop("sslmode", None), {name: query.pop(name, None) for name in _FILES}
         if mode not in (None, *_MODES):
@@ -139,6 +144,11 @@ class Postgres(Server):
         if mode is not None and "ssl" not in connect_args:
             own = mode in _PROVEN or any(files.values())
             connect_args["ssl"] = _context(str(mode), files) if own else mode
+        if (name := query.pop("application_name", None)) is not None:
+            settings = {"application_name": str(name), **connect_args.get("server_settings", {})}
+            connect_args["server_settings"] = settings
+        if (timeout := query.pop("connect_timeout", None)) is not None:
+            connect_args.setdefault("timeout", whole_seconds("connect_timeout", timeout))
         return url.set(query=query), connect_args
 
     def connect(self) -> tuple[AsyncEngine, AsyncEngine]:

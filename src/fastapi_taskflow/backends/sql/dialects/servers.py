@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from fastapi_taskflow.backends.options import HIGHEST_PORT, check_options
 from fastapi_taskflow.backends.sql.dialects.base import Database
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted
@@ -30,6 +31,10 @@ IDLE_SECONDS = 10
 one keeps nobody from its rows."""
 
 _POOL_WAIT_SECONDS = 10
+_NO_PORT = (
+    f"The address has a port that is no number of 1 to {HIGHEST_PORT}, or more than one host "
+    "('postgresql://host:port/database')."
+)
 # Below what servers, proxies and firewalls keep an idle connection for.
 _RECYCLE_SECONDS = 1800
 
@@ -54,6 +59,8 @@ class Server(Database):
     names: tuple[str, ...]
     """How addresses may begin."""
     driver: str
+    options: frozenset[str]
+    """Of addresses: those that `understood` leaves for the driver."""
 
     def __init__(
         self,
@@ -82,6 +89,8 @@ class Server(Database):
             found = sa.make_url(url)
         except ArgumentError:
             found = None
+        except ValueError:
+            raise ConfigurationError(_NO_PORT) from None
         # It may hold a password, and is not repeated.
         name = "" if found is None else found.drivername.partition("+")[0]
         if found is None or name not in self.names or not found.database:
@@ -89,7 +98,11 @@ class Server(Database):
                 f"Expected an address such as '{self.names[0]}://user:password@host/database', "
                 "got something else."
             )
-        return self.understood(found.set(drivername=self.driver), connect_args)
+        if found.port is not None and not 0 < found.port <= HIGHEST_PORT:
+            raise ConfigurationError(_NO_PORT)
+        left, connect_args = self.understood(found.set(drivername=self.driver), connect_args)
+        check_options(left.query, self.options)
+        return left, connect_args
 
     def _check_engine(self, engine: object) -> None:
         name = self.driver.partition("+")[2]
