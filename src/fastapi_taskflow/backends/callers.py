@@ -7,13 +7,14 @@ All of it runs on the plain `Connection` under a session: with an async one that
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 import sqlalchemy as sa
-from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.exc import DBAPIError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
@@ -21,7 +22,14 @@ from fastapi_taskflow.backends.base.transactions import IsOver, Joined, Transact
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted
 
-__all__ = ["CallersTransactions", "before_commit", "is_async", "run", "run_async"]
+__all__ = [
+    "CallersTransactions",
+    "before_commit",
+    "is_async",
+    "is_autocommit",
+    "run",
+    "run_async",
+]
 
 T = TypeVar("T")
 
@@ -75,6 +83,18 @@ async def run_async(session: object, step: Callable[[sa.Connection], T]) -> T:
     return _nested(found, step)
 
 
+def is_autocommit(sql: sa.Connection) -> bool:
+    """Each statement is committed by itself: said to its engine, to it, or to its driver."""
+    if sql.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    driven = sql.connection.dbapi_connection
+    try:
+        return driven is not None and bool(sql.dialect.detect_autocommit_setting(driven))
+    except NotImplementedError:
+        # Of a driver that SQLAlchemy does not bring.
+        return False
+
+
 def before_commit(sql: sa.Connection, told: _Told) -> None:
     """See `Joined.before_commit`.
 
@@ -111,13 +131,30 @@ def _behind(session: object) -> Session | sa.Connection | AsyncSession | AsyncCo
 
 def _nested(sync: Any, step: Callable[[sa.Connection], T]) -> T:
     sql = sync if isinstance(sync, sa.Connection) else _connection(sync)
-    if sql.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+    if is_autocommit(sql):
         raise ConfigurationError(
             "session= is in autocommit: there is no transaction to be a part of. Leave session= "
-            "out, or use another isolation level."
+            "out, or use another isolation level, for its connection or where its engine is made."
         )
-    with sql.begin_nested():
+    with _savepoint(sql):
         return step(sql)
+
+
+@contextmanager
+def _savepoint(sql: sa.Connection) -> Iterator[None]:
+    """As the connection's own, but a transaction that has lost its begin is never committed."""
+    savepoint = sql.begin_nested()
+    try:
+        yield
+        savepoint.commit()
+    except BaseException as exc:
+        try:
+            savepoint.rollback()
+        except DBAPIError:
+            # MySQL takes back all of a deadlock's victim, and what came next would be committed
+            # without what came before. So SQLAlchemy takes nothing but a rollback now.
+            sql.invalidate(exc)
+        raise
 
 
 def _connection(session: Session) -> sa.Connection:

@@ -20,6 +20,7 @@ from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.batchrows import follow_batches
 from fastapi_taskflow.backends.sql.changing import end
+from fastapi_taskflow.backends.sql.dialects.base import Fate
 from fastapi_taskflow.backends.sql.openfacts import is_there, open_facts
 from fastapi_taskflow.backends.sql.store import Store, Writing
 from fastapi_taskflow.backends.tries import Collided
@@ -48,10 +49,16 @@ class SqlTransactions(callers.CallersTransactions):
                 self._check_there(sql, instance)
                 return step(_SqlJoined(store, sql))
         except Collided as exc:
+            cause = exc.__cause__
+            if isinstance(cause, DBAPIError) and store.database.fate(cause) is Fate.DEMOTED:
+                raise ConfigurationError(
+                    f"session= is in a transaction that may only read, so no task can be stored in "
+                    f"it: begin one that writes, on {store.place}. {cause.orig}"
+                ) from cause
             raise StoreUnavailable(
                 f"Another transaction on {store.place} was in the way of this one, which has to be "
-                f"begun again: {getattr(exc.__cause__, 'orig', None)}"
-            ) from exc
+                f"begun again: {getattr(cause, 'orig', exc)}"
+            ) from (cause or exc)
 
     def _check_there(self, sql: sa.Connection, instance: str) -> None:
         place = self._store.place
