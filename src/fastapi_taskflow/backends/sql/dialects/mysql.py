@@ -24,7 +24,7 @@ from fastapi_taskflow.backends.sql.dialects.servers import (
     LOCK_SECONDS,
     Server,
 )
-from fastapi_taskflow.words.errors import StoreUnavailable
+from fastapi_taskflow.words.errors import StoreUnavailable, TaskArgumentError
 
 __all__ = ["MySQL"]
 
@@ -37,6 +37,8 @@ _DISK_FULL = frozenset({1021, 1114})
 _READ_ONLY = frozenset({1290, 1836, 1792})
 
 _ALONE_SECONDS = 60
+# Of a statement, beside its values.
+_STATEMENT_BYTES = 4_096
 _SETTINGS = (
     # Where it is not strict, it would cut what is too long.
     "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES')",
@@ -100,6 +102,8 @@ class MySQL(Server):
     )
     # Seen in MariaDB 10.11, at READ COMMITTED too.
     locks_what_it_reads = True
+    # What servers take that say nothing else; learned from each connection.
+    _packet_bytes = 16_777_216
     now = sa.literal_column(
         "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))", sa.BigInteger
     )
@@ -131,13 +135,28 @@ class MySQL(Server):
         @sa.event.listens_for(engine.sync_engine, "connect")
         def connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            cursor.execute("SELECT VERSION()")
-            (version,) = cursor.fetchone() or ("",)
+            cursor.execute("SELECT VERSION(), @@max_allowed_packet")
+            version, self._packet_bytes = cursor.fetchone() or ("", self._packet_bytes)
             for statement in (*_SETTINGS, *(_MARIADB if "MariaDB" in str(version) else ())):
                 cursor.execute(statement)
             cursor.close()
 
+        @sa.event.listens_for(engine.sync_engine, "before_cursor_execute")
+        def sending(_: object, __: object, ___: object, given: Any, *____: object) -> None:
+            for row in given if isinstance(given, list) else (given,):
+                self._check_row(row)
+
         return engine
+
+    def _check_row(self, row: Any) -> None:
+        # The server would cut the connection in the middle, which looks like an outage.
+        values = row.values() if isinstance(row, dict) else row
+        size = sum(len(one) for one in values if isinstance(one, bytes | str))
+        if size + _STATEMENT_BYTES > self._packet_bytes:
+            raise TaskArgumentError(
+                f"{self.place} takes up to {self._packet_bytes} bytes in a statement, got {size}: "
+                "store large data elsewhere, or raise max_allowed_packet of the server."
+            )
 
     @asynccontextmanager
     async def alone(self, sql: AsyncConnection) -> AsyncIterator[None]:
