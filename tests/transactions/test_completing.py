@@ -187,7 +187,13 @@ async def test_only_durable_tasks_of_this_process_can(shop: Shop, manager: Make)
             this_task().complete_in(sql)
         told.append("elsewhere")
 
+    @tasks.task(persist=True)
+    def unawaited() -> None:
+        with pytest.raises(ConfigurationError, match="plain function"):
+            this_task().complete_in(AsyncSession(shop.async_engine))
+        told.append("unawaited")
+
     await tasks.startup()
-    await tasks.enqueue(plain)
-    await tasks.enqueue(elsewhere)
-    await wait_until(lambda: sorted(told) == ["elsewhere", "plain"])
+    for func in (plain, elsewhere, unawaited):
+        await tasks.enqueue(func)
+    await wait_until(lambda: sorted(told) == ["elsewhere", "plain", "unawaited"])

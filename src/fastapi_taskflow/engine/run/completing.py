@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Generator
 from functools import partial
 
@@ -41,6 +42,11 @@ class Completing:
         if attempt.over:
             raise _lost(task.record.task_id)
         if transactions.is_async(order.session):
+            if not _on_a_loop():
+                raise ConfigurationError(
+                    "complete_in() cannot wait for an async session in a plain function. Use a "
+                    "Session, or make it `async def` and: await context.complete_in(session)"
+                )
             return transactions.run_async(order.session, core.instance_id, step)
         transactions.run(order.session, core.instance_id, step)
         return _Done()
@@ -60,6 +66,14 @@ class Completing:
             logs_anew=bool(lines),
             result=found if isinstance(found, Result) else None,
         )
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _end(joined: Joined, outcome: Outcome) -> None:
