@@ -22,6 +22,7 @@ from fastapi_taskflow import (
     TaskArgumentError,
     TaskManager,
 )
+from fastapi_taskflow.backends.sql.dialects import servers
 from fastapi_taskflow.testing.conformance.harness import (
     A,
     B,
@@ -221,6 +222,36 @@ async def test_nothing_is_connected_when_one_is_made(driver):
     with pytest.raises(StoreUnavailable) as found:
         await store.open(ignore)
     assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["tasks", "lines"])
+async def test_a_table_of_somebody_else_is_left_as_it_is(server, kind, name):
+    engine = create_async_engine(make_url(server.url).set(drivername=DRIVERS[kind]))
+    async with engine.begin() as sql:
+        await sql.execute(text(f"CREATE TABLE own{name}_{name} (id INTEGER, wood VARCHAR(9))"))
+
+    with pytest.raises(ConfigurationError, match="another table_prefix"):
+        await backend_on(server, table_prefix=f"own{name}_").open(ignore)
+
+    async with engine.begin() as sql:
+        found = await sql.run_sync(lambda sync: sa.inspect(sync).get_columns(f"own{name}_{name}"))
+        assert [one["name"] for one in found] == ["id", "wood"]
+        names = await sql.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+        assert [one for one in names if one.startswith(f"own{name}_")] == [f"own{name}_{name}"]
+    await engine.dispose()
+
+
+async def test_who_waits_for_a_connection_in_vain_learns_of_the_pool(server, kind, monkeypatch):
+    monkeypatch.setattr(servers, "_POOL_WAIT_SECONDS", 0)
+    store = backend_on(server, pool_size=1)
+    await store.open(ignore)
+
+    found = await asyncio.gather(*(store.get([A]) for _ in range(5)), return_exceptions=True)
+    await store.close()
+
+    failures = [one for one in found if isinstance(one, BaseException)]
+    assert failures
+    assert all(isinstance(one, StoreUnavailable) and "pool_size=" in str(one) for one in failures)
 
 
 async def test_an_address_may_have_options(server, kind):

@@ -83,6 +83,11 @@ async def _examine(backend: Backend) -> AsyncIterator[Finding]:
         yield Finding("schema", Level.PROBLEM, str(exc), mend)
     except StoreUnavailable as exc:
         mend = "Check the path; if it is right, restore a backup, or let the app make a new store."
+        if "://" in backend.place:
+            mend = (
+                "Check the address and the table prefix, and that the server runs; "
+                "`fastapi-taskflow migrate` or the app's start makes tables that are missing."
+            )
         yield Finding("store", Level.PROBLEM, str(exc), mend)
 
 

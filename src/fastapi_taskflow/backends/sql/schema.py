@@ -76,7 +76,11 @@ def _notes(prefix: str, version: int | None) -> list[str]:
 
 
 def drift(sync: sa.Connection, prefix: str) -> list[str]:
-    """The statements that add what the tables lack."""
+    """The statements that add what the tables lack.
+
+    Raises:
+        ConfigurationError: a table of somebody else has the name of one: it lacks our key.
+    """
     inspector, found = sa.inspect(sync), list[str]()
     there = set(inspector.get_table_names())
     # The table of facts is the last: it says that all are there.
@@ -85,6 +89,11 @@ def drift(sync: sa.Connection, prefix: str) -> list[str]:
         if name in there:
             indexes = {one["name"] for one in inspector.get_indexes(name)}
             columns = {one["name"] for one in inspector.get_columns(name)}
+            if not columns.issuperset(table.primary_key.columns.keys()):
+                raise ConfigurationError(
+                    f"There is a table {name} that is not of this library: choose another "
+                    "table_prefix. Nothing was changed."
+                )
             found += [_adding(column, sync) for column in table.c if column.name not in columns]
         else:
             found.append(_text(CreateTable(table), sync))

@@ -235,7 +235,10 @@ class Store:
         except DBAPIError as exc:
             raise self._translated(exc) from exc
         except NoConnection as exc:
-            raise errors.StoreUnavailable(f"{self.place} is busy: {exc}.") from exc
+            raise errors.StoreUnavailable(
+                f"{self.place}: no connection of this process was free in time. A larger "
+                "pool_size= allows more at a time."
+            ) from exc
         except OSError as exc:
             raise errors.StoreUnavailable(f"{self.place} cannot be reached: {exc}.") from exc
 

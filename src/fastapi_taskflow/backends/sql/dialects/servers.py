@@ -30,7 +30,8 @@ IDLE_SECONDS = 10
 """The longest that a transaction waits for its next statement: who is stopped or cut off in
 one keeps nobody from its rows."""
 
-_POOL_WAIT_SECONDS = 10
+# A little less than a verb has, whose own error would not tell of the pool.
+_POOL_WAIT_SECONDS = 19
 _NO_PORT = (
     f"The address has a port that is no number of 1 to {HIGHEST_PORT}, or more than one host "
     "('postgresql://host:port/database')."
