@@ -14,8 +14,9 @@ from concurrent.futures import Future
 
 from fastapi_taskflow.app.unit import LaneItem, Unit, log_failure, needs_commit
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.loops import loop_runs_here
 from fastapi_taskflow.engine.core.settings import DEFAULT_QUEUE
-from fastapi_taskflow.engine.crossing import loop_runs_here, wait_in_thread
+from fastapi_taskflow.engine.crossing import wait_in_thread
 from fastapi_taskflow.engine.lifecycle import Engine
 
 __all__ = ["Unbound", "forget"]

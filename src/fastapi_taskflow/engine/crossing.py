@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from fastapi_taskflow.engine.lifecycle import Engine
 from fastapi_taskflow.words.errors import EngineNotRunning, StoreUnavailable
 
-__all__ = ["hand_over", "loop_runs_here", "wait_in_thread"]
+__all__ = ["hand_over", "wait_in_thread"]
 
 T = TypeVar("T")
 
@@ -19,15 +19,6 @@ T = TypeVar("T")
 # only if nothing answers at all; and how often it looks whether the loop is still there.
 _PATIENCE_SECONDS = 30.0
 _STEP_SECONDS = 1.0
-
-
-def loop_runs_here() -> bool:
-    """An event loop runs in this thread, the engine's or another."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def hand_over(step: Coroutine[Any, Any, T], engine: Engine) -> T:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Generator
 from functools import partial
 
 from fastapi_taskflow.backends.base import Joined, Outcome, Result
 from fastapi_taskflow.engine.core.core import Core
+from fastapi_taskflow.engine.core.loops import loop_runs_here
 from fastapi_taskflow.engine.run.attempt import Attempt
 from fastapi_taskflow.engine.run.returning import returned
 from fastapi_taskflow.rules.ends import Returned
@@ -42,7 +42,7 @@ class Completing:
         if attempt.over:
             raise _lost(task.record.task_id)
         if transactions.is_async(order.session):
-            if not _on_a_loop():
+            if not loop_runs_here():
                 raise ConfigurationError(
                     "complete_in() cannot wait for an async session in a plain function. Use a "
                     "Session, or make it `async def` and: await context.complete_in(session)"
@@ -66,14 +66,6 @@ class Completing:
             logs_anew=bool(lines),
             result=found if isinstance(found, Result) else None,
         )
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _end(joined: Joined, outcome: Outcome) -> None:
