@@ -299,7 +299,7 @@ def _() -> Iterator[History]:
     yield edited("changes", lambda one: one.task == TWICE and one.failures == 1, due_at=late)
     history = told().history
     failed = next(run.at for run in history.runs if (run.task, run.what) == (TWICE, "fail"))
-    yield edited("runs", lambda one: (one.task, one.attempt) == (TWICE, 1), at=failed + 0.04)
+    yield edited("runs", lambda one: (one.task, one.attempt) == (TWICE, 1), at=failed - 0.01)
 
 
 @forges("changes_are_legal")
