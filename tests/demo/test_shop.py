@@ -112,7 +112,7 @@ def test_pictures_are_drawn_in_processes_of_which_some_crash(tmp_path):
             return found
 
         (first, *_) = eventually(crashed)
-        drawn = eventually(lambda: shop.tasks(status="success"))
+        drawn = eventually(lambda: shop.tasks(status="success", queue="images"))
 
         assert {one["executor"] for one in (first, *drawn)} == {"process"}
         assert "was killed by SIGKILL (signal 9)" in first["error"]
