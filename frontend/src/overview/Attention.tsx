@@ -1,10 +1,16 @@
+import { useState } from "react";
 import { useFunctions, useInstances, usePauses, useQueues, useSchedules } from "../api/queries";
+import { count } from "../format";
 import { useSilent } from "../instances/silent";
 import { Link } from "../ui/basics";
 import { ofFunctions, ofInstances, ofPauses, ofQueues, ofSchedules } from "./troubles";
 
+/** What is shown of it at first: more of them have one cause, mostly. */
+const MOST = 20;
+
 /** What is wrong now, the worst first. */
 export function Attention() {
+  const [whole, setWhole] = useState(false);
   const functions = useFunctions();
   const queues = useQueues();
   const schedules = useSchedules();
@@ -20,13 +26,15 @@ export function Attention() {
     ...ofPauses(pauses.data ?? []),
     ...ofInstances(instances.data ?? [], silent),
   ].sort((one, other) => other.weight - one.weight);
+  const shown = whole ? found : found.slice(0, MOST);
+  const more = found.length - shown.length;
   return (
     <section className="card">
       <h2>Needs attention</h2>
       {!loaded && <p className="quiet">Loading…</p>}
       {loaded && found.length === 0 && <p className="quiet">Nothing. All is well.</p>}
       <ul className="troubles">
-        {found.map((one) => (
+        {shown.map((one) => (
           <li key={`${one.name} ${one.text}`} className={one.bad ? "bad" : undefined}>
             <Link to={one.to} query={one.query}>
               {one.name}
@@ -35,6 +43,11 @@ export function Attention() {
           </li>
         ))}
       </ul>
+      {more > 0 && (
+        <button type="button" onClick={() => setWhole(true)}>
+          Show {count(more)} more
+        </button>
+      )}
     </section>
   );
 }
