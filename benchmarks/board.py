@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from benchmarks.history import noop
-from benchmarks.server import serve
+from benchmarks.serving import serve
 from fastapi_taskflow import TaskAdmin, TaskManager
 
 __all__ = ["RATE", "make_app"]
@@ -30,9 +30,10 @@ def make_app(db: Path) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        busy = asyncio.create_task(_keep_busy(manager))
-        yield
-        busy.cancel()
+        async with asyncio.TaskGroup() as group:
+            busy = group.create_task(_keep_busy(manager))
+            yield
+            busy.cancel()
 
     app = FastAPI(lifespan=lifespan)
     TaskAdmin(app, manager)

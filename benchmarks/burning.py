@@ -12,17 +12,13 @@ import asyncio
 import itertools
 import json
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 
-import uvicorn
 from fastapi import FastAPI
 
 from benchmarks.figures import percentile
+from benchmarks.serving import listen, served
 from benchmarks.work import burns
 from fastapi_taskflow import TaskManager
 
@@ -52,17 +48,6 @@ def make_app(children: int, niceness: int) -> FastAPI:
         return {"ended": len(added) + len(waiting)}
 
     return app
-
-
-def serve(children: int, niceness: int) -> None:
-    app = make_app(children, niceness)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    # As in `benchmarks.server`.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        print(listener.getsockname()[1], flush=True)
-        asyncio.run(server.serve([listener]))
 
 
 class Client:
@@ -96,23 +81,11 @@ class Client:
         return found
 
 
-@contextmanager
-def server(children: int, niceness: int) -> Iterator[int]:
-    """Its port."""
-    command = [sys.executable, "-m", "benchmarks.burning", "--serve"]
-    command += ["--children", str(children), "--niceness", str(niceness)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
 def measured(children: int, niceness: int, rounds: int, seconds: float) -> dict[str, float]:
     """Medians over the rounds, in ms; the ratio is the median of the rounds' ratios."""
     found: list[tuple[float, float, float, float]] = []
-    with server(children, niceness) as port:
+    limits = ["--children", str(children), "--niceness", str(niceness)]
+    with served("benchmarks.burning", "--serve", *limits) as port:
         client, other = Client(port), Client(port)
         client.ask("/burn?seconds=0.5")  # starts the children
         for _ in range(rounds):
@@ -140,7 +113,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        serve(given.children[0], given.niceness[0])
+        asyncio.run(listen(make_app(given.children[0], given.niceness[0])))
         return
     for children, niceness in itertools.product(given.children, given.niceness):
         figures = measured(children, niceness, given.rounds, given.seconds)

@@ -7,17 +7,15 @@ differs, and is set up before them, as README does.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import socket
 import time
 from pathlib import Path
 
-import uvicorn
 from fastapi import BackgroundTasks, FastAPI
 
+from benchmarks.serving import serve
 from fastapi_taskflow import TaskAdmin, TaskManager
 
-__all__ = ["KINDS", "make_app", "serve"]
+__all__ = ["KINDS", "make_app"]
 
 KINDS = ("stock", "memory", "behind", "durable")
 
@@ -51,23 +49,6 @@ def make_app(kind: str, db: Path) -> FastAPI:
         return {"ran": ran, "cpu_seconds": time.process_time()}
 
     return app
-
-
-def serve(app: FastAPI) -> None:
-    """Serve an app at a port that is printed."""
-    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
-        runner.run(_serve(app))
-
-
-async def _serve(app: FastAPI) -> None:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    # Of a socket whose protocol is not named, asyncio does not know that it is TCP, and leaves
-    # Nagle's algorithm on: every response would wait 40 ms for the client's delayed ACK.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # who reads the port may connect at once
-        print(listener.getsockname()[1], flush=True)
-        await server.serve([listener])
 
 
 def main() -> None:

@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -24,6 +20,7 @@ from pathlib import Path
 from benchmarks.board import RATE
 from benchmarks.figures import Bar, Figure, compare, percentile
 from benchmarks.history import build
+from benchmarks.serving import get, served
 
 __all__ = ["Effort", "measure"]
 
@@ -63,9 +60,9 @@ def measure(effort: Effort, folder: Path) -> list[Figure]:
     group = f"Dashboard, {effort.tasks:,} ended tasks and {RATE}/s, against what it may take"
     path = folder / "board.db"
     asyncio.run(build(path, effort.tasks))
-    with _served(path) as address:
-        loads = [_load_ms(address) for _ in range(effort.rounds)]
-        rounds = [asyncio.run(_watched(address, effort)) for _ in range(effort.rounds)]
+    with served("benchmarks.board", str(path)) as port:
+        loads = [_load_ms(port) for _ in range(effort.rounds)]
+        rounds = [asyncio.run(_watched(port, effort)) for _ in range(effort.rounds)]
 
     def figure(name: str, unit: str, values: list[float], limit: float) -> Figure:
         return compare(group, name, unit, [(value, limit) for value in values], _UNDER)
@@ -88,15 +85,15 @@ class Watched:
     list_ms: list[float]
 
 
-async def _watched(address: str, effort: Effort) -> Watched:
-    alone = await _cpu_percent(address, effort.seconds)
-    async with _viewers(address) as received:
+async def _watched(port: int, effort: Effort) -> Watched:
+    alone = await _cpu_percent(port, effort.seconds)
+    async with _viewers(port) as received:
         await asyncio.sleep(1.0)  # the greetings
         before = received.copy()
         begun = time.monotonic()
-        watched = await _cpu_percent(address, effort.seconds)
+        watched = await _cpu_percent(port, effort.seconds)
         spent = time.monotonic() - begun
-        lists = [await _timed(address, f"/tasks?{one}") for one in _asked(effort.samples)]
+        lists = [await _timed(port, f"/tasks?{one}") for one in _asked(effort.samples)]
     sent = [(received[number] - before[number]) / spent for number in range(VIEWERS)]
     return Watched(watched - alone, sent, lists)
 
@@ -105,9 +102,9 @@ def _asked(samples: int) -> Iterator[str]:
     return islice(cycle(LISTS), samples)
 
 
-async def _cpu_percent(address: str, seconds: float) -> float:
+async def _cpu_percent(port: int, seconds: float) -> float:
     async def spent() -> float:
-        found = await asyncio.to_thread(_get, f"{address}/state")
+        found = await asyncio.to_thread(get, port, "/state")
         return float(json.loads(found)["cpu_seconds"])
 
     begun, before = time.monotonic(), await spent()
@@ -115,19 +112,19 @@ async def _cpu_percent(address: str, seconds: float) -> float:
     return (await spent() - before) / (time.monotonic() - begun) * 100
 
 
-async def _timed(address: str, path: str) -> float:
+async def _timed(port: int, path: str) -> float:
     begun = time.perf_counter()
-    await asyncio.to_thread(_get, address + path)
+    await asyncio.to_thread(get, port, path)
     return (time.perf_counter() - begun) * 1e3
 
 
 @asynccontextmanager
-async def _viewers(address: str) -> AsyncIterator[Counter[int]]:
+async def _viewers(port: int) -> AsyncIterator[Counter[int]]:
     """Fifty open streams; bytes received by each."""
     received: Counter[int] = Counter()
     async with asyncio.TaskGroup() as group:
         following = [
-            group.create_task(_follow(address, query, number, received))
+            group.create_task(_follow(port, query, number, received))
             for number, query in enumerate(islice(cycle(STREAMS), VIEWERS))
         ]
         yield received
@@ -135,11 +132,10 @@ async def _viewers(address: str) -> AsyncIterator[Counter[int]]:
             one.cancel()
 
 
-async def _follow(address: str, query: str, number: int, received: Counter[int]) -> None:
-    host, port = address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+async def _follow(port: int, query: str, number: int, received: Counter[int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        request = f"GET /tasks/dashboard/stream?{query} HTTP/1.1\r\nhost: {host}\r\n\r\n"
+        request = f"GET /tasks/dashboard/stream?{query} HTTP/1.1\r\nhost: localhost\r\n\r\n"
         writer.write(request.encode())
         assert b" 200 " in await reader.readline()
         while content := await reader.read(65536):
@@ -148,32 +144,12 @@ async def _follow(address: str, query: str, number: int, received: Counter[int])
         writer.close()
 
 
-def _load_ms(address: str) -> float:
+def _load_ms(port: int) -> float:
     """What a browser fetches to show the list, one after the other."""
     begun = time.perf_counter()
-    page = _get(f"{address}/tasks/dashboard/tasks").decode()
+    page = get(port, "/tasks/dashboard/tasks").decode()
     for path in re.findall(r'(?:src|href)="([^"]+\.(?:js|css|svg))"', page):
-        _get(f"{address}{path}" if path.startswith("/") else f"{address}/tasks/dashboard/{path}")
-    _get(f"{address}/tasks?{LISTS[0]}")
-    _get(f"{address}/tasks/metrics")
+        get(port, path if path.startswith("/") else f"/tasks/dashboard/{path}")
+    get(port, f"/tasks?{LISTS[0]}")
+    get(port, "/tasks/metrics")
     return (time.perf_counter() - begun) * 1e3
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310  (our own server's)
-        return bytes(answer.read())
-
-
-@contextmanager
-def _served(path: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.board", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()

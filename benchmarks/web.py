@@ -7,11 +7,9 @@ or the figures count for nothing.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.figures import Bar, Figure, compare
 from benchmarks.server import KINDS
+from benchmarks.serving import get, served
 
 __all__ = ["Effort", "measure"]
 
@@ -51,9 +50,8 @@ class Effort:
 class Server:
     """One kind of server in its own process."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.port = int(process.stdout.readline())
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.added = 0
 
     def load(self, path: str, seconds: float) -> dict[str, float]:
@@ -80,9 +78,8 @@ class Server:
         assert ran == self.added, (ran, self.added)
 
     def _state(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/state") as answer:
-            state: dict[str, float] = json.loads(answer.read())
-            return state
+        state: dict[str, float] = json.loads(get(self.port, "/state"))
+        return state
 
 
 def measure(effort: Effort, folder: Path) -> list[Figure]:
@@ -118,13 +115,5 @@ def _round(servers: dict[str, Server], seconds: float) -> dict[str, tuple[Measur
 
 @contextmanager
 def _server(kind: str, folder: Path) -> Iterator[Server]:
-    command = [sys.executable, "-m", "benchmarks.server", kind, "--db", str(folder / f"{kind}.db")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with served("benchmarks.server", kind, "--db", str(folder / f"{kind}.db")) as port:
+        yield Server(port)
