@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastapi_taskflow import (
+    MemoryBackend,
     QueueConfig,
     QueueFullError,
     ResultUnavailable,
@@ -17,7 +18,9 @@ from fastapi_taskflow import (
     TaskStatus,
     get_task_context,
 )
+from fastapi_taskflow.errors import AlreadyRetried, UnknownTaskFunction
 from fastapi_taskflow.words.batches import BatchNotFound, BatchStatus
+from tests.support.gates import Gate
 from tests.support.waiting import wait_until
 
 Make = Callable[..., TaskManager]
@@ -258,6 +261,62 @@ async def test_a_failed_step_stops_a_chain_until_it_is_retried(manager: Make) ->
     assert result == 3
     assert new != chain.task_ids[2]
     assert (status.success, status.done) == (3, True)
+
+
+async def test_a_chain_that_cannot_be_retried_here_leaves_nothing_behind(manager: Make) -> None:
+    async def fails() -> None:
+        raise LookupError
+
+    async def follows() -> None: ...
+
+    whole, partly = manager(), manager(queues={"default": QueueConfig(max_size=1)})
+    for func in (fails, follows):
+        whole.task()(func)
+    partly.task()(fails)
+    async with whole:
+        chain = await whole.chain(fails, follows)
+        with pytest.raises(TaskCancelled):
+            await whole.result(chain.task_ids[1], timeout=20)
+    async with partly:
+        with pytest.raises(UnknownTaskFunction):
+            await partly.batches.retry(chain.id)
+        known = [record.status for record in partly.store.list()]
+        await partly.enqueue(fails)
+
+    assert TaskStatus.PENDING not in known
+
+
+class OneStands(MemoryBackend):
+    """Of its searches the first one takes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate: Gate | None = None
+
+    async def search(self, *args: Any, **kwargs: Any) -> Any:
+        gate, self.gate = self.gate, None
+        if gate is not None:
+            await gate.stand()
+        return await super().search(*args, **kwargs)
+
+
+async def test_of_two_who_retry_a_chain_at_once_one_hears_of_the_other() -> None:
+    store = OneStands()
+    tasks = TaskManager(snapshot_backend=store)
+    work = Work(tasks)
+
+    async with tasks:
+        chain = await tasks.chain(tasks.call(work.note, "bad"), tasks.call(work.told, "after"))
+        with pytest.raises(TaskCancelled):
+            await tasks.result(chain.task_ids[1], timeout=20)
+        gate = store.gate = Gate()
+        late = asyncio.create_task(tasks.retry(chain.task_ids[1]))
+        await gate.reached()
+        await tasks.retry(chain.task_ids[0])
+        gate.open()
+
+        with pytest.raises(AlreadyRetried):
+            await late
 
 
 async def test_a_result_that_is_too_large_stops_a_chain(manager: Make) -> None:

@@ -63,10 +63,16 @@ async def retry_chain(runtime: Runtime, batch_id: str) -> dict[str, str]:
     # With their arguments, which no list has.
     whole = await engine.backend.get([one.record.task_id for one in ended])
     new: dict[int, LiveTask] = {}
-    for stored in whole:
-        if stored is not None and stored.member is not None:
-            place = stored.member.place or 0
-            new[place] = _again(runtime, engine, stored, latest.get(place - 1), new.get(place - 1))
+    try:
+        for stored in whole:
+            if stored is not None and stored.member is not None:
+                place = stored.member.place or 0
+                before, retried = latest.get(place - 1), new.get(place - 1)
+                new[place] = _again(runtime, engine, stored, before, retried)
+    except BaseException:
+        # Their places in the queues are free again.
+        engine.commits.drop(list(new.values()))
+        raise
     if new:
         await engine.commits.commit(list(new.values()))
     return {task.record.retry_of or "": task.record.task_id for task in new.values()}

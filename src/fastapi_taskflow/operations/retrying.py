@@ -228,7 +228,12 @@ async def _again(runtime: Runtime, stored: StoredTask, full: dict[str, str] | No
     if await is_step(engine, stored):
         # It needs what is before it, and those behind need it.
         new = await retry_chain(runtime, record.batch_id or "")
-        return new[record.task_id]
+        if record.task_id in new:
+            return new[record.task_id]
+        # Somebody else has retried the chain since the task was read.
+        (now,) = await engine.backend.get([record.task_id])
+        refuse(reading.existing(now, record.task_id))
+        raise TaskStateError(f"Another task stands in the place of task {record.task_id} by now.")
     registered = function_named(engine, record.func_name)
     call = TaskCall(registered.func, *reading.arguments(engine, stored))
     if full and record.queue in full:
