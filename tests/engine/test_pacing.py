@@ -63,6 +63,23 @@ async def test_without_a_key_equal_arguments_are_equal_calls(manager: Make) -> N
     assert built == ["a"]
 
 
+@pytest.mark.parametrize(("option", "answer"), [("debounce", "replaced"), ("throttle", "dropped")])
+async def test_in_which_order_arguments_are_named_does_not_matter(
+    manager: Make, option: str, answer: str
+) -> None:
+    tasks = manager()
+
+    @tasks.task
+    async def build(target: str, flags: dict[str, int]) -> None: ...
+
+    await tasks.startup()
+    span: dict[str, Any] = {option: 600}
+    await tasks.enqueue(build, target="a", flags={"x": 1, "y": 2}, **span)
+    second = await tasks.enqueue(build, flags={"y": 2, "x": 1}, target="a", **span)
+
+    assert second.disposition == answer
+
+
 async def test_a_throttle_starts_one_and_names_it(manager: Make) -> None:
     managers = [manager() for _ in range(2)]
     asked: list[int] = []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from fastapi_taskflow.engine.accept.options import Options
 from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.rules import codec
 from fastapi_taskflow.rules.orderkeys import own_key
 from fastapi_taskflow.words.pacing import THROTTLE
 
@@ -21,7 +20,8 @@ def pace(task: LiveTask, options: Options) -> None:
     if not span:
         return
     if record.order_key is None:
-        value = "~" + hashlib.sha256(task.payload or b"").hexdigest()[:32]
+        equal = codec.fingerprint(record.func_name, task.payload or b"")
+        value = f"~{equal.hex()[:32]}"
     else:
         # A scope has no colon.
         value = record.order_key.partition(":")[2]
