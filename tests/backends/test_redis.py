@@ -1,6 +1,7 @@
 """What is particular to Redis: how it is reached, shared, and what it refuses."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,14 @@ from fastapi_taskflow.testing.conformance.harness import (
     A,
     accept,
     claim,
+    end,
     ids,
     ignore,
     instance,
     task,
 )
+from fastapi_taskflow.words.models import TaskStatus
+from fastapi_taskflow.words.states import Move
 from tests.support.redisserver import TestRedis, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +64,31 @@ async def test_an_instance_hears_of_another_ones_task(server):
     await asyncio.wait_for(heard.wait(), 60)
     await one.close()
     await other.close()
+
+
+async def test_tasks_of_the_first_version_go_on(server):
+    prefix = f"{server.prefix}-first"
+    store = RedisBackend(server.url, prefix)
+    await store.open(ignore)
+    await store.enlist(instance(A))
+    await accept(store, task(tags={"shop": "north"}), task())
+    ((held, _),) = await claim(store, limit=1)
+    before = await store.get([held.task_id])
+    await store.close()
+    for key in server.client.scan_iter(match=f"{{{prefix}}}:task:*"):
+        fixed, state = map(json.loads, server.client.hmget(key, "d", "s"))
+        server.client.hset(key, "d", json.dumps(fixed | state))
+        server.client.hdel(key, "s")
+    server.client.hset(f"{{{prefix}}}:store", "version", 1)
+
+    store = RedisBackend(server.url, prefix)
+    await store.open(ignore)
+
+    assert await store.get([held.task_id]) == before
+    assert [one.lease for one in await store.owned(A)] == [held]
+    assert len(await claim(store)) == 1
+    assert (await end(store, held, Move.GIVE_BACK)).status is TaskStatus.PENDING
+    await store.close()
 
 
 async def test_a_server_that_is_not_there_is_a_store_that_is_unavailable():

@@ -21,7 +21,8 @@ _PATIENCE_SECONDS = 60.0
 # +1339518083.107412 [0 lua] "HSET" ...
 _LINE = re.compile(rb'\+(\d+\.\d+) \[\d+ lua\] "([A-Z]+)" "(.*)')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_PLAIN = "fence", "owner", "failures", "interruptions"
+_NONE = {"fence": 0, "owner": None, "failures": 0, "interruptions": 0}
+_PLAIN = tuple(_NONE)
 _WATCHED = "status", *_PLAIN, "due_at"
 
 
@@ -57,8 +58,9 @@ class RedisLedger(Reading):
             old = known.get(task, {})
             if command == "UNLINK":
                 new = dict[str, Any]()
-            elif words[3:4] == ["d"]:
-                new = json.loads(words[4])
+            elif words[3:4] == ["s"]:
+                # What is empty is left out.
+                new = _NONE | json.loads(words[4])
             else:
                 continue
             known[task] = new

@@ -39,17 +39,12 @@ ATTEMPTS, KEYS = Documents(Attempt), Documents(Key)
 
 
 async def apply(
-    unit: Unit,
-    plan: Plan,
-    *,
-    new: Mapping[str, BatchRow] = MappingProxyType({}),
-    skips: bool = False,
-) -> set[str]:
-    """Write all of it; the tasks that are written.
+    unit: Unit, plan: Plan, *, new: Mapping[str, BatchRow] = MappingProxyType({})
+) -> None:
+    """Write all of it.
 
     Args:
         new: Batches that are stored now.
-        skips: See `Unit.commit`.
     """
     await follow_batches(unit, plan, new)
     held = {*plan.taken, *[one.key for one in (*plan.kept, *plan.freed)]}
@@ -65,12 +60,12 @@ async def apply(
     _write_keys(unit, plan, held)
     for task_id, attempt in plan.attempts:
         unit.touch(task_id)
-        unit.do("RPUSH", f"attempts:{task_id}", ATTEMPTS.text(attempt), task=task_id)
+        unit.do("RPUSH", f"attempts:{task_id}", ATTEMPTS.text(attempt))
     for chunk in plan.lines:
         _append(unit, chunk)
     _count(unit, plan)
     add_failures(unit, plan)
-    return await unit.commit(skips=skips)
+    await unit.commit()
 
 
 def _write_rows(unit: Unit, plan: Plan) -> None:
@@ -94,18 +89,18 @@ async def _delete(unit: Unit, task_ids: Collection[str]) -> None:
     for task_id, aliases in zip(task_ids, found, strict=True):
         for raw in aliases:
             alias = raw.decode("utf-8", "surrogatepass")
-            unit.do("HDEL", "aliases", alias, task=task_id)
-            unit.do("ZREM", f"ending:{ending_of(alias)}", task_id, task=task_id)
+            unit.do("HDEL", "aliases", alias)
+            unit.do("ZREM", f"ending:{ending_of(alias)}", task_id)
         unit.delete(task_id)
 
 
 def _alias(unit: Unit, alias: str, one: Row) -> None:
     task_id = one.task_id
     unit.touch(task_id)
-    unit.do("HSET", "aliases", alias, task_id, task=task_id)
-    unit.do("SADD", f"aliases:{task_id}", alias, task=task_id)
+    unit.do("HSET", "aliases", alias, task_id)
+    unit.do("SADD", f"aliases:{task_id}", alias)
     ending = f"ending:{ending_of(alias)}"
-    unit.do("ZADD", ending, one.arrival, task_id, task=task_id)
+    unit.do("ZADD", ending, one.arrival, task_id)
 
 
 def _write_keys(unit: Unit, plan: Plan, names: Iterable[str]) -> None:
@@ -140,9 +135,9 @@ def _append(unit: Unit, chunk: Lines) -> None:
     task_id = chunk.task_id
     unit.touch(task_id)
     if chunk.anew:
-        unit.do("UNLINK", f"lines:{task_id}", task=task_id)
+        unit.do("UNLINK", f"lines:{task_id}")
     if chunk.lines:
-        unit.do("RPUSH", f"lines:{task_id}", dumped(packed(chunk.lines)), task=task_id)
+        unit.do("RPUSH", f"lines:{task_id}", dumped(packed(chunk.lines)))
 
 
 def _count(unit: Unit, plan: Plan) -> None:

@@ -149,14 +149,16 @@ class RedisTasks(OnStore, Tasks):
 async def _claim(
     unit: Unit, request: base.ClaimRequest, pauses: Pauses, looks_left: int = _MOST_LOOKS
 ) -> list[Row]:
-    """Take what is free, as far as nobody else has meanwhile."""
+    """Take what is free."""
     await unit.load((), {"instances": [request.instance]})
     if pauses.functions:
         request = request._replace(functions=request.functions - pauses.functions)
     allowance = None if request.limits is None else await allowed(unit, request.limits)
     room = Room(request, pauses.queues, allowance)
     wanted = looks(request, room)
-    found = await loading.candidates(unit, wanted, pauses) if wanted else []
+    # Of two who ask under limits one begins again anyway.
+    offered = request.limit if allowance is None else 0
+    found = await loading.candidates(unit, wanted, pauses, offered=offered) if wanted else []
     if allowance is not None and allowance.rates_keys:
         await learn(unit, allowance, found)
     rows, plan = choose(room, found, unit.now), Plan(unit.now)
@@ -165,20 +167,33 @@ async def _claim(
     late = room.take_postponed()
     for row, due_at in late:
         plan.change(row, due_at=due_at)
-    if not rows and not late:
+    if not plan.changed and not (offered and found):
         return []
+    unit.disregard(row for row in found if row.task_id not in plan.changed)
+    # Others look again for what they were not shown.
+    unit.tells = len(rows) < min(offered, len(found))
     if allowance is not None:
         await spend(unit, allowance, rows)
-    taken = await apply(unit, plan, skips=allowance is None)
-    if not taken:
-        raise Collided("Others have taken all of these tasks.")
-    kept = [row for row in rows if row.task_id in taken]
+    await _take(unit, plan, found if offered else ())
     # There may be others behind those that were put off.
     if late and looks_left and not room.full():
-        kept += await _claim(
-            Unit(unit.store, unit.now, unit.lead), _less(request, kept), pauses, looks_left - 1
+        rows += await _claim(
+            Unit(unit.store, unit.now, unit.lead), _less(request, rows), pauses, looks_left - 1
         )
-    return kept
+    return rows
+
+
+async def _take(unit: Unit, plan: Plan, offered: Sequence[Row]) -> None:
+    """Write it; whatever comes of that, others find again what was offered here."""
+    ids = [one.task_id for one in offered]
+    if ids:
+        unit.do("ZREM", "offered", *ids)
+    try:
+        await apply(unit, plan)
+    except Collided:
+        if ids:
+            await unit.store.read(("ZREM", unit.store.key("offered"), *ids))
+        raise
 
 
 def _less(request: base.ClaimRequest, taken: Sequence[Row]) -> base.ClaimRequest:

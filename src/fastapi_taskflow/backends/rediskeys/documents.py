@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from operator import attrgetter
@@ -57,17 +58,29 @@ def _ways(kind: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None
     return None
 
 
+def _empty(kind: type) -> dict[str, Any]:
+    """By field its default, of those whose default is empty."""
+    found: dict[str, Any] = dict(getattr(kind, "_field_defaults", {}))
+    for one in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
+        make = one.default_factory
+        found[one.name] = one.default if make is dataclasses.MISSING else make()
+    return {name: default for name, default in found.items() if not default}
+
+
 class Documents(Generic[T]):
     """Records of a kind: a dataclass or a named tuple.
 
     Args:
-        kind: Its fields that are None are left out.
+        kind: Its fields that are None, or empty as they are by default, are left out.
         without: Names of fields that are kept apart.
+        only: Names of the fields that are not.
     """
 
-    def __init__(self, kind: type[T], *without: str) -> None:
+    def __init__(self, kind: type[T], *without: str, only: Collection[str] | None = None) -> None:
         self._kind = kind
-        hints = {name: each for name, each in get_type_hints(kind).items() if name not in without}
+        every = get_type_hints(kind)
+        names = every.keys() - without if only is None else only
+        hints = {name: each for name, each in every.items() if name in names}
         self._names = tuple(hints)
         kinds = {
             name: next(one for one in get_args(each) if one is not NoneType)
@@ -79,16 +92,20 @@ class Documents(Generic[T]):
         self._ways = {name: ways for name, ways in found.items() if ways is not None}
         # In one go: records are written all the time.
         self._get = attrgetter(*self._names)
-        self._how = [None if ways is None else ways[0] for ways in found.values()]
+        empty = _empty(kind)
+        self._how = [
+            (name, None if ways is None else ways[0], empty.get(name))
+            for name, ways in found.items()
+        ]
+        self._needed = tuple(name for name in hints if name not in empty)
 
     def text(self, record: T) -> str:
         """The document."""
-        values = zip(self._names, self._how, self._get(record), strict=True)
         return _encode(
             {
                 name: value if write is None else write(value)
-                for name, write, value in values
-                if value is not None
+                for (name, write, empty), value in zip(self._how, self._get(record), strict=True)
+                if value is not None and value != empty
             }
         )
 
@@ -107,7 +124,7 @@ class Documents(Generic[T]):
 
     def read(self, raw: bytes | None) -> T | None:
         """The record; None where there is none, or somebody damaged it."""
-        values = dict.fromkeys(self._names) | self.values(raw)
+        values = dict.fromkeys(self._needed) | self.values(raw)
         try:
             return None if raw is None else self._kind(**values)
         except (ValueError, TypeError):

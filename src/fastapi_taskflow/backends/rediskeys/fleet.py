@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fastapi_taskflow.backends.base import Claimed, InstanceInfo, Peer, Signals
 from fastapi_taskflow.backends.base.fleet import Fleet
 from fastapi_taskflow.backends.rediskeys import loading
@@ -27,7 +29,7 @@ class RedisFleet(OnStore, Fleet):
         unit, name = await self._unit(), info.instance_id
         unit.do("HSET", "instances", name, dumped({"alive": True, "info": _INFOS.text(info)}))
         unit.do("ZADD", "alive", 0, name)
-        unit.do("HINCRBY", "beats", name, 0)
+        unit.do("HSETNX", "beats", name, 0)
         unit.do("HSET", "lags", name, "0.0 0 0")
         await unit.commit()
         await self._store.note_time()
@@ -88,7 +90,7 @@ class RedisFleet(OnStore, Fleet):
         counters, late = _pairs(beats), _pairs(lags)
         peers = []
         for name, raw in sorted(_pairs(infos).items()):
-            info = _INFOS.read(((loaded(raw) or {}).get("info") or "").encode())
+            info = _info_of(raw)
             if info is not None:
                 # Those of an older release have no more than the lag.
                 lag, running, draining, *_ = (*late.get(name, b"0").split(), b"0", b"0")
@@ -103,6 +105,12 @@ class RedisFleet(OnStore, Fleet):
                 )
         settings = {name: loaded(raw) or {} for name, raw in _pairs(queues).items()}
         return Signals(cancel=tuple(texts(asked)), queues=settings, peers=tuple(peers))
+
+
+# Asked for all the time, and rarely another.
+@lru_cache(maxsize=1_000)
+def _info_of(raw: bytes) -> InstanceInfo | None:
+    return _INFOS.read(((loaded(raw) or {}).get("info") or "").encode())
 
 
 def _leave(unit: Unit, instance: str, *, holds: bool) -> None:

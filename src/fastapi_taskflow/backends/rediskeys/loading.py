@@ -113,10 +113,17 @@ def pauses(found: Sequence[bytes]) -> Pauses:
     return Pauses.of(name for name, settings in pairs if is_paused(settings or {}))
 
 
-async def candidates(unit: Unit, looks: Sequence[Look], pauses: Pauses) -> list[Row]:
-    """Free and due tasks, as many as may be of use."""
+async def candidates(
+    unit: Unit, looks: Sequence[Look], pauses: Pauses, *, offered: int = 0
+) -> list[Row]:
+    """Free and due tasks, as many as may be of use.
+
+    Args:
+        offered: For a moment nobody else finds so many of them: two who take the same tasks at
+            once are in each other's way.
+    """
     queues = list(dict.fromkeys(one.queue for one in looks))
-    args = [to_micros(unit.now), len(queues), *queues, len(WHOLE), *WHOLE]
+    args = [to_micros(unit.now), offered, len(queues), *queues, len(WHOLE), *WHOLE]
     held = [f"turn:{key}" for key in pauses.keys]
     held += [tag_set(name, value) for name, value in pauses.tags]
     args += len(held), *held

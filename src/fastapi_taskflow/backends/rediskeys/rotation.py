@@ -57,7 +57,7 @@ class RedisRotation(OnStore, port.Rotation):
             if text is None:
                 return False
             unit.touch(task_id)
-            unit.do("LSET", f"{kind}:{task_id}", place, text, task=task_id)
+            unit.do("LSET", f"{kind}:{task_id}", place, text)
         elif getattr(one, name) == content.value:
             setattr(one, name, value)
             unit.put(one, [name])

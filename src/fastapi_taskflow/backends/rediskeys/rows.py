@@ -1,7 +1,8 @@
 """A task as a hash, and everything that is found out by it: the sets it is in, what it counts in.
 
-A task's hash has a version, a document of most columns, and those columns apart that are large
-or are read alone. What sets it is in follows from its columns: so nothing else knows of them.
+A task's hash has a version, a document of what never changes, one of its state, and those columns
+apart that are large or are read alone. What sets it is in follows from its columns: so nothing else
+knows of them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ __all__ = [
     "BRIEF",
     "HEAD",
     "WHOLE",
+    "Sets",
     "counts_of",
     "fields_of",
+    "fixed_sets_of",
     "lane_of",
     "row",
     "sets_of",
@@ -35,30 +38,45 @@ _BYTES = "payload", "result"
 APART = (*_BYTES, "error", "stacktrace", "progress", "emitted", "title", "summary")
 """Columns with a field of their own."""
 
-WHOLE = ("v", "d", *APART)
-BRIEF = "v", "d", "error", "progress", "title", "summary"
+WHOLE = ("v", "d", "s", *APART)
+BRIEF = "v", "d", "s", "error", "progress", "title", "summary"
 HEAD = (*BRIEF, "stacktrace")
 
-_documents = Documents(Row, "task_id", "damage", *APART)
+_STATE = (
+    "status",
+    "fence",
+    "owner",
+    "claim_id",
+    "instance",
+    "cancel_asked",
+    "due_at",
+    "start_time",
+    "end_time",
+    "elapsed",
+    "retries_used",
+    "failures",
+    "interruptions",
+    "failure",
+    "result_missing",
+    "result_until",
+    "retried_as",
+    "behind",
+)
+_fixed, _state = Documents(Row, "task_id", "damage", *APART, *_STATE), Documents(Row, only=_STATE)
 # Of what no document says.
-_REQUIRED = "func_name", "queue", "created_at"
+_REQUIRED = "func_name", "queue", "created_at", "status"
 _HIGHEST = 2**31
 _SILENT = None, None, None
 # Sets by the value of a column.
-_OPTIONAL = {
-    "failure": "failure",
-    "batch": "batch_id",
-    "key": "order_key",
-    "owner": "owner",
-    "claim": "claim_id",
-}
+_OPTIONAL = {"failure": "failure", "owner": "owner", "claim": "claim_id"}
 
 
 def row(task_id: str, fields: Sequence[str], found: Sequence[bytes | None]) -> Row:
     """The row of a hash of which these fields were read, the document among them."""
     raw = dict(zip(fields, found, strict=True))
     values: dict[Any, object] = dict.fromkeys(_REQUIRED)
-    values |= _documents.values(raw["d"])
+    # In stores of version 1 all was in one document.
+    values |= _fixed.values(raw["d"]) | _state.values(raw["s"] or raw["d"])
     for name in APART:
         one = raw.get(name)
         if one is not None:
@@ -66,9 +84,13 @@ def row(task_id: str, fields: Sequence[str], found: Sequence[bytes | None]) -> R
     return read(values | {"task_id": task_id})
 
 
-def fields_of(one: Row, version: str, columns: Collection[str]) -> tuple[list[Any], list[str]]:
+def fields_of(
+    one: Row, version: str, columns: Collection[str], *, new: bool
+) -> tuple[list[Any], list[str]]:
     """Fields to set, each before its value, and fields to delete, when columns have changed."""
-    found: list[Any] = ["v", version, "d", _documents.text(one)]
+    found: list[Any] = ["v", version, "s", _state.text(one)]
+    if new:
+        found += "d", _fixed.text(one)
     gone = []
     for name in APART:
         if name in columns:
@@ -90,15 +112,34 @@ def tag_set(name: str, value: str) -> str:
     return f"tag:{len(name)}:{name}:{value}"
 
 
-def sets_of(one: Row) -> dict[tuple[str, str], float]:
-    """Sorted sets by name, with the member that stands for the task, and its score.
+Sets = dict[tuple[str, str], float]
+"""Sorted sets by name, with the member that stands for a task, and its score."""
 
-    That of a lane is below 0: from then on, by the store's time, the task is in it.
-    """
+
+def fixed_sets_of(one: Row) -> Sets:
+    """The sets it is in as long as it is stored."""
     task_id, arrival = one.task_id, one.arrival
-    found: dict[tuple[str, str], float] = {(name, task_id): arrival for name in _names(one)}
+    names = ["all", f"func:{one.func_name}", f"queue:{one.queue}", f"source:{one.source}"]
+    names.append(f"ending:{ending_of(task_id)}")
+    for name, value in one.tags.items():
+        names += tag_set(name, value), f"tagged:{value}"
+    if one.batch_id is not None:
+        names.append(f"batch:{one.batch_id}")
+    if one.order_key is not None:
+        names.append(f"key:{one.order_key}")
+    found: Sets = {(name, task_id): arrival for name in names}
     found["ids", task_id] = 0
     found["created", task_id] = to_micros(one.created_at)
+    return found
+
+
+def sets_of(one: Row) -> Sets:
+    """The sets that follow from its state.
+
+    The score of a lane is below 0: from then on, by the store's time, the task is in it.
+    """
+    task_id, arrival = one.task_id, one.arrival
+    found: Sets = {(name, task_id): arrival for name in _names(one)}
     if one.result_until is not None:
         found["results", task_id] = to_micros(one.result_until)
     if one.end_time is not None:
@@ -114,12 +155,9 @@ def sets_of(one: Row) -> dict[tuple[str, str], float]:
 
 
 def _names(one: Row) -> list[str]:
-    """Of the sets in which tasks are in the order of their arrival."""
+    """Of those in which tasks are in the order of their arrival."""
     status = one.status
-    found = ["all", f"status:{status.value}", f"func:{one.func_name}", f"queue:{one.queue}"]
-    found += f"source:{one.source}", f"ending:{ending_of(one.task_id)}"
-    for name, value in one.tags.items():
-        found += tag_set(name, value), f"tagged:{value}"
+    found = [f"status:{status.value}"]
     for kind, of in _OPTIONAL.items():
         value = getattr(one, of)
         if value is not None:

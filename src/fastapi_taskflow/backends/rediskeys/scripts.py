@@ -35,48 +35,41 @@ end
 return found
 """)
 
-# Groups of commands, each behind a field that has to be as it was read: '' for none; '<=' and the
-# most that a count may be; '#' and the size of a set. Where it is not so, all is left undone ('!'),
-# or that group alone ('?').
+# How many fields have to be as they were read, and these, each with its key: '' for none; '<=' and
+# the most that a count may be; '#' and the size of a set. Then commands, none of which is run if
+# something is not so.
 COMMIT = _script("""
-local groups, at = {}, 1
-while at <= #ARGV do
-  local how, key, field, want = unpack(ARGV, at, at + 3)
-  local same = true
-  if string.sub(want, 1, 1) == '#' then
+local at = 2
+for _ = 1, tonumber(ARGV[1]) do
+  local key, field, want = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local how, same = string.sub(want, 1, 1), false
+  if how == '#' then
     same = redis.call('ZCARD', key) == tonumber(string.sub(want, 2))
-  elseif key ~= '' then
-    local is = redis.call('HGET', key, field) or ''
-    same = is == want
-    if string.sub(want, 1, 2) == '<=' then
-      same = (tonumber(is) or 0) <= tonumber(string.sub(want, 3))
-    end
+  elseif how == '<' then
+    same = (tonumber(redis.call('HGET', key, field) or 0) or 0) <= tonumber(string.sub(want, 3))
+  else
+    same = (redis.call('HGET', key, field) or '') == want
   end
-  if not same and how == '!' then return false end
-  local commands = tonumber(ARGV[at + 4])
-  at = at + 5
-  groups[#groups + 1] = {same, at, commands}
-  for _ = 1, commands do at = at + 1 + tonumber(ARGV[at]) end
+  if not same then return 0 end
+  at = at + 3
 end
-local done = {}
-for number, group in ipairs(groups) do
-  local at = group[2]
-  for _ = 1, group[1] and group[3] or 0 do
-    local size = tonumber(ARGV[at])
-    redis.call(unpack(ARGV, at + 1, at + size))
-    at = at + 1 + size
-  end
-  done[number] = group[1] and 1 or 0
+while at <= #ARGV do
+  local size = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + size))
+  at = at + size + 1
 end
-return done
+return 1
 """)
 
-# The time; queues, whose tasks that fell due go to their lanes; fields; sets whose tasks are passed
-# over; then for each look how many, the microseconds of its ageing (0: none), and of which lanes.
-# Of these the first in order, with their fields.
+# The time; how many of what is found nobody else finds for a second or two, as whoever asks means
+# to take them; queues, whose tasks that fell due go to their lanes; fields; sets whose tasks are
+# passed over; then for each look how many, the microseconds of its ageing (0: none), and of which
+# lanes. Of these the first in order, with their fields.
 CANDIDATES = _script("""
-local now, at = ARGV[1], 3
-for _ = 1, tonumber(ARGV[2]) do
+local now, at = ARGV[1], 4
+local seconds, offered = redis.call('TIME')[1], KEYS[1] .. 'offered'
+redis.call('ZREMRANGEBYSCORE', offered, '-inf', seconds - 2)
+for _ = 1, tonumber(ARGV[3]) do
   local queue = KEYS[1] .. 'due:' .. ARGV[at]
   at = at + 1
   local due = redis.call('ZRANGEBYSCORE', queue, '(0', now, 'LIMIT', 0, 10000)
@@ -99,6 +92,7 @@ for _ = 1, tonumber(ARGV[at]) do
   at = at + 1
   held[#held + 1] = KEYS[1] .. ARGV[at]
 end
+if redis.call('EXISTS', offered) == 1 then held[#held + 1] = offered end
 at = at + 1
 local function is_held(member)
   for _, set in ipairs(held) do
@@ -128,7 +122,7 @@ local function first_of_each_rank(lane, most, seen)
     head = redis.call('ZRANGEBYLEX', lane, '(' .. rank .. ':', '+', 'LIMIT', 0, 1)[1]
   end
 end
-local found = {}
+local found, members = {}, {}
 while at <= #ARGV do
   local most, step, seen, turns = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), {}, {}
   for _ = 1, tonumber(ARGV[at + 2]) do
@@ -154,7 +148,12 @@ while at <= #ARGV do
     fields[2] = KEYS[1] .. 'task:' .. task
     found[#found + 1] = task
     found[#found + 1] = redis.call(unpack(fields))
+    members[#members + 1] = seen[number]
   end
+end
+table.sort(members)
+for number = 1, math.min(tonumber(ARGV[2]), #members) do
+  redis.call('ZADD', offered, seconds, string.sub(members[number], 47))
 end
 return found
 """)

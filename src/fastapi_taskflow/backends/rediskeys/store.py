@@ -28,7 +28,7 @@ from fastapi_taskflow.words.quoting import quoted
 
 __all__ = ["VERSION", "Command", "Store", "grade_of", "refusal_of"]
 
-VERSION = 1
+VERSION = 2
 """Of what is kept under the keys."""
 
 _OLDEST = 7
@@ -145,12 +145,12 @@ class Store:
         version, at = await self.known()
         if version is None and self.looks:
             raise errors.StoreUnavailable(f"{self.place} has no keys {self._head}... of a store.")
-        if version is None:
-            await self.read(("HSETNX", self.key("store"), "version", VERSION))
-        elif version > VERSION:
+        if version is not None and version > VERSION:
             raise errors.ConfigurationError(
                 f"The tasks under {self._head} at {self.place} are of a newer release."
             )
+        if version != VERSION and not self.looks:
+            await self.read(("HSET", self.key("store"), "version", VERSION))
         self.clock.reach(at)
         return told
 

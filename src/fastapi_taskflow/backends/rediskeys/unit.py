@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi_taskflow.backends.rediskeys.kept import Kept
-from fastapi_taskflow.backends.rediskeys.rows import APART, HEAD, counts_of, fields_of, row, sets_of
+from fastapi_taskflow.backends.rediskeys.rows import (
+    APART,
+    HEAD,
+    Sets,
+    counts_of,
+    fields_of,
+    fixed_sets_of,
+    row,
+    sets_of,
+)
 from fastapi_taskflow.backends.rediskeys.scripts import COMMIT
 from fastapi_taskflow.backends.rediskeys.store import Command, Store
 from fastapi_taskflow.backends.rules.rows import Row
@@ -50,11 +59,11 @@ class Unit:
         self.version = store.version()
         self._versions: dict[str, bytes] = {}
         # Of tasks as they were loaded: by then nobody had changed their rows.
-        self._sets: dict[str, dict[tuple[str, str], float]] = {}
+        self._sets: dict[str, Sets] = {}
         self._counts: dict[str, set[tuple[str, str]]] = {}
         self._arrivals = range(0)
         self._guards: dict[tuple[str, str], bytes | str] = {}
-        self._commands: dict[str | None, list[Command]] = defaultdict(list)
+        self._commands: list[Command] = []
         self._put: dict[str, Row] = {}
         # Something was not read, so it has to be asked for at the commit.
         self._recalls = False
@@ -137,9 +146,14 @@ class Unit:
         """A sorted set that was read has to have as many members still."""
         self._guards[self.store.key(name), ""] = f"#{size}"
 
-    def do(self, command: str, name: str, *args: Any, task: str | None = None) -> None:
-        """Write at the end: a command on a key, with the task that it belongs to."""
-        self._commands[task].append((command, self.store.key(name), *args))
+    def disregard(self, rows: Iterable[Row]) -> None:
+        """Others may change these, which were read."""
+        for one in rows:
+            del self._versions[one.task_id], self.rows[one.task_id]
+
+    def do(self, command: str, name: str, *args: Any) -> None:
+        """Write at the end: a command on a key."""
+        self._commands.append((command, self.store.key(name), *args))
 
     def number(self, one: Row) -> None:
         """Give a new task the number of its arrival."""
@@ -151,82 +165,72 @@ class Unit:
         known = self._versions.get(task_id)
         if not known:
             self._versions[task_id] = b""
-        fields, gone = fields_of(one, self.version, columns if known else [*APART])
-        self.do("HSET", f"task:{task_id}", *fields, task=task_id)
+        fields, gone = fields_of(one, self.version, columns if known else APART, new=not known)
+        self.do("HSET", f"task:{task_id}", *fields)
         if gone and known:
-            self.do("HDEL", f"task:{task_id}", *gone, task=task_id)
+            self.do("HDEL", f"task:{task_id}", *gone)
+        if not known:
+            for (name, member), score in fixed_sets_of(one).items():
+                self.do("ZADD", name, score, member)
         self._index(task_id, sets_of(one), counts_of(one))
         self._put[task_id] = one
 
     def touch(self, task_id: str) -> None:
         """Something beside the task's columns changes that must not change twice."""
-        self.do("HSET", f"task:{task_id}", "v", self.version, task=task_id)
+        self.do("HSET", f"task:{task_id}", "v", self.version)
 
     def delete(self, task_id: str) -> None:
         """Delete a task that was loaded, with what is only its own."""
+        for name, member in fixed_sets_of(self.rows[task_id]):
+            self.do("ZREM", name, member)
         self._index(task_id, {}, set())
         for kind in ("task", "lines", "attempts", "aliases"):
-            self.do("UNLINK", f"{kind}:{task_id}", task=task_id)
+            self.do("UNLINK", f"{kind}:{task_id}")
 
-    def _index(
-        self, task_id: str, sets: dict[tuple[str, str], float], counts: set[tuple[str, str]]
-    ) -> None:
+    def _index(self, task_id: str, sets: Sets, counts: set[tuple[str, str]]) -> None:
         before, counted = self._sets.get(task_id, {}), self._counts.get(task_id, set())
         now = to_micros(self.now)
         for name, member in before.keys() - sets.keys():
-            self.do("ZREM", name, member, task=task_id)
+            self.do("ZREM", name, member)
         for (name, member), score in sets.items() - before.items():
             # What is due is in its lane, and first in its queue; see `CANDIDATES`.
             if score >= -now:
                 is_due = score < 0 or (score <= now and name.startswith("due:"))
-                self.do("ZADD", name, 0 if is_due else score, member, task=task_id)
+                self.do("ZADD", name, 0 if is_due else score, member)
         for change, fields in ((-1, counted - counts), (1, counts - counted)):
             for table, name in fields:
-                self.do("HINCRBY", table, name, change, task=task_id)
+                self.do("HINCRBY", table, name, change)
         self._sets[task_id], self._counts[task_id] = sets, counts
 
-    async def commit(self, *, skips: bool = False) -> set[str]:
-        """Write it all at once; the tasks that are written.
-
-        Args:
-            skips: Tasks that somebody else has changed meanwhile are left out.
+    async def commit(self) -> None:
+        """Write it all at once.
 
         Raises:
             Collided: something is not as it was read.
         """
-        written = set(self._commands) - {None}
         if not self._commands and not self._recalls:
-            return set()
-        key, commands = self.store.key, self._commands.pop(None, [])
-        args: list[Any] = []
-        for (name, field), want in self._guards.items():
-            args += "!", name, field, want, 0
-        if not skips:
-            commands += _merged(one for of in self._commands.values() for one in of)
-            self._commands.clear()
-        for task_id, version in self._versions.items():
-            of = self._commands.get(task_id, ())
-            if of or not skips:
-                args += "?" if skips else "!", key(f"task:{task_id}"), "v", version, len(of)
-                args += _flat(of)
+            return
+        commands = _merged(self._commands)
         if self.tells:
-            commands.append(("PUBLISH", key("changes"), self.store.name))
-        args += "!", "", "", "", len(commands), *_flat(commands)
-        done = await self.store.run(COMMIT, *args)
-        if done is None:
+            commands.append(("PUBLISH", self.store.key("changes"), self.store.name))
+        args: list[Any] = [len(self._versions) + len(self._guards)]
+        for task_id, version in self._versions.items():
+            args += self.store.key(f"task:{task_id}"), "v", version
+        for (name, field), want in self._guards.items():
+            args += name, field, want
+        for one in commands:
+            args.append(len(one))
+            args += one
+        if not await self.store.run(COMMIT, *args):
             raise Collided(f"Others have written to {self.store.place} meanwhile.")
-        names = [task_id for task_id in self._versions if task_id in self._commands]
-        left = {name for name, ok in zip(names, done[len(self._guards) :], strict=False) if not ok}
-        done_ids = {task_id for task_id in written if task_id is not None} - left
-        self._keep(done_ids)
-        return done_ids
+        self._keep()
 
-    def _keep(self, task_ids: Iterable[str]) -> None:
+    def _keep(self) -> None:
         keeper = self.store.keeper
-        for task_id in task_ids:
+        for task_id in self._versions:
             keeper.take(task_id)
-            one = self._put.get(task_id)
-            if one is not None and one.owner is not None:
+        for task_id, one in self._put.items():
+            if one.owner is not None:
                 of = self._sets[task_id], self._counts[task_id]
                 keeper.keep(Kept(one, self.version.encode(), *of))
 
@@ -249,10 +253,6 @@ class OnStore(Tried):
         await store.set_clock()
         now = store.clock.now()
         return Unit(store, now, store.clock.lead(now))
-
-
-def _flat(commands: Iterable[Command]) -> list[Any]:
-    return [part for one in commands for part in (len(one), *one)]
 
 
 def _merged(commands: Iterable[Command]) -> list[Command]:

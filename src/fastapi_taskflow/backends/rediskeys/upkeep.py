@@ -59,7 +59,7 @@ class RedisUpkeep(OnStore, Operators):
             return
         (last,) = await self._store.read(("INCRBY", self._store.key("entries"), len(new)))
         for number, entry in enumerate(new, last - len(new) + 1):
-            unit.do("ZADD", "audit", "NX", number, _ENTRIES.text(entry))
+            unit.do("ZADD", "audit", number, _ENTRIES.text(entry))
         unit.do("HSET", "heads", "audit", new[-1].hash)
         await unit.commit()
 

@@ -45,6 +45,20 @@ class Races(Conformance):
         got = [task_id for answer in answers for task_id in ids(answer)]
         assert sorted(got) == sorted(one.task_id for one in stored)
 
+    async def test_cancels_hide_no_other_task_from_claims(
+        self, backend: Backend, second: Backend
+    ) -> None:
+        for _ in range(5):
+            stored = await accept(backend, *(task() for _ in range(20)))
+            gone, left = stored[:10], stored[10:]
+            first, *_ = await asyncio.gather(
+                claim(backend, A, limit=20), *(second.cancel([one.task_id]) for one in gone)
+            )
+
+            got = {*ids(first), *ids(await claim(second, B, limit=20))}
+
+            assert got >= {one.task_id for one in left}
+
     async def test_inserts_with_one_key_at_once_store_one_task(
         self, backend: Backend, second: Backend
     ) -> None:
