@@ -10,11 +10,20 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_taskflow import SqliteBackend, TaskAdmin, TaskManager, TaskRecord, get_task_context
+from fastapi_taskflow import (
+    MemoryBackend,
+    SqliteBackend,
+    TaskAdmin,
+    TaskManager,
+    TaskRecord,
+    get_task_context,
+    task_log,
+)
 from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
 from fastapi_taskflow.executors import Progress
 from fastapi_taskflow.testing import async_drain
 from tests.support import childwork
+from tests.support.gates import Gate
 from tests.support.waiting import wait_until
 
 STEPS = 20_000
@@ -153,3 +162,44 @@ def test_lists_and_details_show_it() -> None:
     assert record["progress"]["message"].startswith("<half> of it")
     assert len(record["progress"]["message"].encode()) <= 1_024
     assert listed["progress"] == record["progress"]
+
+
+class Slow(Forwarding):
+    """Takes long to add to a log."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+        self.gate = Gate()
+
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[Any]) -> Any:
+        if verb == "append_logs":
+            await self.gate.stand()
+        return await call()
+
+
+async def test_who_is_tired_of_waiting_for_a_list_takes_no_line_of_a_log_away() -> None:
+    store = Slow()
+    tasks = TaskManager(snapshot_backend=store)
+    said, goes_on = asyncio.Event(), asyncio.Event()
+
+    @tasks.task(persist=True)
+    async def says() -> None:
+        task_log("said once")
+        said.set()
+        await goes_on.wait()
+
+    async with tasks:
+        task_id = (await tasks.enqueue(says)).task_id
+        await said.wait()
+        # At once, so that it is what writes the line.
+        asks = asyncio.create_task(tasks.merged_list())
+        await store.gate.reached()
+        asks.cancel()
+        await asyncio.wait([asks])
+        store.gate.open()
+        goes_on.set()
+        await tasks.result(task_id, timeout=20)
+        record = await tasks.get(task_id)
+
+    assert record is not None
+    assert [line[20:] for line in record.logs] == ["said once"]

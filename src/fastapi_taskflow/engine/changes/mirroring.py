@@ -89,10 +89,7 @@ class Mirror:
             core.call_soon(self.talked, task)
 
     def news(self, task: LiveTask) -> None:
-        """A task told of its work, for the first time since it was looked at. From any thread.
-
-        It is written a moment later, with what it has told by then.
-        """
+        """As `talked`, in a moment: with what it has told by then. From any thread."""
         self._core.call_soon(self._core.supervisor.after, _NEWS_SECONDS, self.talked, task)
 
     def talked(self, task: LiveTask) -> None:
@@ -111,15 +108,28 @@ class Mirror:
     async def flush(self) -> None:
         """Write everything that is marked.
 
+        Who is cancelled cuts no write off: nobody would know whether the store has its lines.
+
         Raises:
             StoreUnavailable: the store did not take it; it stays marked.
         """
-        async with self._writing:
-            # Only what is marked now: under load there is always more.
-            for _ in range(0, max(len(self._talking), len(self._changed)), _BATCH):
-                if self._talking:
-                    await self._write_logs()
-                await self._write_states()
+        if self._changed or self._talking or self._writing.locked():
+            writing = self._core.supervisor.spawn(self._write_marked(), "flush")
+            if outage := await asyncio.shield(writing):
+                raise outage
+
+    async def _write_marked(self) -> Exception | None:
+        """Why it could not be written, if anybody still wants to know."""
+        try:
+            async with self._writing:
+                # Only what is marked now: under load there is always more.
+                for _ in range(0, max(len(self._talking), len(self._changed)), _BATCH):
+                    if self._talking:
+                        await self._write_logs()
+                    await self._write_states()
+        except Exception as exc:
+            return exc
+        return None
 
     async def _round(self) -> None:
         if not self._changed and not self._talking:
