@@ -43,7 +43,7 @@ def set_levels(unit: Unit, levels: Mapping[str, Level]) -> None:
     """Write levels of buckets."""
     for name, level in levels.items():
         unit.do("HSET", "buckets", name, dumped(level))
-        unit.do("ZADD", "clearing", level.clear_at, name)
+        unit.add("clearing", level.clear_at, name)
 
 
 async def allowed(unit: Unit, limits: Limits) -> Allowance:
@@ -52,7 +52,7 @@ async def allowed(unit: Unit, limits: Limits) -> Allowance:
     # In this order: who comes between has changed a gate.
     await unit.load((), {"gates": gates, "buckets": names})
     for gate in gates:
-        unit.do("HINCRBY", "gates", gate, 1)
+        unit.count("gates", gate, 1)
     leased = await _leased(unit.store) if needs_leases(limits) else {}
     return Allowance(limits, Usage(leased, levels_of(unit, names), to_micros(unit.now)))
 
@@ -111,4 +111,4 @@ def fill(unit: Unit, names: Iterable[str]) -> None:
     """Delete buckets: they are full again."""
     for name in names:
         unit.do("HDEL", "buckets", name)
-        unit.do("ZREM", "clearing", name)
+        unit.remove("clearing", name)

@@ -90,7 +90,7 @@ async def _delete(unit: Unit, task_ids: Collection[str]) -> None:
         for raw in aliases:
             alias = raw.decode("utf-8", "surrogatepass")
             unit.do("HDEL", "aliases", alias)
-            unit.do("ZREM", f"ending:{ending_of(alias)}", task_id)
+            unit.remove(f"ending:{ending_of(alias)}", task_id)
         unit.delete(task_id)
 
 
@@ -100,7 +100,7 @@ def _alias(unit: Unit, alias: str, one: Row) -> None:
     unit.do("HSET", "aliases", alias, task_id)
     unit.do("SADD", f"aliases:{task_id}", alias)
     ending = f"ending:{ending_of(alias)}"
-    unit.do("ZADD", ending, one.arrival, task_id)
+    unit.add(ending, one.arrival, task_id)
 
 
 def _write_keys(unit: Unit, plan: Plan, names: Iterable[str]) -> None:
@@ -126,9 +126,9 @@ def write_key(unit: Unit, name: str, key: Key | None) -> None:
     else:
         unit.do("HSET", "keys", name, KEYS.text(key))
     if key is None or key.expires_at is None:
-        unit.do("ZREM", "expiring", name)
+        unit.remove("expiring", name)
     else:
-        unit.do("ZADD", "expiring", key.expires_at, name)
+        unit.add("expiring", key.expires_at, name)
 
 
 def _append(unit: Unit, chunk: Lines) -> None:
@@ -143,7 +143,7 @@ def _append(unit: Unit, chunk: Lines) -> None:
 def _count(unit: Unit, plan: Plan) -> None:
     """Tasks by where they are, and what ended in each span of time."""
     for cell, number in plan.rows.items():
-        unit.do("HINCRBY", "cells", dumped([*cell[:2], cell.status.name]), number)
+        unit.count("cells", dumped([*cell[:2], cell.status.name]), number)
     seconds = plan.seconds
     parts = spans(to_micros(plan.now) // _MICROS_PER_SECOND)
     for length, number in plan.ended.items():
@@ -151,14 +151,14 @@ def _count(unit: Unit, plan: Plan) -> None:
         name = dumped([*cell[:2], cell.status.name, length.bin])
         for grain, start in parts.items():
             span = f"span:{grain.name}:{start}"
-            unit.do("HINCRBY", span, f"n{name}", number)
+            unit.count(span, f"n{name}", number)
             unit.do("HINCRBYFLOAT", span, f"s{name}", repr(seconds[length]))
     touched = dict.fromkeys(parts.items()) if plan.ended else {}
     for wait, number in plan.waited.items():
         cell = wait.cell
         name = dumped([*cell[:2], cell.status.name, wait.bin])
         for grain, start in spans(wait.minute).items():
-            unit.do("HINCRBY", f"span:{grain.name}:{start}", f"w{name}", number)
+            unit.count(f"span:{grain.name}:{start}", f"w{name}", number)
             touched[grain, start] = None
     for grain, start in touched:
-        unit.do("ZADD", f"spans:{grain.name}", start, start)
+        unit.add(f"spans:{grain.name}", start, start)

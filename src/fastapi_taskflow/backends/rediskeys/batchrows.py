@@ -47,14 +47,14 @@ async def follow_batches(unit: Unit, plan: Plan, new: Mapping[str, BatchRow]) ->
         _write(unit, batch)
     for batch_id, one in new.items():
         (number,) = await unit.store.read(("INCRBY", unit.store.key("numbers"), 1))
-        unit.do("ZADD", "batches:all", number, batch_id)
+        unit.add("batches:all", number, batch_id)
         for kind, task in one.callbacks.items():
             write_call(unit, task.task_id, Call(batch_id, kind.value, packed(task), task.payload))
     for batch_id, _, task_id in plan.told:
         if batch_id not in new:
             unit.do("HDEL", "calls", task_id)
-            unit.do("ZREM", f"calls:{batch_id}", task_id)
-            unit.do("ZREM", "calls:held", task_id)
+            unit.remove(f"calls:{batch_id}", task_id)
+            unit.remove("calls:held", task_id)
 
 
 async def _known(unit: Unit, ids: Iterable[str]) -> dict[str, Known]:
@@ -85,14 +85,14 @@ async def _known(unit: Unit, ids: Iterable[str]) -> dict[str, Known]:
 def _write(unit: Unit, batch: BatchRow) -> None:
     unit.do("HSET", "batches", batch.batch_id, BATCHES.text(batch))
     if batch.ended_at is None:
-        unit.do("ZREM", "batches:ended", batch.batch_id)
+        unit.remove("batches:ended", batch.batch_id)
     else:
-        unit.do("ZADD", "batches:ended", to_micros(batch.ended_at), batch.batch_id)
+        unit.add("batches:ended", to_micros(batch.ended_at), batch.batch_id)
 
 
 def write_call(unit: Unit, task_id: str, call: Call) -> None:
     """A callback waits."""
     unit.do("HSET", "calls", task_id, CALLS.text(call))
-    unit.do("ZADD", f"calls:{call.batch_id}", 0, task_id)
+    unit.add(f"calls:{call.batch_id}", 0, task_id)
     if call.payload is not None:
-        unit.do("ZADD", "calls:held", 0, task_id)
+        unit.add("calls:held", 0, task_id)

@@ -187,7 +187,7 @@ async def _take(unit: Unit, plan: Plan, offered: Sequence[Row]) -> None:
     """Write it; whatever comes of that, others find again what was offered here."""
     ids = [one.task_id for one in offered]
     if ids:
-        unit.do("ZREM", "offered", *ids)
+        unit.remove("offered", *ids)
     try:
         await apply(unit, plan)
     except Collided:

@@ -34,12 +34,12 @@ def add_failures(unit: Unit, plan: Plan) -> None:
         told = "func_name", one.func_name, "kind", one.kind, "task_id", one.task_id
         unit.do("HSETNX", name, "first_at", now)
         unit.do("HSET", name, *told, "last_at", now)
-        unit.do("HINCRBY", name, "times", one.times)
-        unit.do("ZADD", "failures", now, one.group)
+        unit.count(name, "times", one.times)
+        unit.add("failures", now, one.group)
         for grain in GRAINS:
             start = span_of(grain, now // _MICROS_PER_SECOND)
-            unit.do("HINCRBY", f"failed:{grain.name}:{start}", one.group, one.times)
-            unit.do("ZADD", f"failed:{grain.name}", start, start)
+            unit.count(f"failed:{grain.name}:{start}", one.group, one.times)
+            unit.add(f"failed:{grain.name}", start, start)
 
 
 async def read_failures(store: Store, query: FailureQuery) -> list[FailureGroup]:
@@ -88,7 +88,7 @@ async def forget_failures(unit: Unit, limit: int) -> int:
             # One that fails again just now stays.
             await unit.load((), {f"failures:{group}": ["last_at"]})
             unit.do("UNLINK", f"failures:{group}")
-            unit.do("ZREM", "failures", group)
+            unit.remove("failures", group)
         left -= len(groups)
     for grain in GRAINS:
         before = oldest_kept(grain, second)
@@ -97,6 +97,6 @@ async def forget_failures(unit: Unit, limit: int) -> int:
             (old,) = await store.read(("ZRANGEBYSCORE", store.key(f"failed:{grain.name}"), *how))
             for start in map(int, old):
                 unit.do("UNLINK", f"failed:{grain.name}:{start}")
-                unit.do("ZREM", f"failed:{grain.name}", start)
+                unit.remove(f"failed:{grain.name}", start)
             left -= len(old)
     return limit - left

@@ -28,7 +28,7 @@ class RedisFleet(OnStore, Fleet):
     async def enlist(self, info: InstanceInfo) -> None:
         unit, name = await self._unit(), info.instance_id
         unit.do("HSET", "instances", name, dumped({"alive": True, "info": _INFOS.text(info)}))
-        unit.do("ZADD", "alive", 0, name)
+        unit.add("alive", 0, name)
         unit.do("HSETNX", "beats", name, 0)
         unit.do("HSET", "lags", name, "0.0 0 0")
         await unit.commit()
@@ -115,7 +115,7 @@ def _info_of(raw: bytes) -> InstanceInfo | None:
 
 def _leave(unit: Unit, instance: str, *, holds: bool) -> None:
     """Not alive any more; it stays while tasks are its own."""
-    unit.do("ZREM", "alive", instance)
+    unit.remove("alive", instance)
     stored = loaded(unit.at["instances"][instance])
     if not holds:
         for table in ("instances", "beats", "lags"):

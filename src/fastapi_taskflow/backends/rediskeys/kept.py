@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastapi_taskflow.backends.rediskeys.rows import Had
 from fastapi_taskflow.backends.rules.rows import Row
 
 __all__ = ["Keeper", "Kept"]
@@ -17,12 +18,11 @@ _MOST = 2_000
 
 
 class Kept(NamedTuple):
-    """A row, the version it was written with, and what follows from it."""
+    """A row, the version it was written with, and what else the server has of it."""
 
     row: Row
     version: bytes
-    sets: dict[tuple[str, str], float]
-    counts: set[tuple[str, str]]
+    had: Had
 
 
 class Keeper:

@@ -142,9 +142,9 @@ def _session(unit: Unit, token_hash: str) -> port.LoginSession | None:
 def _write(unit: Unit, session: port.LoginSession) -> None:
     token_hash = session.token_hash
     unit.do("HSET", "logins", token_hash, _SESSIONS.text(session))
-    unit.do("ZADD", "logins:end", to_micros(session.expires_at), token_hash)
-    unit.do("ZADD", "logins:seen", to_micros(session.seen_at), token_hash)
-    unit.do("ZADD", f"logins:of:{session.user}", to_micros(session.created_at), token_hash)
+    unit.add("logins:end", to_micros(session.expires_at), token_hash)
+    unit.add("logins:seen", to_micros(session.seen_at), token_hash)
+    unit.add(f"logins:of:{session.user}", to_micros(session.created_at), token_hash)
 
 
 def _close(unit: Unit, names: Iterable[str], user: str | None = None) -> int:
@@ -156,5 +156,5 @@ def _close(unit: Unit, names: Iterable[str], user: str | None = None) -> int:
             closed += 1
             unit.do("HDEL", "logins", token_hash)
             for name in ("logins:end", "logins:seen", f"logins:of:{session.user}"):
-                unit.do("ZREM", name, token_hash)
+                unit.remove(name, token_hash)
     return closed

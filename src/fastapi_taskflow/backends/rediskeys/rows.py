@@ -8,7 +8,7 @@ knows of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.rediskeys.documents import Documents, dumped
 from fastapi_taskflow.backends.rules.claiming import is_suspect, rank
@@ -31,6 +31,7 @@ __all__ = [
     "lane_of",
     "row",
     "sets_of",
+    "state_of",
     "tag_set",
 ]
 
@@ -84,22 +85,21 @@ def row(task_id: str, fields: Sequence[str], found: Sequence[bytes | None]) -> R
     return read(values | {"task_id": task_id})
 
 
-def fields_of(
-    one: Row, version: str, columns: Collection[str], *, new: bool
-) -> tuple[list[Any], list[str]]:
-    """Fields to set, each before its value, and fields to delete, when columns have changed."""
-    found: list[Any] = ["v", version, "s", _state.text(one)]
-    if new:
-        found += "d", _fixed.text(one)
-    gone = []
-    for name in APART:
-        if name in columns:
-            value = getattr(one, name)
-            if value is None:
-                gone.append(name)
-            else:
-                found += name, value
-    return found, gone
+def state_of(one: Row) -> str:
+    """The document of what changes."""
+    return _state.text(one)
+
+
+def fixed_of(one: Row) -> dict[str, Any]:
+    """The fields that only a new task needs."""
+    return {"d": _fixed.text(one)}
+
+
+def fields_of(one: Row, columns: Collection[str]) -> tuple[dict[str, Any], set[str]]:
+    """Fields beside the documents to set, and those that are empty, when columns have changed."""
+    values = {name: getattr(one, name) for name in APART if name in columns}
+    empty = {name for name, value in values.items() if value is None}
+    return {name: value for name, value in values.items() if value is not None}, empty
 
 
 def lane_of(queue: str, func_name: str, *, suspect: bool) -> str:
@@ -114,6 +114,17 @@ def tag_set(name: str, value: str) -> str:
 
 Sets = dict[tuple[str, str], float]
 """Sorted sets by name, with the member that stands for a task, and its score."""
+
+
+class Had(NamedTuple):
+    """What a server has of a task beside its documents.
+
+    ``columns`` are those of the fields of their own that there may be.
+    """
+
+    sets: Sets
+    counts: frozenset[tuple[str, str]]
+    columns: frozenset[str]
 
 
 def fixed_sets_of(one: Row) -> Sets:
@@ -182,11 +193,11 @@ def _live_names(one: Row) -> Iterator[str]:
         yield f"parked:{one.batch_id}"
 
 
-def counts_of(one: Row) -> set[tuple[str, str]]:
+def counts_of(one: Row) -> frozenset[tuple[str, str]]:
     """Counters that it counts in, and which of their fields."""
-    found = set()
+    found = []
     if one.waiting:
-        found.add(("waiting", one.queue))
+        found.append(("waiting", one.queue))
     if one.owner is not None and one.persist:
-        found.add(("leased", dumped([one.queue, one.func_name])))
-    return found
+        found.append(("leased", dumped([one.queue, one.func_name])))
+    return frozenset(found)

@@ -70,9 +70,9 @@ class RedisSchedules(OnStore, port.Schedules):
             else:
                 unit.do("HSET", "schedules", name, _SCHEDULES.text(new._replace(unopened=False)))
             if new is None or new.next_at is None:
-                unit.do("ZREM", "dates", name)
+                unit.remove("dates", name)
             else:
-                unit.do("ZADD", "dates", to_micros(new.next_at), name)
+                unit.add("dates", to_micros(new.next_at), name)
         await apply(unit, plan)
         return answers(changes, fits, admitted)
 

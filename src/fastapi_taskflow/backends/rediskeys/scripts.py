@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import NamedTuple
 
-__all__ = ["BEAT", "CANDIDATES", "COMMIT", "FILTER", "READ", "Script"]
+__all__ = ["BEAT", "CANDIDATES", "COMMIT", "FILTER", "READ", "TOUCHED", "Script"]
 
 
 class Script(NamedTuple):
@@ -35,12 +35,22 @@ end
 return found
 """)
 
-# How many fields have to be as they were read, and these, each with its key: '' for none; '<=' and
-# the most that a count may be; '#' and the size of a set. Then commands, none of which is run if
-# something is not so.
+TOUCHED = "+"
+"""In place of a task's state: only its version is written."""
+
+# A version, for tasks that are written; how many tasks, each with the version that it has to have
+# and its new state ('': none). How many fields have to be as they were read, and these, each with
+# its key: '' for none; '<=' and the most that a count may be; '#' and the size of a set. Then
+# commands. If something is not so, nothing is written.
 COMMIT = _script("""
-local at = 2
-for _ = 1, tonumber(ARGV[1]) do
+local head, tasks, at = KEYS[1] .. 'task:', tonumber(ARGV[2]), 3
+for _ = 1, tasks do
+  if (redis.call('HGET', head .. ARGV[at], 'v') or '') ~= ARGV[at + 1] then return 0 end
+  at = at + 3
+end
+local fields = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, fields do
   local key, field, want = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local how, same = string.sub(want, 1, 1), false
   if how == '#' then
@@ -52,6 +62,14 @@ for _ = 1, tonumber(ARGV[1]) do
   end
   if not same then return 0 end
   at = at + 3
+end
+for task = 3, 3 * tasks, 3 do
+  local key, state = head .. ARGV[task], ARGV[task + 2]
+  if state == '+' then
+    redis.call('HSET', key, 'v', ARGV[1])
+  elseif state ~= '' then
+    redis.call('HSET', key, 'v', ARGV[1], 's', state)
+  end
 end
 while at <= #ARGV do
   local size = tonumber(ARGV[at])

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from fastapi_taskflow.backends.rediskeys.kept import Kept
 from fastapi_taskflow.backends.rediskeys.rows import (
     APART,
     HEAD,
-    Sets,
+    Had,
     counts_of,
     fields_of,
+    fixed_of,
     fixed_sets_of,
     row,
     sets_of,
+    state_of,
 )
-from fastapi_taskflow.backends.rediskeys.scripts import COMMIT
+from fastapi_taskflow.backends.rediskeys.scripts import COMMIT, TOUCHED
 from fastapi_taskflow.backends.rediskeys.store import Command, Store
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.tries import Collided, Tried
@@ -30,6 +33,7 @@ __all__ = ["OnStore", "Unit", "in_chunks"]
 # So many fields the server's scripts hand to one command.
 _CHUNK = 1000
 _NOTHING: Mapping[str, Iterable[str]] = {}
+_NEW = Had({}, frozenset(), frozenset())
 
 
 def in_chunks(names: Iterable[Any]) -> list[list[Any]]:
@@ -59,12 +63,16 @@ class Unit:
         self.version = store.version()
         self._versions: dict[str, bytes] = {}
         # Of tasks as they were loaded: by then nobody had changed their rows.
-        self._sets: dict[str, Sets] = {}
-        self._counts: dict[str, set[tuple[str, str]]] = {}
+        self._had: dict[str, Had] = {}
         self._arrivals = range(0)
         self._guards: dict[tuple[str, str], bytes | str] = {}
-        self._commands: list[Command] = []
         self._put: dict[str, Row] = {}
+        # What is written: states of tasks, members of sorted sets, counts, and the rest.
+        self._states: dict[str, str] = {}
+        self._removed: dict[str, list[Any]] = defaultdict(list)
+        self._added: dict[str, list[Any]] = defaultdict(list)
+        self._counted: dict[tuple[str, str], int] = defaultdict(int)
+        self._commands: list[Command] = []
         # Something was not read, so it has to be asked for at the commit.
         self._recalls = False
 
@@ -117,7 +125,7 @@ class Unit:
                 row = self.rows[task_id] = kept.row
                 row.payload = row.emitted = row.result = None
                 self._versions[task_id] = kept.version
-                self._sets[task_id], self._counts[task_id] = kept.sets, kept.counts
+                self._had[task_id] = kept.had
                 self._recalls = True
 
     def assume_new(self, task_ids: Iterable[str]) -> None:
@@ -135,7 +143,9 @@ class Unit:
         if found[0] is None:
             return None
         self.rows[task_id] = one = row(task_id, fields, found)
-        self._sets[task_id], self._counts[task_id] = sets_of(one), counts_of(one)
+        read = dict(zip(fields, found, strict=True))
+        columns = frozenset(name for name in APART if read.get(name, b"") is not None)
+        self._had[task_id] = Had(sets_of(one), counts_of(one), columns)
         return one
 
     def bound(self, table: str, name: str, most: int) -> None:
@@ -152,8 +162,20 @@ class Unit:
             del self._versions[one.task_id], self.rows[one.task_id]
 
     def do(self, command: str, name: str, *args: Any) -> None:
-        """Write at the end: a command on a key."""
+        """Write at the end: a command on a key, after what the other ways to write do."""
         self._commands.append((command, self.store.key(name), *args))
+
+    def add(self, name: str, score: float, member: str | int) -> None:
+        """Put a member into a sorted set, though it is removed as well."""
+        self._added[name] += score, member
+
+    def remove(self, name: str, *members: str | int) -> None:
+        """Take members out of a sorted set."""
+        self._removed[name] += members
+
+    def count(self, table: str, name: str, change: int) -> None:
+        """Add to a field of a hash."""
+        self._counted[table, name] += change
 
     def number(self, one: Row) -> None:
         """Give a new task the number of its arrival."""
@@ -162,45 +184,48 @@ class Unit:
     def put(self, one: Row, columns: Collection[str] = APART) -> None:
         """Write a row some of whose columns have changed."""
         task_id = one.task_id
-        known = self._versions.get(task_id)
-        if not known:
+        had = self._had.get(task_id, _NEW)
+        self._put[task_id], self._states[task_id] = one, state_of(one)
+        fields, empty = fields_of(one, APART if had is _NEW else columns)
+        gone = had.columns & empty
+        has = Had(sets_of(one), counts_of(one), had.columns - gone | fields.keys())
+        if had is _NEW:
             self._versions[task_id] = b""
-        fields, gone = fields_of(one, self.version, columns if known else APART, new=not known)
-        self.do("HSET", f"task:{task_id}", *fields)
-        if gone and known:
-            self.do("HDEL", f"task:{task_id}", *gone)
-        if not known:
+            fields |= fixed_of(one)
             for (name, member), score in fixed_sets_of(one).items():
-                self.do("ZADD", name, score, member)
-        self._index(task_id, sets_of(one), counts_of(one))
-        self._put[task_id] = one
+                self.add(name, score, member)
+        if fields:
+            self.do("HSET", f"task:{task_id}", *chain.from_iterable(fields.items()))
+        if gone:
+            self.do("HDEL", f"task:{task_id}", *gone)
+        self._index(had, has)
+        self._had[task_id] = has
 
     def touch(self, task_id: str) -> None:
         """Something beside the task's columns changes that must not change twice."""
-        self.do("HSET", f"task:{task_id}", "v", self.version)
+        self._states.setdefault(task_id, TOUCHED)
 
     def delete(self, task_id: str) -> None:
         """Delete a task that was loaded, with what is only its own."""
         for name, member in fixed_sets_of(self.rows[task_id]):
-            self.do("ZREM", name, member)
-        self._index(task_id, {}, set())
+            self.remove(name, member)
+        self._index(self._had[task_id], _NEW)
         for kind in ("task", "lines", "attempts", "aliases"):
             self.do("UNLINK", f"{kind}:{task_id}")
 
-    def _index(self, task_id: str, sets: Sets, counts: set[tuple[str, str]]) -> None:
-        before, counted = self._sets.get(task_id, {}), self._counts.get(task_id, set())
+    def _index(self, had: Had, has: Had) -> None:
         now = to_micros(self.now)
-        for name, member in before.keys() - sets.keys():
-            self.do("ZREM", name, member)
-        for (name, member), score in sets.items() - before.items():
+        for place in had.sets:
+            if place not in has.sets:
+                self.remove(*place)
+        for place, score in has.sets.items():
             # What is due is in its lane, and first in its queue; see `CANDIDATES`.
-            if score >= -now:
-                is_due = score < 0 or (score <= now and name.startswith("due:"))
-                self.do("ZADD", name, 0 if is_due else score, member)
-        for change, fields in ((-1, counted - counts), (1, counts - counted)):
-            for table, name in fields:
-                self.do("HINCRBY", table, name, change)
-        self._sets[task_id], self._counts[task_id] = sets, counts
+            if had.sets.get(place) != score and score >= -now:
+                is_due = score < 0 or (score <= now and place[0].startswith("due:"))
+                self.add(place[0], 0 if is_due else score, place[1])
+        for change, counts in ((-1, had.counts - has.counts), (1, has.counts - had.counts)):
+            for table, name in counts:
+                self.count(table, name, change)
 
     async def commit(self) -> None:
         """Write it all at once.
@@ -208,14 +233,13 @@ class Unit:
         Raises:
             Collided: something is not as it was read.
         """
-        if not self._commands and not self._recalls:
+        commands = list(self._written())
+        if not commands and not self._states and not self._recalls:
             return
-        commands = _merged(self._commands)
-        if self.tells:
-            commands.append(("PUBLISH", self.store.key("changes"), self.store.name))
-        args: list[Any] = [len(self._versions) + len(self._guards)]
+        args: list[Any] = [self.version, len(self._versions)]
         for task_id, version in self._versions.items():
-            args += self.store.key(f"task:{task_id}"), "v", version
+            args += task_id, version, self._states.get(task_id, "")
+        args.append(len(self._guards))
         for (name, field), want in self._guards.items():
             args += name, field, want
         for one in commands:
@@ -225,14 +249,27 @@ class Unit:
             raise Collided(f"Others have written to {self.store.place} meanwhile.")
         self._keep()
 
+    def _written(self) -> Iterator[Command]:
+        """Commands; the server's scripts hand so many words to one."""
+        key = self.store.key
+        for command, sets in (("ZREM", self._removed), ("ZADD", self._added)):
+            for name, words in sets.items():
+                for at in range(0, len(words), _CHUNK):
+                    yield command, key(name), *words[at : at + _CHUNK]
+        for (table, name), change in self._counted.items():
+            if change:
+                yield "HINCRBY", key(table), name, change
+        yield from self._commands
+        if self.tells:
+            yield "PUBLISH", key("changes"), self.store.name
+
     def _keep(self) -> None:
         keeper = self.store.keeper
         for task_id in self._versions:
             keeper.take(task_id)
         for task_id, one in self._put.items():
             if one.owner is not None:
-                of = self._sets[task_id], self._counts[task_id]
-                keeper.keep(Kept(one, self.version.encode(), *of))
+                keeper.keep(Kept(one, self.version.encode(), self._had[task_id]))
 
 
 class OnStore(Tried):
@@ -253,20 +290,3 @@ class OnStore(Tried):
         await store.set_clock()
         now = store.clock.now()
         return Unit(store, now, store.clock.lead(now))
-
-
-def _merged(commands: Iterable[Command]) -> list[Command]:
-    """The same with fewer commands, where one does for many members or fields."""
-    found: list[Command] = []
-    alike: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    added: dict[tuple[str, str], int] = defaultdict(int)
-    for one in commands:
-        if one[0] in ("ZADD", "ZREM"):
-            alike[one[:2]] += one[2:]
-        elif one[0] == "HINCRBY":
-            added[one[1], one[2]] += one[3]
-        else:
-            found.append(one)
-    for head, args in alike.items():
-        found += [(*head, *args[at : at + _CHUNK]) for at in range(0, len(args), _CHUNK)]
-    return found + [("HINCRBY", *of, change) for of, change in added.items() if change]

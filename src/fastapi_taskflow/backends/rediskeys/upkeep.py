@@ -59,7 +59,7 @@ class RedisUpkeep(OnStore, Operators):
             return
         (last,) = await self._store.read(("INCRBY", self._store.key("entries"), len(new)))
         for number, entry in enumerate(new, last - len(new) + 1):
-            unit.do("ZADD", "audit", number, _ENTRIES.text(entry))
+            unit.add("audit", number, _ENTRIES.text(entry))
         unit.do("HSET", "heads", "audit", new[-1].hash)
         await unit.commit()
 
@@ -140,7 +140,7 @@ class RedisUpkeep(OnStore, Operators):
                 touched += len(old)
                 for start in old:
                     unit.do("UNLINK", f"span:{grain.name}:{start}")
-                    unit.do("ZREM", f"spans:{grain.name}", start)
+                    unit.remove(f"spans:{grain.name}", start)
         touched += await forget_failures(unit, limit - touched)
         await unit.commit()
         return touched
@@ -155,11 +155,11 @@ class RedisUpkeep(OnStore, Operators):
             )
             for task_id in texts(held):
                 unit.do("HDEL", "calls", task_id)
-                unit.do("ZREM", "calls:held", task_id)
+                unit.remove("calls:held", task_id)
             unit.do("UNLINK", f"calls:{batch_id}")
             unit.do("HDEL", "batches", batch_id)
-            unit.do("ZREM", "batches:all", batch_id)
-            unit.do("ZREM", "batches:ended", batch_id)
+            unit.remove("batches:all", batch_id)
+            unit.remove("batches:ended", batch_id)
         await unit.commit()
         return len(found)
 
