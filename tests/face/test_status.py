@@ -9,9 +9,18 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from fastapi_taskflow import ConfigurationError, TaskManager, get_task_context, task_log
+from fastapi_taskflow import (
+    ConfigurationError,
+    MemoryBackend,
+    TaskManager,
+    get_task_context,
+    task_log,
+)
+from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
+from fastapi_taskflow.errors import StoreUnavailable
 from fastapi_taskflow.rules.statustokens import Subject, is_valid, token
 from fastapi_taskflow.testing import drain
+from tests.support.waiting import wait_until
 
 HIDDEN = "hunter2hunter2"
 
@@ -83,6 +92,47 @@ def test_a_page_follows_its_task_to_the_end(tmp_path: Path, show_logs: bool) -> 
     assert [log[20:] for log in found.pop("logs", [])] == line
     assert found == shown
     assert HIDDEN not in f"{told}{status.text}"
+
+
+class Away(Forwarding):
+    """Does not answer for a few reads of tasks."""
+
+    misses = 0
+
+    async def around(self, verb: str, asked: tuple[Any, ...], call: Call[Any]) -> Any:
+        if verb == "get" and self.misses > 0:
+            self.misses -= 1
+            raise StoreUnavailable("it is away")
+        return await call()
+
+
+def test_an_outage_of_the_store_is_no_end_of_what_a_page_follows() -> None:
+    store = Away(MemoryBackend())
+    tasks = TaskManager(snapshot_backend=store)
+    app = FastAPI()
+    tasks.install(app)
+    app.include_router(tasks.status_router())
+
+    @tasks.task(persist=True)
+    async def work() -> None: ...
+
+    @app.post("/imports")
+    async def start(request: Request) -> Any:
+        task_id = (await tasks.enqueue(work, delay=600)).task_id
+        return await tasks.status_accepted(request, task_id, 60)
+
+    with TestClient(app) as client:
+        answer = client.post("/imports").json()
+        followed = events(client, answer["events"])
+        first = next(followed)
+        store.misses = 2
+        assert client.portal is not None
+        client.portal.call(wait_until, lambda: store.misses == 0)
+        client.portal.call(tasks.cancel, answer["task_id"])
+        *_, last = followed
+
+    assert first[1]["status"] == "pending"
+    assert (last[0], last[1]["status"]) == ("end", "cancelled")
 
 
 def test_no_error_and_no_result_is_shown(tmp_path: Path) -> None:

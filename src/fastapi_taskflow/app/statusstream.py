@@ -6,11 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi_taskflow.operations.control import Control
 from fastapi_taskflow.operations.statuses import Seen
 from fastapi_taskflow.words.batches import BatchStatus
+from fastapi_taskflow.words.errors import StoreUnavailable
 
 __all__ = ["TaskNews", "follow", "state_of_batch", "state_of_task"]
 
@@ -32,6 +34,9 @@ async def follow(
 ) -> AsyncIterator[str]:
     """Events until it has ended, is not there any more, or the server drains.
 
+    While the store does not answer there are none: a stream that broke off would be taken for the
+    end, or be asked for again and refused.
+
     Args:
         found: How it is now, and ``look`` how it is later.
         state_of: What is told where it has changed; ``over`` in it: that is its end.
@@ -40,7 +45,8 @@ async def follow(
     seen: T | None = found
     known: dict[str, Any] | None = None
     silent = 0
-    while seen is not None and not manager.operations.engine.core.draining:
+    core = manager.operations.engine.core
+    while seen is not None and not core.draining:
         told, state = news_of(seen), state_of(seen)
         if state != known:
             told += _event("status", state)
@@ -55,7 +61,9 @@ async def follow(
             silent = 0
             yield ": still here\n\n"
         await asyncio.sleep(_STEP_SECONDS)
-        seen = await look()
+        if not core.draining:
+            with suppress(StoreUnavailable):
+                seen = await look()
 
 
 def state_of_task(found: Seen) -> dict[str, Any]:
