@@ -119,11 +119,14 @@ class Unit:
         return replies
 
     def recall(self, task_ids: Iterable[str]) -> None:
-        """Take tasks as this process wrote them last, without large columns; see `kept`."""
+        """Take tasks as this process wrote them last; see `kept`.
+
+        Whoever claimed one may not have been told of it yet, and somebody who had it before asks:
+        that changes nothing of the row.
+        """
         for task_id in task_ids:
             if (kept := self.store.keeper.take(task_id)) is not None:
-                row = self.rows[task_id] = kept.row
-                row.payload = row.emitted = row.result = None
+                self.rows[task_id] = kept.row
                 self._versions[task_id] = kept.version
                 self._had[task_id] = kept.had
                 self._recalls = True

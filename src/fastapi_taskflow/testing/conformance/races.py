@@ -7,7 +7,9 @@ import asyncio
 from fastapi_taskflow.backends.base import (
     Backend,
     CancelResult,
+    Claimed,
     KeyConflict,
+    Outcome,
     QueueIsFull,
     RetryRefused,
     Stored,
@@ -17,6 +19,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     B,
     Conformance,
     accept,
+    begin,
     claim,
     end,
     find,
@@ -58,6 +61,20 @@ class Races(Conformance):
             got = {*ids(first), *ids(await claim(second, B, limit=20))}
 
             assert got >= {one.task_id for one in left}
+
+    async def test_late_ends_leave_a_new_claim_whole(self, backend: Backend) -> None:
+        lease = await running(backend)
+        late = Outcome(lease, Move.SUCCEED)
+        held, got = lease, []
+        for _ in range(10):
+            await end(backend, held, Move.RETRY)
+            ((held, stored),), *_ = await asyncio.gather(
+                _claimed(backend), *(_one_after_the_other(backend, late, 8) for _ in range(3))
+            )
+            got.append(stored.payload)
+            await begin(backend, held)
+
+        assert got == [b"payload"] * 10
 
     async def test_inserts_with_one_key_at_once_store_one_task(
         self, backend: Backend, second: Backend
@@ -175,3 +192,15 @@ class Races(Conformance):
         # Apart: of what was started before, nothing would be written.
         assert [await backend.start([one]) for one in (runs, waits)] == [[None]] * 2
         assert [(await end(backend, one, Move.SUCCEED)).late for one in (waits, runs)] == [True] * 2
+
+
+async def _one_after_the_other(backend: Backend, late: Outcome, times: int) -> None:
+    for _ in range(times):
+        await backend.finish([late])
+
+
+async def _claimed(backend: Backend) -> list[Claimed]:
+    # A server may skip a row that somebody else looks at.
+    while not (found := await claim(backend)):
+        pass
+    return found
