@@ -7,6 +7,8 @@ import pytest
 
 from fastapi_taskflow import ConfigurationError, MemoryBackend, QueueConfig, TaskManager
 from fastapi_taskflow.backends.base.forwarding import Call, Forwarding
+from fastapi_taskflow.testing import async_drain
+from tests.support.gates import ThreadGate
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +75,31 @@ async def test_a_shared_queue_starts_the_highest_priority_first() -> None:
 def test_other_ways_to_dispatch_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="dispatch"):
         QueueConfig(dispatch="remote")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("persist", [False, True], ids=["plain", "durable"])
+async def test_no_queue_waits_until_another_is_empty(persist: bool) -> None:
+    tasks = TaskManager(
+        snapshot_backend=MemoryBackend(),
+        max_sync_threads=1,
+        queues={"long": QueueConfig(), "short": QueueConfig()},
+    )
+    gate = ThreadGate()
+    ran: list[str] = []
+
+    @tasks.task(persist=persist)
+    def work(name: str) -> None:
+        if not ran:
+            gate.stand()
+        ran.append(name)
+
+    async with tasks:
+        await tasks.enqueue(work, "first", queue="long")
+        await asyncio.to_thread(gate.wait_for_arrival)
+        for queue, name in (("long", "a"), ("short", "b"), ("long", "c"), ("short", "d")):
+            await tasks.enqueue(work, name, queue=queue)
+        await tasks.enqueue(work, "urgent", queue="short", priority=1)
+        gate.open()
+        await async_drain(tasks, timeout=60)
+
+    assert ran == ["first", "urgent", "a", "b", "c", "d"]

@@ -175,16 +175,25 @@ class Queues:
         self.pools[task.registered.executor].running -= 1
 
     def next_ready(self) -> LiveTask | None:
-        """Take the next waiting task for which both slots are free, with its slots."""
+        """Take the next waiting task for which both slots are free, with its slots.
+
+        Of several queues it is the first of all their first ones, as for the store: no queue waits
+        until another one is empty.
+        """
+        first = None
         for state in self._states.values():
             if not state.lines or state.free <= 0:
                 continue
             for name, line in state.lines.items():
                 pool = self.pools[name]
                 if line and pool.free(durable=line[0][1].durable) > 0:
-                    task = heapq.heappop(line)[1]
-                    self.standing -= 1
-                    state.running += 1
-                    pool.running += 1
-                    return task
-        return None
+                    order = line[0][1].order()
+                    if first is None or order < first[0]:
+                        first = (order, line, state, pool)
+        if first is None:
+            return None
+        _, line, state, pool = first
+        self.standing -= 1
+        state.running += 1
+        pool.running += 1
+        return heapq.heappop(line)[1]
