@@ -19,6 +19,7 @@ __all__ = ["Documents", "dumped", "loaded"]
 T = TypeVar("T")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 def dumped(value: object) -> str:
@@ -29,7 +30,8 @@ def dumped(value: object) -> str:
 def loaded(raw: bytes | None) -> Any:
     """What such a text says; None for what is none, because somebody damaged it."""
     try:
-        return None if raw is None else json.loads(raw)
+        # They are of ASCII: nothing has to be found out.
+        return None if raw is None else _decode(raw.decode())
     except (ValueError, RecursionError):
         return None
 
@@ -81,22 +83,17 @@ class Documents(Generic[T]):
         every = get_type_hints(kind)
         names = every.keys() - without if only is None else only
         hints = {name: each for name, each in every.items() if name in names}
-        self._names = tuple(hints)
         kinds = {
             name: next(one for one in get_args(each) if one is not NoneType)
             if isinstance(each, UnionType)
             else each
             for name, each in hints.items()
         }
-        found = {name: _ways(each) for name, each in kinds.items()}
-        self._ways = {name: ways for name, ways in found.items() if ways is not None}
+        found = {name: _ways(each) or (None, None) for name, each in kinds.items()}
         # In one go: records are written all the time.
-        self._get = attrgetter(*self._names)
-        empty = _empty(kind)
-        self._how = [
-            (name, None if ways is None else ways[0], empty.get(name))
-            for name, ways in found.items()
-        ]
+        self._get, empty = attrgetter(*found), _empty(kind)
+        self._writes = [(name, write, empty.get(name)) for name, (write, _) in found.items()]
+        self._reads = {name: read for name, (_, read) in found.items()}
         self._needed = tuple(name for name in hints if name not in empty)
 
     def text(self, record: T) -> str:
@@ -104,7 +101,7 @@ class Documents(Generic[T]):
         return _encode(
             {
                 name: value if write is None else write(value)
-                for (name, write, empty), value in zip(self._how, self._get(record), strict=True)
+                for (name, write, empty), value in zip(self._writes, self._get(record), strict=True)
                 if value is not None and value != empty
             }
         )
@@ -114,12 +111,13 @@ class Documents(Generic[T]):
         found = loaded(raw)
         if not isinstance(found, dict):
             return {}
-        values = {name: found[name] for name in self._names if name in found}
-        for name in values.keys() & self._ways.keys():
+        values = {}
+        for name in found.keys() & self._reads.keys():
+            value, read = found[name], self._reads[name]
             try:
-                values[name] = self._ways[name][1](values[name])
+                values[name] = value if read is None else read(value)
             except (ValueError, TypeError, KeyError, OverflowError):
-                continue
+                values[name] = value
         return values
 
     def read(self, raw: bytes | None) -> T | None:
