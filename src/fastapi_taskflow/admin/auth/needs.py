@@ -81,7 +81,7 @@ def needed(path: str, methods: Iterable[str]) -> Permission:
     if permission is None:
         raise ConfigurationError(
             f"The route {' '.join(sorted(methods))} {path!r} of TaskAdmin has no permission: "
-            "name it in http/needs.py."
+            "name it in admin/auth/needs.py."
         )
     return permission
 

@@ -135,7 +135,7 @@ class Follower(ABC):
 class ListFollower(Follower):
     """The newest tasks that match: rows that are new or changed, and ids that are gone."""
 
-    def __init__(self, operations: Operations, query: Query, *, readable: bool) -> None:
+    def __init__(self, operations: Operations, query: Query) -> None:
         super().__init__(operations)
         self._query = query
         self._rows: dict[str, dict[str, Any]] | None = None

@@ -102,9 +102,7 @@ class StreamApi:
                 key, lambda: ViewFollower(self._operations, wanted, since=since)
             )
         query = wanted.query()
-        return self._followers.get(
-            key, lambda: ListFollower(self._operations, query, readable=readable)
-        )
+        return self._followers.get(key, lambda: ListFollower(self._operations, query))
 
 
 async def _told(follower: Follower, last: str) -> AsyncIterator[str]:

@@ -25,6 +25,7 @@ class Settings:
         max_process_workers: Child processes for functions; None: one for each core.
         process_shutdown_timeout: What a function in a child has between the order to stop and
             its end.
+        process_niceness: How far children stand back for others, 0 to 19.
         max_tasks_per_child: Tasks after which a child is replaced; None: any number.
         max_memory_per_child: Bytes that a child may hold after a task, or it is replaced.
         durable_default: Every registered function is durable.
