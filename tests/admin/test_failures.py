@@ -98,19 +98,26 @@ def test_a_group_is_retried_over_http_and_from_a_shell(client: TestClient, tmp_p
 
     preview = client.post("/tasks/bulk/preview", json=body).json()
     dry = CliRunner().invoke(cli, ["failures", "retry", key["group"], *store, "--dry-run"])
+    early = client.post(f"/tasks/failures/{key['group']}/retry", params={"before": "1h"})
+    late = CliRunner().invoke(cli, ["failures", "retry", key["group"], *store, "--before", "1h"])
+    never = CliRunner().invoke(cli, ["bulk", "retry", *store, "--before", "soon"])
     begun = client.post(f"/tasks/failures/{key['group']}/retry")
     bulk_id = begun.json()["bulk_id"]
     while (found := client.get(f"/tasks/bulk/{bulk_id}").json())["status"] == "running":
         pass
+    listed, *others = client.get("/tasks/bulk").json()
     shown = CliRunner().invoke(cli, ["bulk", "show", bulk_id, *store, "--json"])
 
     at = preview.pop("at")
     assert preview == {"count": 1, "more": False}
     assert "to 1 tasks; nothing was done" in dry.stdout
+    assert "--before 20" in dry.stdout
+    assert (early.status_code, late.exit_code, never.exit_code) == (200, 0, 2)
+    assert {one["found"] for one in others} == {0}
     assert begun.status_code == 200
     assert (found["found"], found["done"], found["refused"]) == (1, 1, 0)
     assert json.loads(shown.stdout) == found
-    assert client.get("/tasks/bulk").json() == [found]
+    assert listed == found
     assert client.post(f"/tasks/bulk/{bulk_id}/cancel").json() == found
     assert client.post("/tasks/bulk", json={"action": "cancel", "filter": {}}).status_code == 400
     bound = client.post("/tasks/bulk", json={**body, "before": at}).json()

@@ -731,7 +731,7 @@ export interface Routes {
   "GET /export.csv": { query: { status?: TaskStatus[]; func_name?: string | null; queue?: string | null; tag?: string | null; q?: string | null; source?: string | null; since?: string | null; until?: string | null; failure?: string | null; batch?: string | null; key?: string | null }; body: undefined; answer: undefined };
   "GET /failures": { query: { func_name?: string | null; since?: string | null; q?: string | null; trend?: "hour" | "day"; limit?: number }; body: undefined; answer: FailureDetail[] };
   "GET /failures/{group}": { query: Record<string, never>; body: undefined; answer: FailureDetail };
-  "POST /failures/{group}/retry": { query: Record<string, never>; body: undefined; answer: BulkDetail };
+  "POST /failures/{group}/retry": { query: { before?: string | null }; body: undefined; answer: BulkDetail };
   "GET /functions": { query: Record<string, never>; body: undefined; answer: FunctionDetail[] };
   "GET /health": { query: Record<string, never>; body: undefined; answer: HealthInfo };
   "GET /health/live": { query: Record<string, never>; body: undefined; answer: LiveInfo };

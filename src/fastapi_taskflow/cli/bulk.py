@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic_core import PydanticCustomError
 from rich.console import RenderableType
 
 from fastapi_taskflow.admin.api.bulkactions import BulkDetail, BulkPreviewInfo
+from fastapi_taskflow.admin.api.filters import parse_moment
 from fastapi_taskflow.backends.base import Query
 from fastapi_taskflow.cli.failures import GroupArgument
 from fastapi_taskflow.cli.failures import app as failures
@@ -35,12 +38,27 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Made before.")]
 Failed = Annotated[str | None, typer.Option("--failure", help="Only of this group of failures.")]
+Before = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Only what was made, for a retry had ended too, before: as --dry-run says.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many, and do nothing.")]
 
 
-def _chosen(*, status: list[str] | None = None, **given: Any) -> Query:
+def _chosen(*, status: list[str] | None = None, before: str | None = None, **given: Any) -> Query:
+    _bound(before=before)
     given.pop("dry_run", None)
     return filters(status=[one.lower() for one in status or []], **given).query()
+
+
+def _bound(*, before: str | None, **_: object) -> datetime | None:
+    try:
+        return None if before is None else parse_moment(before)
+    except PydanticCustomError as exc:
+        raise typer.BadParameter(exc.message(), param_hint="--before") from exc
 
 
 @app.command("retry")
@@ -56,6 +74,7 @@ async def retry_all(  # noqa: PLR0913  (each filter is an option)
     since: Since = None,
     until: Until = None,
     failure: Failed = None,
+    before: Before = None,
     dry_run: DryRun = False,
 ) -> Answer:
     """Retry all tasks that failed or were interrupted and match, in a running instance."""
@@ -68,7 +87,7 @@ async def retry_all(  # noqa: PLR0913  (each filter is an option)
         until=until,
         failure=failure,
     )
-    return await _begun(inspector, "retry", query, dry_run=dry_run)
+    return await _begun(inspector, "retry", query, before, dry_run=dry_run)
 
 
 @app.command("cancel")
@@ -83,34 +102,44 @@ async def cancel_all(  # noqa: PLR0913  (each filter is an option)
     tag: Tag = None,
     since: Since = None,
     until: Until = None,
+    before: Before = None,
     dry_run: DryRun = False,
 ) -> Answer:
     """Cancel all tasks that wait or run and match, in a running instance."""
     query = _chosen(
         status=status, func_name=func_name, queue=queue, tag=tag, since=since, until=until
     )
-    return await _begun(inspector, "cancel", query, dry_run=dry_run)
+    return await _begun(inspector, "cancel", query, before, dry_run=dry_run)
 
 
 @failures.command("retry")
+@checked(_bound)
 @acts
 async def retry_failure(
-    inspector: Inspector, group: GroupArgument, *, dry_run: DryRun = False
+    inspector: Inspector, group: GroupArgument, *, before: Before = None, dry_run: DryRun = False
 ) -> Answer:
     """Retry all tasks that ended in one group's failure, in a running instance."""
     await inspector.failure(group)
-    return await _begun(inspector, "retry", Query(failure=group), dry_run=dry_run)
+    return await _begun(inspector, "retry", Query(failure=group), before, dry_run=dry_run)
 
 
 async def _begun(
-    inspector: Inspector, action: Literal["retry", "cancel"], query: Query, *, dry_run: bool
+    inspector: Inspector,
+    action: Literal["retry", "cancel"],
+    query: Query,
+    before: str | None,
+    *,
+    dry_run: bool,
 ) -> Answer:
     if dry_run:
         found = await inspector.preview_bulk(action, query)
         number = f"{found.count.number}{'+' if found.count.more else ''}"
-        told = plain(f"{action} would be done to {number} tasks; nothing was done")
+        told = plain(
+            f"{action} would be done to {number} tasks; nothing was done. To do it to no others: "
+            f"--before {found.at.isoformat()}"
+        )
         return Answer(document=BulkPreviewInfo.of(found).model_dump(mode="json"), shown=[told])
-    info = await inspector.start_bulk(action, query, actor=actor())
+    info = await inspector.start_bulk(action, query, before=_bound(before=before), actor=actor())
     told = plain(f"Begun as {info.bulk_id}; see: fastapi-taskflow bulk show {info.bulk_id}")
     return Answer(document=_document(info), shown=[told])
 

@@ -128,13 +128,20 @@ class BulkActionApi(Routes):
         found = await self._operations.preview_bulk(wanted.action, wanted.filter.query())
         return BulkPreviewInfo.of(found)
 
-    async def retry_failure(self, request: Request, group: Group) -> BulkDetail:
+    async def retry_failure(
+        self,
+        request: Request,
+        group: Group,
+        before: Annotated[
+            Instant | None, Query(description="As of `POST /bulk`: only what had ended before")
+        ] = None,
+    ) -> BulkDetail:
         """Retry all tasks that ended in this group's failure; `to_retry` says how many."""
         await self._operations.failure(group)
-        query = Chosen(failure=group)
-        return BulkDetail.of(
-            await self._operations.start_bulk("retry", query, actor=actor(request))
+        found = await self._operations.start_bulk(
+            "retry", Chosen(failure=group), before=before, actor=actor(request)
         )
+        return BulkDetail.of(found)
 
     async def list_bulk(self, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[BulkDetail]:
         """Actions of the last 30 days, the newest first."""
