@@ -141,7 +141,7 @@ class Fleet:
 
     async def _listen(self) -> None:
         queues = self._core.queues
-        edition = queues.edition
+        edition, asked = queues.edition, self._recovery.now()
         signals = await self._backend.signals(self._core.instance_id)
         # What was read beside an own change could undo it here; the next look is newer.
         if edition is not None and edition == queues.edition and queues.apply(signals.queues):
@@ -149,7 +149,7 @@ class Fleet:
         for task_id in signals.cancel:
             self._interventions.cancel_signalled(task_id)
         if self._core.maintains:
-            await self._recovery.look(signals.peers)
+            await self._recovery.look(signals.peers, asked)
 
     def _beaten(self, instance: str, alive: bool | None) -> None:
         if instance != self._core.instance_id or self._presence is None or self._core.draining:

@@ -4,8 +4,8 @@ Recovery is a claim of a dead instance's tasks: the store hands them over with n
 and each claim is ended like any other. Startup recovery is the same code.
 
 An instance is dead when its file lock is free, or when its heartbeat counter stood still
-for its whole time-to-live while our own heartbeats were stored. Clocks of two machines
-are never compared.
+for its whole time-to-live while our own heartbeats were stored: from when it was read first
+to when it was asked for last. Clocks of two machines are never compared.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ from fastapi_taskflow.backends.base import Backend, Claimed, Peer
 from fastapi_taskflow.engine.core.notices import notify
 from fastapi_taskflow.words.clock import Clock
 
-__all__ = ["Recovery"]
+__all__ = ["Moment", "Recovery"]
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 200
 
 
+class Moment(NamedTuple):
+    """A time by our own monotonic clock, and by the count of our own beats."""
+
+    seconds: float
+    beats: int
+
+
 class _Stopwatch(NamedTuple):
-    """A peer's counter, since when it has stood, and our own count of beats then."""
+    """A peer's counter, and since when it has stood."""
 
     counter: int
-    since: float
-    beats: int
+    since: Moment
 
 
 class Recovery:
@@ -67,17 +73,18 @@ class Recovery:
         else:
             self._watches.clear()
 
-    async def look(self, peers: Sequence[Peer]) -> None:
-        """Recover from every peer that is dead."""
+    def now(self) -> Moment:
+        return Moment(self._clock.monotonic(), self._beats)
+
+    async def look(self, peers: Sequence[Peer], asked: Moment) -> None:
+        """Recover from every peer that was dead at the moment when the store was asked for them."""
         others = [peer for peer in peers if peer.info.instance_id != self._instance()]
-        if not others:
-            self._watches.clear()
-            return
-        for peer in others:
-            if peer.gone or self._stands_still(peer):
-                await self._take_over(peer)
         known = {peer.info.instance_id for peer in others}
         self._watches = {name: w for name, w in self._watches.items() if name in known}
+        # All before the first take-over: while that waits for locks, what was read grows old.
+        dead = [peer for peer in others if peer.gone or self._stands_still(peer, asked)]
+        for peer in dead:
+            await self._take_over(peer)
 
     async def strays(self, held: Callable[[Claimed], bool]) -> list[Claimed]:
         """Rows that the store says are ours and that we do not hold, seen twice in a row.
@@ -90,17 +97,16 @@ class Recovery:
         self._strays = frozenset((row.lease.task_id, row.lease.fence) for row in missing)
         return seen_again
 
-    def _stands_still(self, peer: Peer) -> bool:
-        now = self._clock.monotonic()
+    def _stands_still(self, peer: Peer, asked: Moment) -> bool:
         watch = self._watches.get(peer.info.instance_id)
         if watch is None or watch.counter != peer.counter:
-            watch = _Stopwatch(peer.counter, now, self._beats)
-            self._watches[peer.info.instance_id] = watch
+            self._watches[peer.info.instance_id] = _Stopwatch(peer.counter, self.now())
             return False
         # If this process itself was frozen (with the whole machine, say), its clock ran on
         # and its heart did not: then the peer gets as many beats as we had.
         beats = peer.info.ttl / self._interval - 1
-        return now - watch.since >= peer.info.ttl and self._beats - watch.beats >= beats
+        since = watch.since
+        return asked.seconds - since.seconds >= peer.info.ttl and asked.beats - since.beats >= beats
 
     async def _take_over(self, peer: Peer) -> None:
         dead = peer.info.instance_id
