@@ -1,7 +1,6 @@
 """Servers that stop, hang, are cut off or may only be read: refused in time, and nothing lost."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
@@ -21,25 +20,12 @@ from trust.restarts import Options, measure
 from trust.servers import USER, OwnRedis, own_server
 from trust.stores import backend_of
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.crash,
-    pytest.mark.slow,
-    # A connection that is cut while its client opens it may be left to the collector.
-    pytest.mark.filterwarnings("ignore:The garbage collector is trying to clean up"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.crash, pytest.mark.slow]
 
 KINDS = "postgresql", "mysql", "redis"
 PATIENCE = 0.3
 # What no machine needs for a heartbeat, however busy it is.
 TTL = 60.0
-
-
-@pytest.fixture(autouse=True)
-def _() -> Iterator[None]:
-    """What is left to the collector is so within the test whose outage it was."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -24,7 +24,7 @@ from fastapi_taskflow.backends.sql.dialects.servers import (
     LOCK_SECONDS,
     Server,
 )
-from fastapi_taskflow.words.errors import StoreUnavailable, TaskArgumentError
+from fastapi_taskflow.words.errors import ConfigurationError, StoreUnavailable, TaskArgumentError
 
 __all__ = ["MySQL"]
 
@@ -50,6 +50,8 @@ _MARIADB = (
     f"SET SESSION max_statement_time = {DEADLINE_SECONDS}",
     f"SET SESSION idle_transaction_timeout = {IDLE_SECONDS}",
 )
+# It holds for one transaction, and where each statement would be committed by itself.
+_BEGIN = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"
 _QUESTIONS = (
     Question(
         "durability",
@@ -125,6 +127,27 @@ class MySQL(Server):
             return self.on_users(self._engine)
         # To change the isolation of a connection is a question to the server: each has its own.
         return self._engine_of("READ COMMITTED"), self._engine_of("AUTOCOMMIT")
+
+    def _check_engine(self, engine: object) -> None:
+        super()._check_engine(engine)
+        # What had failed would stay open then, for whoever gets the connection next.
+        if isinstance(engine, AsyncEngine) and engine.dialect.skip_autocommit_rollback:
+            raise ConfigurationError(
+                "engine= takes an AsyncEngine that rolls back, got one with "
+                "skip_autocommit_rollback: give the store an engine of its own."
+            )
+
+    def on_users(self, engine: AsyncEngine) -> tuple[AsyncEngine, AsyncEngine]:
+        # The option would ask the server before anybody has the connection who could close it,
+        # and once more when it is given back: what is cut then is lost to its pool.
+        alike = engine.execution_options()
+
+        @sa.event.listens_for(alike.sync_engine, "begin")
+        def begun(sql: sa.Connection) -> None:
+            for statement in _BEGIN:
+                sql.exec_driver_sql(statement)
+
+        return alike, alike
 
     def _engine_of(self, isolation: str) -> AsyncEngine:
         half = {"pool_size": max(1, self._pool_size // 2)}

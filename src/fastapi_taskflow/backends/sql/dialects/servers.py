@@ -144,4 +144,4 @@ class Server(Database):
         # The same connections in a pool of its own, for the loop of the heartbeat.
         engine = writer.sync_engine
         alike = sa.Engine(engine.pool.recreate(), engine.dialect, engine.url)
-        return AsyncEngine(alike.execution_options(isolation_level="READ COMMITTED"))
+        return self.on_users(AsyncEngine(alike))[0]
