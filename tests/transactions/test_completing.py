@@ -104,6 +104,35 @@ async def test_a_rollback_takes_the_end_back(shop: Shop, manager: Make) -> None:
     assert shop.orders() == [7]
 
 
+@pytest.mark.parametrize("kind", SESSIONS)
+async def test_no_second_transaction_completes_it(shop: Shop, manager: Make, kind: str) -> None:
+    tasks, over = manager(), asyncio.Event()
+    raised: list[Exception] = []
+
+    @tasks.task(persist=True)
+    async def order(*numbers: int) -> None:
+        for number in numbers:
+            async with shop.open(kind) as session:
+                await done(session.execute(ordering(number)))
+                try:
+                    await this_task().complete_in(session)
+                except TaskStateError as exc:
+                    raised.append(exc)
+                    await done(session.rollback())
+                else:
+                    await done(session.commit())
+        over.set()
+
+    await tasks.startup()
+    accepted = await tasks.enqueue(order, 7, 8)
+    async with asyncio.timeout(60):
+        await over.wait()
+
+    assert (await ended(tasks, accepted.task_id)).status is TaskStatus.SUCCESS
+    assert len(raised) == 1
+    assert shop.orders() == [7]
+
+
 async def test_who_lost_the_lease_commits_nothing(shop: Shop, manager: Make) -> None:
     tasks = manager()
     others = asyncio.Event()

@@ -105,7 +105,8 @@ class TaskContext:
             result: What the task returns.
 
         Raises:
-            TaskStateError: this run has lost its task to another instance: roll back.
+            TaskStateError: this run has lost its task, or ended it in an earlier transaction:
+                roll back.
             ConfigurationError: another database, a task that is not durable, or in a process.
             StoreUnavailable: the database did not answer, or the transaction has to begin again.
         """

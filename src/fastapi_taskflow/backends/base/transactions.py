@@ -55,7 +55,10 @@ class Joined(ABC):
 
     @abstractmethod
     def finish(self, outcome: Outcome) -> Settled | None:
-        """End a claim, as `Tasks.finish` does; the lease cannot be lost until the commit."""
+        """End a claim, as `Tasks.finish` does; the lease cannot be lost until the commit.
+
+        None: the lease is lost, or was ended before, maybe in another transaction.
+        """
 
     @abstractmethod
     def before_commit(self, told: Callable[[IsOver], None]) -> None:

@@ -72,7 +72,8 @@ class SqlTasks(OnStore, Tasks):
         if not outcomes:
             return []
         async with self._store.writing() as tx:
-            return await end(tx, self._store, outcomes)
+            settled, _ = await end(tx, self._store, outcomes)
+            return settled
 
     async def cancel(self, task_ids: Sequence[str]) -> list[base.CancelAnswer]:
         async with self._planned(task_ids, ends=True) as (rows, plan):
@@ -120,8 +121,8 @@ class SqlTasks(OnStore, Tasks):
 
 async def end(
     tx: Writing, store: Store, outcomes: Sequence[base.Outcome]
-) -> list[base.Settled | None]:
-    """End claims, see `Tasks.finish`."""
+) -> tuple[list[base.Settled | None], Plan]:
+    """End claims, see `Tasks.finish`; and what that changed."""
     task_ids = [one.lease.task_id for one in outcomes]
     await turns.lock_of(tx, store, task_ids)
     rows = await loading.load(tx, task_ids)
@@ -131,7 +132,7 @@ async def end(
     settled = [moves.finish(plan, rows, history, one) for one in outcomes]
     await follow_batches(tx, plan)
     await apply(tx, plan)
-    return settled
+    return settled, plan
 
 
 async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:

@@ -132,11 +132,11 @@ class _SqlJoined(Joined):
     async def _finish(self, outcome: base.Outcome) -> base.Settled | None:
         tx = await self._begun()
         try:
-            (settled,) = await end(tx, self._store, [outcome])
+            (settled,), plan = await end(tx, self._store, [outcome])
         except Collided:
             # It has an order key, of which the store has learned by that.
-            (settled,) = await end(tx, self._store, [outcome])
-        return settled
+            (settled,), plan = await end(tx, self._store, [outcome])
+        return settled if plan.changed else None
 
     async def _begun(self) -> Writing:
         return await self._store.begun(_awaitable(self._sql))

@@ -22,11 +22,13 @@ from fastapi_taskflow.backends.base import (
     Outcome,
     Settled,
 )
+from fastapi_taskflow.backends.rules.settlement import holds
 from fastapi_taskflow.backends.sqlite import batches, changing
 from fastapi_taskflow.backends.sqlite.admission import Terms, insert
 from fastapi_taskflow.backends.sqlite.faults import public
 from fastapi_taskflow.backends.sqlite.handles import Handle
 from fastapi_taskflow.backends.sqlite.leases import Leases
+from fastapi_taskflow.backends.sqlite.loading import load
 from fastapi_taskflow.backends.sqlite.transactions import Transaction
 from fastapi_taskflow.words.errors import ConfigurationError
 
@@ -105,6 +107,9 @@ class _SqliteJoined(Joined):
 
     def finish(self, outcome: Outcome) -> Settled | None:
         storable.check_outcomes([outcome])
+        row = load(self._tx, [outcome.lease.task_id]).get(outcome.lease.task_id)
+        if row is None or not holds(row, outcome.lease):
+            return None
         (settled,) = changing.finish(self._tx, [outcome])
         return settled
 

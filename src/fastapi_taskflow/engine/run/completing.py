@@ -70,15 +70,14 @@ class Completing:
 
 def _end(joined: Joined, outcome: Outcome) -> None:
     settled = joined.finish(outcome)
-    if settled is None or settled.late or settled.status is not TaskStatus.SUCCESS:
-        # To raise takes back that it came late: who rolls back was never there.
+    if settled is None or settled.status is not TaskStatus.SUCCESS:
         raise _lost(outcome.lease.task_id)
 
 
 def _lost(task_id: str) -> TaskStateError:
     return TaskStateError(
-        f"Task {task_id} is not this run's any more: it timed out, was stopped, or another "
-        "instance has it. Roll the transaction back."
+        f"Task {task_id} is not this run's any more: it timed out, was stopped, another instance "
+        "has it, or complete_in() has ended it in an earlier transaction. Roll this one back."
     )
 
 
