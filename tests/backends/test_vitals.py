@@ -17,6 +17,7 @@ from fastapi_taskflow import (
     StoreUnavailable,
 )
 from fastapi_taskflow.backends.base import Finding, Level
+from fastapi_taskflow.backends.base.forwarding import Forwarding
 from fastapi_taskflow.testing.conformance.harness import ignore
 from tests.support.databases import TestDatabase, database
 from tests.support.waiting import wait_until
@@ -164,3 +165,12 @@ def test_a_log_that_a_reader_keeps_long_is_told_and_so_are_free_pages(tmp_path, 
     assert during["pages"].level is Level.OK
     assert after["pages"].level is Level.NOTE
     assert "VACUUM" in str(after["pages"].mend)
+
+
+def test_a_backend_around_another_one_is_examined_as_that_is(tmp_path):
+    path = tmp_path / "tasks.db"
+    made(SqliteBackend(path))
+
+    around = [one.check for one in Forwarding(SqliteBackend(path)).examine()]
+
+    assert around == [one.check for one in SqliteBackend(path).examine()]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from fastapi_taskflow.backends.base import Backend, Finding
+from fastapi_taskflow.backends.base import Backend
 from fastapi_taskflow.backends.base.forwarding import Forwarding
 from fastapi_taskflow.backends.base.migration import Migration
 
@@ -43,6 +42,3 @@ class ByExtra(Forwarding):
 
     def onlooker(self) -> Backend:
         return self.inner.onlooker()
-
-    def examine(self) -> Iterator[Finding]:
-        return self.inner.examine()

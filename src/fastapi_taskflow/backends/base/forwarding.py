@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial, update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 from fastapi_taskflow.backends.base.backend import Backend, Grade
 from fastapi_taskflow.backends.base.batches import Batches
+from fastapi_taskflow.backends.base.findings import Finding
 from fastapi_taskflow.backends.base.rotation import Rotation
 from fastapi_taskflow.backends.base.schedules import Schedules
 from fastapi_taskflow.backends.base.transactions import Transactions
@@ -58,7 +59,7 @@ class Forwarding(Backend):
         self.inner = inner
 
     def around(self, verb: str, asked: tuple[Any, ...], call: Call[T]) -> Coroutine[Any, Any, T]:
-        """Run one verb, also of the ports beside, but `close`; `beat` on its own loop.
+        """Run one verb, also of the ports beside; `beat` on its own loop. Not `close` or `examine`.
 
         Args:
             asked: What it is given by place.
@@ -100,6 +101,9 @@ class Forwarding(Backend):
     def rotation(self) -> Rotation | None:
         inner = self.inner.rotation
         return None if inner is None else _ForwardedRotation(inner, self.around)
+
+    def examine(self) -> Iterator[Finding]:
+        return self.inner.examine()
 
     async def close(self) -> None:
         await self.inner.close()
