@@ -5,18 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fastapi_taskflow import MemoryBackend, SqliteBackend, TaskManager
-from fastapi_taskflow.backends.base import Backend, Outcome, Query
+from fastapi_taskflow.backends.base import (
+    Backend,
+    Outcome,
+    Query,
+    ScheduleChange,
+    StoredSchedule,
+)
 from fastapi_taskflow.operations import BulkInfo, Operations
+from fastapi_taskflow.rules.bulk import Bulk, BulkState, bulk_key
 from fastapi_taskflow.testing import async_drain
 from fastapi_taskflow.testing.conformance.harness import A, ignore, instance, request, task
 from fastapi_taskflow.words.errors import BulkNotFound, ConfigurationError
 from fastapi_taskflow.words.failures import Failure
+from fastapi_taskflow.words.ids import new_id
 from fastapi_taskflow.words.models import TaskStatus
 from fastapi_taskflow.words.states import Move
 from tests.support.waiting import wait_until
@@ -191,6 +200,26 @@ async def test_it_can_be_called_off(tmp_path: Path) -> None:
         assert await retries(other.runtime.backend) == []
 
     assert (info.status, cancelled.status, cancelled.found) == ("running", "cancelled", 0)
+
+
+async def test_the_newest_are_listed_however_many_there_are() -> None:
+    store = MemoryBackend()
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    over = BulkState().over("done", long_ago)
+    old = Bulk("retry", {"func_name": "work"}, "me", long_ago.isoformat())
+    rows = [
+        StoredSchedule(
+            bulk_key(new_id()), 1, old.text(), over.text(), None, long_ago + timedelta(days=9999)
+        )
+        for _ in range(5_500)
+    ]
+    async with TaskManager(snapshot_backend=store) as tasks:
+        await store.schedules.change([ScheduleChange(row.name, 0, row) for row in rows])
+        operations = Operations(tasks.runtime)
+        begun = await operations.start_bulk("cancel", Query(func_name="nobody"))
+        listed = await operations.list_bulk(limit=2)
+
+    assert [bulk_key(one.bulk_id) for one in listed] == [bulk_key(begun.bulk_id), rows[-1].name]
 
 
 async def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:

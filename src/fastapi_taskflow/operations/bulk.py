@@ -5,6 +5,7 @@ Who asks gets an id, and may go. What is to be done is counted beforehand, follo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -42,7 +43,6 @@ __all__ = [
 _MOST_COUNTED = 10_000
 _MOST_TRIES = 20
 _PAGE = 500
-_MOST_LISTED = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,16 +149,16 @@ async def get_bulk(desk: Desk, bulk_id: str) -> BulkInfo:
 
 async def list_bulk(desk: Desk, *, limit: int = 50) -> list[BulkInfo]:
     """Actions, the newest first; those that are over for 30 days."""
-    found: list[BulkInfo] = []
+    # A store has them in the order in which they were made.
+    found: deque[BulkInfo] = deque(maxlen=limit)
     after = bulk_key("")
-    while len(found) < _MOST_LISTED:
+    while True:
         page = await port_of(desk.engine.core).page(limit=_PAGE, after=after)
         mine = [row for row in page if bulk_id_of(row.name) is not None]
         found += [_info(one) for one in map(_read, mine) if one is not None]
         if len(mine) < _PAGE:
-            break
+            return [*reversed(found)]
         after = mine[-1].name
-    return found[::-1][:limit]
 
 
 async def cancel_bulk(desk: Desk, bulk_id: str, *, actor: str = ANONYMOUS) -> BulkInfo:
