@@ -53,6 +53,32 @@ def test_groups_are_listed_with_their_trend_and_an_example(client: TestClient) -
     assert client.get("/tasks/failures?func_name=other").json() == []
 
 
+def test_an_example_has_no_error_of_another_group(tmp_path: Path) -> None:
+    tasks = TaskManager(snapshot_db=tmp_path / "tasks.db")
+    kinds = iter(["value", "key"])
+
+    @tasks.task(persist=True, retries=1)
+    def changes() -> None:
+        breaks(next(kinds))
+
+    app = FastAPI()
+    TaskAdmin(app, tasks)
+
+    @app.post("/")
+    async def start() -> None:
+        await tasks.enqueue(changes)
+
+    with TestClient(app) as client:
+        client.post("/")
+        drain(tasks)
+        found = client.get("/tasks/failures").json()
+
+    assert {one["kind"]: one["example"]["error"] for one in found} == {
+        "KeyError": "'it was <key>'",
+        "ValueError": None,
+    }
+
+
 def test_groups_are_searched_by_type_or_function_and_counted(client: TestClient) -> None:
     def found(query: str) -> tuple[list[str], str]:
         answer = client.get(f"/tasks/failures?{query}")

@@ -187,7 +187,7 @@ export interface ChangedArguments {
 export interface ExampleInfo {
   task_id: string;
   title: string | null;
-  /** Its text, cut; null if the task has ended otherwise */
+  /** Its text, cut; null if the task ended otherwise since */
   error: string | null;
 }
 

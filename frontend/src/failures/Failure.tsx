@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { ApiError } from "../api/client";
 import { useTask } from "../api/queries";
-import type { ExampleInfo, FailureDetail } from "../api/schema";
+import type { ExampleInfo, FailureDetail, TaskDetail } from "../api/schema";
 import { BulkDialog } from "../bulk/BulkDialog";
 import { bare, count } from "../format";
 import { useNow } from "../now";
@@ -48,7 +48,7 @@ function Found({ failure }: { failure: FailureDetail }) {
       <div className="columns">
         <div>
           {failure.example ? (
-            <Example example={failure.example} />
+            <Example example={failure.example} group={failure.group} />
           ) : (
             <p className="note">The task that failed last is deleted.</p>
           )}
@@ -86,23 +86,22 @@ function Acts({ failure }: { failure: FailureDetail }) {
   );
 }
 
-function Example({ example }: { example: ExampleInfo }) {
+function Example({ example, group }: { example: ExampleInfo; group: string }) {
   const task = useTask(example.task_id);
-  const error = example.error ?? task.data?.error;
-  const trace = task.data?.stacktrace;
+  const { error = example.error, stacktrace: trace } = (task.data && own(task.data, group)) ?? {};
   return (
     <section className="card failure">
       <div className="title">
         <h2>The last one</h2>
         <span>
           {example.title} <TaskLink id={example.task_id} />{" "}
-          <Copy text={trace ?? error ?? ""} label="Copy" />
+          {error && <Copy text={trace ?? error} />}
         </span>
       </div>
       {error ? (
         <p className="error">{error}</p>
       ) : (
-        <p className="quiet">Its task has ended otherwise since.</p>
+        <p className="quiet">{task.isPending ? "Loading…" : "Its text is not kept."}</p>
       )}
       {trace && (
         <details open>
@@ -112,6 +111,12 @@ function Example({ example }: { example: ExampleInfo }) {
       )}
     </section>
   );
+}
+
+/** The task's newest attempt that failed so: the task itself may have ended otherwise since. */
+function own(task: TaskDetail, group: string) {
+  if (task.failure === group && task.error) return task;
+  return task.attempts.findLast((one) => one.failure === group);
 }
 
 function Facts({ failure }: { failure: FailureDetail }) {

@@ -50,7 +50,7 @@ async def list_failures(
             plain(one.count),
             plain(_trend(one)),
             plain(age(one.last_at)),
-            plain("" if one.example is None else one.example.error or "", "dim"),
+            plain(one.error or "", "dim"),
         ]
         for one in found
     ]
@@ -78,7 +78,7 @@ async def show_failure(inspector: Inspector, group: GroupArgument) -> Answer:
         ("Last", found.last_at.isoformat(timespec="seconds")),
         ("To retry", document.to_retry or "0"),
         ("Example", "deleted" if example is None else example.task_id),
-        ("Its error", plain(example.error or "") if example else ""),
+        ("Its error", plain(found.error or "")),
     ]
     return Answer(document=document.model_dump(mode="json"), shown=[facts(told)])
 

@@ -49,6 +49,12 @@ class FailureInfo:
     example: TaskRecord | None
     to_retry: Count | None = None
 
+    @property
+    def error(self) -> str | None:
+        """The example's; None: since then it has ended otherwise, or failed in another way."""
+        example = self.example
+        return example.error if example and example.failure == self.group else None
+
 
 async def failures(
     desk: Desk,

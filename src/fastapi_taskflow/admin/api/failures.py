@@ -42,16 +42,14 @@ class ExampleInfo(Model):
 
     task_id: str
     title: str | None
-    error: str | None = Field(description="Its text, cut; null if the task has ended otherwise")
+    error: str | None = Field(description="Its text, cut; null if the task ended otherwise since")
 
     @classmethod
-    def of(cls, record: TaskRecord) -> Self:
+    def of(cls, record: TaskRecord, error: str | None) -> Self:
         return cls(
             task_id=record.task_id,
             title=None if record.title is None else encodable(record.title),
-            error=None
-            if record.error is None
-            else clip(encodable(record.error), _ERROR_LIMIT_BYTES),
+            error=None if error is None else clip(encodable(error), _ERROR_LIMIT_BYTES),
         )
 
 
@@ -84,7 +82,7 @@ class FailureDetail(Model):
             count=info.count,
             recent=info.recent,
             trend=[BarInfo(start=start.isoformat(), count=number) for start, number in info.trend],
-            example=None if info.example is None else ExampleInfo.of(info.example),
+            example=None if info.example is None else ExampleInfo.of(info.example, info.error),
             to_retry=None if wanted is None else f"{wanted.number}{'+' if wanted.more else ''}",
         )
 
