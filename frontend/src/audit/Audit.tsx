@@ -2,8 +2,10 @@ import { useAct, useAudit, verifyAudit } from "../api/queries";
 import type { AuditCheckInfo, AuditInfo } from "../api/schema";
 import { count, short } from "../format";
 import { useStream } from "../stream";
-import { Empty, Head, Link, Loaded, Moment, Scroll } from "../ui/basics";
+import { Empty, Head, Link, Loaded, Moment } from "../ui/basics";
+import { Table } from "../ui/table";
 
+const COLUMNS = ["When", "Who", "What", "On", "Detail"].map((title) => ({ title }));
 const OF_TASKS = new Set(["retry", "cancel", "run_again"]);
 
 /** What people did, newest first. */
@@ -21,24 +23,11 @@ export function Audit() {
           if (entries.length === 0) return <Empty title="Nobody has done anything yet." />;
           return (
             <>
-              <Scroll label="Audit">
-                <table>
-                  <thead>
-                    <tr>
-                      <th>When</th>
-                      <th>Who</th>
-                      <th>What</th>
-                      <th>On</th>
-                      <th>Detail</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {entries.map((entry) => (
-                      <Row key={entry.entry_id} entry={entry} />
-                    ))}
-                  </tbody>
-                </table>
-              </Scroll>
+              <Table label="Audit" columns={COLUMNS}>
+                {entries.map((entry) => (
+                  <Row key={entry.entry_id} entry={entry} />
+                ))}
+              </Table>
               {audit.hasNextPage && (
                 <button
                   type="button"
@@ -98,7 +87,7 @@ function Row({ entry }: { entry: AuditInfo }) {
           entry.task_id
         )}
       </td>
-      <td className="quiet wrap">{inWords(entry.detail)}</td>
+      <td className="quiet">{inWords(entry.detail)}</td>
     </tr>
   );
 }

@@ -7,7 +7,9 @@ import { change, useAddress } from "../router";
 import { settings } from "../settings";
 import { useStream } from "../stream";
 import { Bars } from "../ui/bars";
-import { Ago, Empty, Head, Link, Loaded, Scroll, Tabs } from "../ui/basics";
+import { Ago, Empty, Head, Link, Loaded, Tabs } from "../ui/basics";
+import { usePart } from "../ui/narrow";
+import { type Column, Table } from "../ui/table";
 import { type FailureQuery, isNew, MOST, useFailures } from "./queries";
 
 const WINDOWS = [
@@ -83,6 +85,27 @@ function Search({ text }: { text: string }) {
   );
 }
 
+function columnsOf(days: boolean): readonly Column[] {
+  const trend = (
+    <button
+      type="button"
+      className="plain"
+      onClick={() => change({ trend: days ? null : "day" })}
+      title={days ? "Show the last day by hours" : "Show the last 30 days"}
+    >
+      {days ? "Last 30 days" : "Last 24 hours"}
+    </button>
+  );
+  return [
+    { title: "Failure" },
+    { title: "Trend", shown: trend, kind: "spare" },
+    { title: "Attempts", kind: "number" },
+    { title: "In all", kind: "number spare" },
+    { title: "First", kind: "spare" },
+    { title: "Last" },
+  ];
+}
+
 function Groups({
   groups,
   total,
@@ -92,36 +115,15 @@ function Groups({
   total: string | null;
   days: boolean;
 }) {
+  const { shown, more } = usePart(groups);
   return (
     <>
-      <Scroll label="Failures">
-        <table>
-          <thead>
-            <tr>
-              <th>Failure</th>
-              <th>
-                <button
-                  type="button"
-                  className="plain"
-                  onClick={() => change({ trend: days ? null : "day" })}
-                  title={days ? "Show the last day by hours" : "Show the last 30 days"}
-                >
-                  {days ? "Last 30 days" : "Last 24 hours"}
-                </button>
-              </th>
-              <th className="number">Attempts</th>
-              <th className="number">In all</th>
-              <th>First</th>
-              <th>Last</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups.map((one) => (
-              <Row key={one.group} failure={one} days={days} />
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table label="Failures" columns={columnsOf(days)}>
+        {shown.map((one) => (
+          <Row key={one.group} failure={one} days={days} />
+        ))}
+      </Table>
+      {more}
       {groups.length === MOST && (
         <p className="quiet">
           The {MOST} that failed last{total && `, of ${total}`}. Search by type or function, or
@@ -153,7 +155,7 @@ function Row({ failure, days }: { failure: FailureDetail; days: boolean }) {
           </div>
         )}
       </td>
-      <td>
+      <td className="spare">
         <Bars
           bars={failure.trend}
           bad
@@ -161,8 +163,8 @@ function Row({ failure, days }: { failure: FailureDetail; days: boolean }) {
         />
       </td>
       <td className="number">{count(failure.recent)}</td>
-      <td className="number">{count(failure.count)}</td>
-      <td>
+      <td className="number spare">{count(failure.count)}</td>
+      <td className="spare">
         <Ago at={failure.first_at} />
       </td>
       <td>

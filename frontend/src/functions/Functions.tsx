@@ -2,8 +2,21 @@ import { useFunctions } from "../api/queries";
 import type { FunctionDetail, FunctionSettings } from "../api/schema";
 import { brief, count, percent, span } from "../format";
 import { useStream } from "../stream";
-import { Empty, Head, Link, Loaded, Scroll } from "../ui/basics";
+import { Empty, Head, Link, Loaded } from "../ui/basics";
 import { useNarrow } from "../ui/narrow";
+import { type Column, Table } from "../ui/table";
+
+const COLUMNS: readonly Column[] = [
+  { title: "Function" },
+  { title: "Waiting", kind: "number" },
+  { title: "Running", kind: "number spare" },
+  { title: "Ended", kind: "number spare" },
+  { title: "Failed", kind: "number" },
+  { title: "Succeeded", kind: "number" },
+  { title: "p50", kind: "number spare" },
+  { title: "p95", kind: "number spare" },
+  { title: "Runs", kind: "roomy" },
+];
 
 /** Every function: how its tasks went, and how they run. */
 export function Functions() {
@@ -14,40 +27,23 @@ export function Functions() {
       <Head title="Functions" />
       <Loaded query={functions}>
         {(all) =>
-          all.length === 0 ? <Empty title="No function is registered." /> : <Table all={all} />
+          all.length === 0 ? <Empty title="No function is registered." /> : <All all={all} />
         }
       </Loaded>
     </>
   );
 }
 
-function Table({ all }: { all: readonly FunctionDetail[] }) {
+function All({ all }: { all: readonly FunctionDetail[] }) {
   const { shown, box, more } = useNarrow(all, (one) => [one.func_name]);
   return (
     <>
       {box}
-      <Scroll label="Functions">
-        <table>
-          <thead>
-            <tr>
-              <th>Function</th>
-              <th className="number">Waiting</th>
-              <th className="number">Running</th>
-              <th className="number">Ended</th>
-              <th className="number">Failed</th>
-              <th className="number">Succeeded</th>
-              <th className="number">p50</th>
-              <th className="number">p95</th>
-              <th>Runs</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((one) => (
-              <Row key={one.func_name} one={one} />
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table label="Functions" columns={COLUMNS}>
+        {shown.map((one) => (
+          <Row key={one.func_name} one={one} />
+        ))}
+      </Table>
       {more}
     </>
   );
@@ -63,8 +59,8 @@ function Row({ one }: { one: FunctionDetail }) {
         {one.unreadable && <div className="error">{one.unreadable}</div>}
       </td>
       <td className="number">{count(one.pending)}</td>
-      <td className="number">{count(one.running)}</td>
-      <td className="number" title={count(one.ended)}>
+      <td className="number spare">{count(one.running)}</td>
+      <td className="number spare" title={count(one.ended)}>
         {brief(one.ended)}
       </td>
       <td className="number">
@@ -77,9 +73,9 @@ function Row({ one }: { one: FunctionDetail }) {
         )}
       </td>
       <td className="number">{one.success + one.failed > 0 ? percent(one.success_rate) : "–"}</td>
-      <td className="number">{span(one.p50)}</td>
-      <td className="number">{span(one.p95)}</td>
-      <td className="quiet roomy">
+      <td className="number spare">{span(one.p50)}</td>
+      <td className="number spare">{span(one.p95)}</td>
+      <td className="quiet roomy words">
         {one.settings ? inWords(one.settings) : "not registered here"}
       </td>
     </tr>

@@ -134,7 +134,8 @@ function options(own: HTMLElement, shown: Shown): uPlot.Options {
     height: HEIGHT_PX,
     legend: { show: false },
     cursor: { sync: { key: SYNC }, points: { show: !shown.stacked }, drag: { x: false, y: false } },
-    padding: [8, 8, 0, 0],
+    // On the right for half of the last time.
+    padding: [8, 16, 0, 0],
     scales: {
       // The newest bucket ends one bucket after its start.
       x: { range: (plot, min, max) => [min, max + apart(plot.data[0])] },

@@ -3,10 +3,12 @@ import { ask } from "../api/client";
 import { useAct, useQueues } from "../api/queries";
 import type { QueueChanges, QueueInfo } from "../api/schema";
 import { count } from "../format";
+import { Slots } from "../instances/Slots";
 import { settings } from "../settings";
 import { useStream } from "../stream";
-import { Ago, Empty, Head, Link, Loaded, OpenRow, Scroll } from "../ui/basics";
+import { Ago, Empty, Head, Link, Loaded } from "../ui/basics";
 import { useNarrow } from "../ui/narrow";
+import { type Column, OpenRow, Table, withActs } from "../ui/table";
 import { toast } from "../ui/toasts";
 import { Acts } from "./Acts";
 import { Pauses } from "./Pauses";
@@ -30,7 +32,7 @@ export function Queues({ only = null }: { only?: string | null }) {
         {(all) => {
           const wanted = only === null ? all : all.filter((one) => one.name === only);
           return wanted.length > 0 ? (
-            <Table all={wanted} />
+            <All all={wanted} />
           ) : (
             <Empty title={`No queue is named ${only}.`} />
           );
@@ -40,61 +42,52 @@ export function Queues({ only = null }: { only?: string | null }) {
   );
 }
 
-function Table({ all }: { all: readonly QueueInfo[] }) {
+const COLUMNS: readonly Column[] = [
+  { title: "Queue" },
+  { title: "Waiting", kind: "number", hint: "And since when the first of them is due" },
+  { title: "Running", kind: "number" },
+  { title: "Ended", kind: "number", hint: "And how many were rejected" },
+  { title: "Concurrency", hint: "Running tasks per process" },
+  { title: "Over all", hint: "Running tasks over all processes" },
+  { title: "Rate", hint: "Starts in a span of time" },
+  { title: "Most waiting", hint: "Waiting tasks; more are rejected" },
+  { title: "Executors" },
+];
+
+function All({ all }: { all: readonly QueueInfo[] }) {
+  const columns = withActs(COLUMNS);
   const { shown, box, more } = useNarrow(all, (one) => [one.name]);
   return (
     <>
       {box}
-      <Scroll label="Queues">
-        <table>
-          <thead>
-            <tr>
-              <th>Queue</th>
-              <th className="number" title="And since when the first of them is due">
-                Waiting
-              </th>
-              <th className="number">Running</th>
-              <th className="number">Ended</th>
-              <th className="number">Rejected</th>
-              <th title="Running tasks per process">Concurrency</th>
-              <th title="Running tasks over all processes">Over all</th>
-              <th title="Starts in a span of time">Rate</th>
-              <th title="Waiting tasks; more are rejected">Most waiting</th>
-              <th>Executors</th>
-              {settings.may.act && <th />}
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((queue) => (
-              <OpenRow
-                key={queue.name}
-                label={`What waits in queue ${queue.name}`}
-                columns={COLUMNS}
-                row={(disclose) => <Numbers queue={queue} disclose={disclose} />}
-              >
-                <Waiting queue={queue.name} />
-              </OpenRow>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table label="Queues" columns={columns}>
+        {shown.map((queue) => (
+          <OpenRow
+            key={queue.name}
+            label={`What waits in queue ${queue.name}`}
+            columns={columns.length}
+            row={(disclose) => <Numbers queue={queue} disclose={disclose} />}
+          >
+            <Waiting queue={queue.name} />
+          </OpenRow>
+        ))}
+      </Table>
       {more}
     </>
   );
 }
-
-const COLUMNS = 11;
 
 function Numbers({ queue, disclose }: { queue: QueueInfo; disclose: ReactNode }) {
   const full = queue.max_size !== null && queue.pending >= queue.max_size;
   return (
     <tr>
       <td>
-        {disclose}
-        &nbsp;
-        <Link to="tasks" query={{ queue: queue.name }}>
-          {queue.name}
-        </Link>{" "}
+        <span className="disclosed">
+          {disclose}
+          <Link to="tasks" query={{ queue: queue.name }}>
+            {queue.name}
+          </Link>
+        </span>
         {queue.paused && (
           <span className="badge paused" title="Nothing more of it starts">
             paused{queue.running > 0 && `, ${count(queue.running)} still run`}
@@ -122,18 +115,16 @@ function Numbers({ queue, disclose }: { queue: QueueInfo; disclose: ReactNode })
           {count(queue.running)}
         </Link>
       </td>
-      <td className="number">{count(queue.finished)}</td>
-      <td className="number">{queue.rejected ? count(queue.rejected) : ""}</td>
+      <td className="number">
+        {count(queue.finished)}
+        {queue.rejected ? <div className="error">{count(queue.rejected)} rejected</div> : null}
+      </td>
       <Limit queue={queue} name="concurrency" />
       <Limit queue={queue} name="global_concurrency" />
       <Limit queue={queue} name="rate_limit" />
       <Limit queue={queue} name="max_size" />
       <td className="quiet">
-        {queue.executors
-          .map(
-            (one) => `${one.name}${one.slots === null ? "" : ` ${one.running ?? 0}/${one.slots}`}`,
-          )
-          .join(", ")}
+        <Slots of={queue.executors} />
       </td>
       {settings.may.act && (
         <td className="acts">

@@ -6,19 +6,9 @@ import { away, clock } from "../format";
 import { go } from "../router";
 import { settings } from "../settings";
 import { useStream } from "../stream";
-import {
-  Ago,
-  Badge,
-  Empty,
-  Head,
-  Link,
-  Loaded,
-  Moment,
-  OpenRow,
-  Scroll,
-  TaskLink,
-} from "../ui/basics";
+import { Ago, Badge, Empty, Head, Link, Loaded, Moment, TaskLink } from "../ui/basics";
 import { useNarrow } from "../ui/narrow";
+import { type Column, OpenRow, Table, withActs } from "../ui/table";
 import { toast } from "../ui/toasts";
 
 /** Every schedule: when it runs next, what became of its last runs. */
@@ -33,7 +23,7 @@ export function Schedules() {
           page.items.length === 0 ? (
             <Empty title="There are no schedules." />
           ) : (
-            <Table all={page.items} />
+            <All all={page.items} />
           )
         }
       </Loaded>
@@ -41,43 +31,36 @@ export function Schedules() {
   );
 }
 
-function Table({ all }: { all: readonly ScheduleDetail[] }) {
+const COLUMNS: readonly Column[] = [
+  { title: "Schedule" },
+  { title: "When" },
+  { title: "Next run" },
+  { title: "Last runs" },
+  { title: "Queue", kind: "spare" },
+];
+
+function All({ all }: { all: readonly ScheduleDetail[] }) {
+  const columns = withActs(COLUMNS);
   const { shown, box, more } = useNarrow(all, (one) => [one.name, one.func_name]);
   return (
     <>
       {box}
-      <Scroll label="Schedules">
-        <table>
-          <thead>
-            <tr>
-              <th>Schedule</th>
-              <th>When</th>
-              <th>Next run</th>
-              <th>Last runs</th>
-              <th>Queue</th>
-              {settings.may.act && <th />}
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((one) => (
-              <OpenRow
-                key={one.name}
-                label={`Runs of schedule ${one.name}`}
-                columns={COLUMNS}
-                row={(disclose) => <Summary schedule={one} disclose={disclose} />}
-              >
-                <Runs schedule={one} />
-              </OpenRow>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table label="Schedules" columns={columns}>
+        {shown.map((one) => (
+          <OpenRow
+            key={one.name}
+            label={`Runs of schedule ${one.name}`}
+            columns={columns.length}
+            row={(disclose) => <Summary schedule={one} disclose={disclose} />}
+          >
+            <Runs schedule={one} />
+          </OpenRow>
+        ))}
+      </Table>
       {more}
     </>
   );
 }
-
-const COLUMNS = 6;
 
 /** The last runs with what became of each, and the next ones. */
 function Runs({ schedule }: { schedule: ScheduleDetail }) {
@@ -116,9 +99,10 @@ function Summary({ schedule, disclose }: { schedule: ScheduleDetail; disclose: R
   return (
     <tr>
       <td>
-        {disclose}
-        &nbsp;
-        <strong>{schedule.name}</strong>
+        <span className="disclosed">
+          {disclose}
+          <strong>{schedule.name}</strong>
+        </span>
         <div>
           <Link to="tasks" query={{ func_name: schedule.func_name }} className="quiet">
             {schedule.func_name}
@@ -147,7 +131,7 @@ function Summary({ schedule, disclose }: { schedule: ScheduleDetail; disclose: R
       <td>
         <Slots slots={schedule.last_slots} />
       </td>
-      <td>{schedule.queue}</td>
+      <td className="spare">{schedule.queue}</td>
       {settings.may.act && (
         <td className="acts">
           <Acts schedule={schedule} />

@@ -83,8 +83,8 @@ function Line({
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td className="wrap">{show(one) || "–"}</td>
-      <td className="wrap">{show(other) || "–"}</td>
+      <td>{show(one) || "–"}</td>
+      <td>{show(other) || "–"}</td>
     </tr>
   );
 }

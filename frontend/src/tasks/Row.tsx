@@ -46,7 +46,7 @@ export function Name({ task }: { task: Task }) {
 function Tags({ tags }: { tags: Record<string, string> }) {
   const all = Object.entries(tags);
   return (
-    <span title={all.map(([key, value]) => `${key}: ${value}`).join("\n")}>
+    <span className="fits" title={all.map(([key, value]) => `${key}: ${value}`).join("\n")}>
       {all.slice(0, TAGS).map(([key, value]) => (
         <span key={key} className="tag">
           {value}

@@ -9,28 +9,31 @@ interface Width {
 
 export const COLUMNS = [
   { name: "tags", title: "Tags", width: { least: 4, grows: 1 } },
-  { name: "queue", title: "Queue", width: { least: 6, grows: 0.8 } },
-  { name: "created", title: "Created", width: { least: 5 } },
-  { name: "duration", title: "Took", width: { least: 5 } },
+  { name: "queue", title: "Queue", width: { least: 5.5, grows: 0.8 } },
+  { name: "created", title: "Created", width: { least: 4.75 } },
+  { name: "duration", title: "Took", width: { least: 4.75 } },
   { name: "retries", title: "Retries", width: { least: 3.5 } },
   { name: "instance", title: "Instance", width: { least: 6 } },
   { name: "executor", title: "Executor", width: { least: 5 } },
   { name: "source", title: "Source", width: { least: 5 } },
-  { name: "error", title: "What came of it", width: { least: 8, grows: 1.3 } },
+  { name: "error", title: "What came of it", width: { least: 7, grows: 1.3 } },
 ] as const satisfies readonly { name: string; title: string; width: Width }[];
 
 export type Column = (typeof COLUMNS)[number]["name"];
 
 const KEY = kept("columns");
 const USUAL: readonly Column[] = ["tags", "queue", "created", "duration", "retries", "error"];
+/** What leaves room for the others in a small window, until somebody chooses. */
+const FEW: readonly Column[] = ["queue", "created", "duration", "error"];
+const usual = () => (window.innerWidth < 1120 ? FEW : USUAL);
 
 function stored(): readonly Column[] {
   try {
     const found: unknown = JSON.parse(localStorage.getItem(KEY) ?? "null");
-    if (!Array.isArray(found)) return USUAL;
+    if (!Array.isArray(found)) return usual();
     return COLUMNS.map((one) => one.name).filter((name) => found.includes(name));
   } catch {
-    return USUAL;
+    return usual();
   }
 }
 
@@ -53,7 +56,7 @@ export function useColumns(): [readonly Column[], (name: Column, shown: boolean)
 
 const BOX: Width = { least: 1.75 };
 const STATE: Width = { least: 6 };
-const TASK: Width = { least: 15, grows: 2.6 };
+const TASK: Width = { least: 14, grows: 2.6 };
 /** Where no task has anything in it: its title. */
 const IDLE: Width = { least: 2.5 };
 /** Between two columns, and beside the first and the last, as the style has it. */

@@ -1,6 +1,6 @@
 import { fireEvent, render, screen } from "@testing-library/react";
 import { expect, it } from "vitest";
-import { FactList, OpenRow, Tabs } from "./basics";
+import { FactList, Tabs } from "./basics";
 
 it("leaves out facts that nobody knows", () => {
   const facts = [
@@ -13,35 +13,6 @@ it("leaves out facts that nobody knows", () => {
   render(<FactList facts={facts} />);
 
   expect(screen.getAllByRole("term").map((one) => one.textContent)).toEqual(["Queue", "Retries"]);
-});
-
-it("opens what belongs to a row, and closes it", () => {
-  render(
-    <table>
-      <tbody>
-        <OpenRow
-          label="More of a"
-          columns={1}
-          row={(disclose) => (
-            <tr>
-              <td>{disclose} a</td>
-            </tr>
-          )}
-        >
-          what belongs to a
-        </OpenRow>
-      </tbody>
-    </table>,
-  );
-  const button = screen.getByRole("button", { name: "More of a" });
-  expect(screen.queryByText("what belongs to a")).toBeNull();
-
-  fireEvent.click(button);
-  expect(button.getAttribute("aria-expanded")).toBe("true");
-  expect(screen.getByText("what belongs to a")).toBeTruthy();
-
-  fireEvent.click(button);
-  expect(screen.queryByText("what belongs to a")).toBeNull();
 });
 
 it("says which of a few is chosen", () => {

@@ -1,4 +1,4 @@
-import { type AnchorHTMLAttributes, type MouseEvent, type ReactNode, useState } from "react";
+import type { AnchorHTMLAttributes, MouseEvent, ReactNode } from "react";
 import type { TaskStatus } from "../api/schema";
 import { away, clock, short, utc } from "../format";
 import { useNow } from "../now";
@@ -72,48 +72,6 @@ export function Head({ title, children }: { title: ReactNode; children?: ReactNo
       <h1>{title}</h1>
       <div className="tools">{children}</div>
     </div>
-  );
-}
-
-/** What is wider than a small screen; keys scroll it too. */
-export function Scroll({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    <section className="scroll" aria-label={label} tabIndex={0}>
-      {children}
-    </section>
-  );
-}
-
-/** A row of a table, and what belongs to it in one below, which `disclose` opens and closes. */
-export function OpenRow({
-  label,
-  columns,
-  row,
-  children,
-}: {
-  label: string;
-  columns: number;
-  row: (disclose: ReactNode) => ReactNode;
-  children: ReactNode;
-}) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      {row(
-        <button
-          type="button"
-          className="plain disclose"
-          aria-expanded={open}
-          aria-label={label}
-          onClick={() => setOpen(!open)}
-        />,
-      )}
-      {open && (
-        <tr className="detail">
-          <td colSpan={columns}>{children}</td>
-        </tr>
-      )}
-    </>
   );
 }
 

@@ -7,19 +7,26 @@ const FEW = 12;
 const PAGE = 60;
 
 /**
- * A table's rows: those with some text in their names, which the address keeps, and of these as
- * many as one scrolls to. Browsers skip what is out of sight by themselves, but not in tables.
+ * Of a table's rows as many as one scrolls to. Browsers skip what is out of sight by themselves,
+ * but not in tables.
  */
+export function usePart<T>(rows: readonly T[]) {
+  const [most, setMost] = useState(PAGE);
+  return {
+    shown: rows.slice(0, most),
+    more: rows.length > most && <More key={most} reach={() => setMost(most + PAGE)} />,
+  };
+}
+
+/** A table's rows with some text in their names, which the address keeps; as many as fit. */
 export function useNarrow<T>(rows: readonly T[], namesOf: (row: T) => readonly string[]) {
   const text = useAddress().query.get("q") ?? "";
-  const [most, setMost] = useState(PAGE);
   const found = rows.filter((row) => holds(text, namesOf(row)));
   return {
-    shown: found.slice(0, most),
+    ...usePart(found),
     box: (rows.length > FEW || text !== "") && (
       <Box text={text} found={found.length} all={rows.length} />
     ),
-    more: found.length > most && <More key={most} reach={() => setMost(most + PAGE)} />,
   };
 }
 
