@@ -2,7 +2,7 @@ import { useState } from "react";
 import { useFunctions, useInstances, usePauses, useQueues, useSchedules } from "../api/queries";
 import { count } from "../format";
 import { useSilent } from "../instances/silent";
-import { Link } from "../ui/basics";
+import { Failed, Link } from "../ui/basics";
 import { ofFunctions, ofInstances, ofPauses, ofQueues, ofSchedules } from "./troubles";
 
 /** What is shown of it at first: more of them have one cause, mostly. */
@@ -19,6 +19,7 @@ export function Attention() {
   const silent = useSilent(instances.data);
   const reads = [functions, queues, schedules, instances, pauses];
   const loaded = reads.every((one) => one.data !== undefined);
+  const failed = reads.find((one) => one.error);
   const found = [
     ...ofFunctions(functions.data ?? []),
     ...ofQueues(queues.data ?? []),
@@ -31,7 +32,8 @@ export function Attention() {
   return (
     <section className="card">
       <h2>Needs attention</h2>
-      {!loaded && <p className="quiet">Loading…</p>}
+      {failed?.error && <Failed error={failed.error} again={() => void failed.refetch()} />}
+      {!loaded && !failed && <p className="quiet">Loading…</p>}
       {loaded && found.length === 0 && <p className="quiet">Nothing. All is well.</p>}
       <ul className="troubles">
         {shown.map((one) => (

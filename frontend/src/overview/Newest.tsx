@@ -1,8 +1,8 @@
 import { askPage } from "../api/client";
-import { useLook } from "../api/queries";
+import { type Task, useLook } from "../api/queries";
 import { firstLine } from "../format";
 import { FAILING } from "../tasks/filters";
-import { Ago, Badge, Link } from "../ui/basics";
+import { Ago, Badge, Link, Loaded } from "../ui/basics";
 
 const MOST = 7;
 
@@ -11,7 +11,6 @@ export function Newest() {
   const found = useLook(["newest"], 5, (signal) =>
     askPage("GET ", { query: { status: [...FAILING], limit: MOST, brief: true }, signal }),
   );
-  const tasks = found.data?.items;
   return (
     <section className="card">
       <div className="title">
@@ -20,21 +19,34 @@ export function Newest() {
           all
         </Link>
       </div>
-      {tasks?.length === 0 && <p className="quiet">None.</p>}
-      <ul className="newest">
-        {tasks?.map((task) => (
-          <li key={task.task_id}>
-            <Link to={`tasks/${task.task_id}`}>{task.title || task.func_name}</Link>
-            {task.status !== "failed" && <Badge status={task.status} />}
-            <span className="error" title={task.error ?? ""}>
-              {firstLine(task.error ?? "")}
-            </span>
-            <span className="quiet">
-              <Ago at={task.created_at} />
-            </span>
-          </li>
-        ))}
-      </ul>
+      <Loaded query={found}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <p className="quiet">None.</p>
+          ) : (
+            <ul className="newest">
+              {items.map((task) => (
+                <One key={task.task_id} task={task} />
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
     </section>
+  );
+}
+
+function One({ task }: { task: Task }) {
+  return (
+    <li>
+      <Link to={`tasks/${task.task_id}`}>{task.title || task.func_name}</Link>
+      {task.status !== "failed" && <Badge status={task.status} />}
+      <span className="error" title={task.error ?? ""}>
+        {firstLine(task.error ?? "")}
+      </span>
+      <span className="quiet">
+        <Ago at={task.created_at} />
+      </span>
+    </li>
   );
 }

@@ -1,7 +1,7 @@
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { useHealth } from "../api/queries";
 import { Bulks } from "../bulk/Bulks";
-import { href } from "../router";
+import { href, useAddress } from "../router";
 import { settings } from "../settings";
 import { Link } from "../ui/basics";
 import { Toasts } from "../ui/toasts";
@@ -19,6 +19,7 @@ export function Frame({ at, children }: { at: string; children: ReactNode }) {
       .querySelector(`nav [href="${CSS.escape(href(at))}"]`)
       ?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [at]);
+  const content = useFocus();
   return (
     <div className="frame">
       <a className="skip" href="#content">
@@ -46,7 +47,7 @@ export function Frame({ at, children }: { at: string; children: ReactNode }) {
           <Account />
         </div>
       </header>
-      <main id="content" tabIndex={-1}>
+      <main id="content" ref={content} tabIndex={-1}>
         <Warnings />
         <Bulks />
         {children}
@@ -56,6 +57,19 @@ export function Frame({ at, children }: { at: string; children: ReactNode }) {
       <Palette />
     </div>
   );
+}
+
+/** Takes the focus where a link led elsewhere and vanished, so that keys go on from the view. */
+function useFocus() {
+  const own = useRef<HTMLElement>(null);
+  const { path } = useAddress();
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    if (document.activeElement === document.body) own.current?.focus({ preventScroll: true });
+  }, [path]);
+  return own;
 }
 
 function ThemeChoice() {

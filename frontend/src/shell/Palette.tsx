@@ -77,6 +77,9 @@ function Choice({ actions, close }: { actions: readonly Entry[]; close: () => vo
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
+  useEffect(() => {
+    document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" });
+  }, [id, at]);
   const entries = [
     ...VIEWS.map(({ path, title }) => ({ title, kind: "view", run: () => go(path) })),
     ...actions,

@@ -31,9 +31,9 @@ export function Rows({
   columns: readonly Column[];
   /** Null: nothing can be chosen. */
   selection: ReturnType<typeof useSelection> | null;
-  /** The row that keys act on; -1: none. */
-  active: number;
-  setActive: (index: number) => void;
+  /** The task that keys act on, by id: others come and go above it. */
+  active: string | null;
+  setActive: (id: string | null) => void;
   stale: boolean;
   /** Loads the next page; null: there is none, or it is on its way. */
   more: (() => unknown) | null;
@@ -55,12 +55,13 @@ export function Rows({
 
   const move = (to: number) => {
     const index = Math.max(0, Math.min(tasks.length - 1, to));
-    setActive(index);
+    setActive(tasks[index]?.task_id ?? null);
     virtual.scrollToIndex(index);
   };
   const act = (key: string): boolean => {
-    const task = tasks[active];
-    const to = target(key, active, tasks.length);
+    const at = tasks.findIndex((one) => one.task_id === active);
+    const task = tasks[at];
+    const to = target(key, at, tasks.length);
     if (to !== null) move(to);
     else if (key === "Enter" && task) go(`tasks/${task.task_id}`);
     else if (key === "x" && task && selection) selection.toggle(task);
@@ -110,8 +111,9 @@ export function Rows({
           return (
             <div
               key={item.key}
-              className={item.index === active ? "row active" : "row"}
+              className={task.task_id === active ? "row active" : "row"}
               role="row"
+              aria-current={task.task_id === active || undefined}
               aria-rowindex={item.index + 2}
               style={{ ...grid, height: item.size, transform: `translateY(${item.start}px)` }}
             >

@@ -23,9 +23,11 @@ export function TaskList() {
   useStream({ tasks: filters });
   const selection = useSelection();
   const [columns, choose] = useColumns();
-  const [active, setActive] = useState(-1);
+  const [active, setActive] = useState<string | null>(null);
   const total = tasks.data?.pages.at(-1)?.total;
   const loaded = tasks.data?.pages.flatMap((page) => page.items) ?? [];
+  // One that failed is asked for again by hand, not at once and for ever.
+  const canGoOn = tasks.hasNextPage && !tasks.isFetchingNextPage && !tasks.isFetchNextPageError;
   const more =
     total &&
     loaded.every((one) => selection.chosen.has(one.task_id)) &&
@@ -45,7 +47,7 @@ export function TaskList() {
       <Loaded query={tasks}>
         {() =>
           loaded.length === 0 ? (
-            <Empty title="No task matches." />
+            <Empty title={asked ? "No task matches." : "There are no tasks."} />
           ) : (
             <Rows
               tasks={loaded}
@@ -54,7 +56,7 @@ export function TaskList() {
               active={active}
               setActive={setActive}
               stale={tasks.isPlaceholderData}
-              more={tasks.hasNextPage && !tasks.isFetchingNextPage ? tasks.fetchNextPage : null}
+              more={canGoOn ? tasks.fetchNextPage : null}
             />
           )
         }

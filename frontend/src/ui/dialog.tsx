@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 
 /** The browser's own dialog: it keeps the focus, and Escape closes it. */
 export function Dialog({
@@ -13,7 +13,8 @@ export function Dialog({
   wide?: boolean;
 }) {
   const own = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before it is taken out of the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const dialog = own.current;
     if (dialog && !dialog.open) dialog.showModal();
     return () => dialog?.close();

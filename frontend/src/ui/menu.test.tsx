@@ -32,3 +32,13 @@ it("closes at a click beside it, and at none within", () => {
   fireEvent.pointerDown(document.body);
   expect(menu.open).toBe(false);
 });
+
+it("closes where the focus goes on past it", () => {
+  const menu = opened();
+
+  fireEvent.focusIn(menu.querySelector("button") as HTMLButtonElement);
+  expect(menu.open).toBe(true);
+
+  fireEvent.focusIn(document.body);
+  expect(menu.open).toBe(false);
+});

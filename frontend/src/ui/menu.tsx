@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect, useRef } from "react";
 
-/** Choices below a button; Escape and a click beside them close it. */
+/** Choices below a button; Escape, a click beside them and Tab past them close it. */
 export function Menu({
   title,
   className = "",
@@ -23,9 +23,11 @@ export function Menu({
       menu.open = false;
     };
     document.addEventListener("pointerdown", beside);
+    document.addEventListener("focusin", beside);
     document.addEventListener("keydown", shut);
     return () => {
       document.removeEventListener("pointerdown", beside);
+      document.removeEventListener("focusin", beside);
       document.removeEventListener("keydown", shut);
     };
   }, []);
