@@ -20,7 +20,8 @@ from fastapi_taskflow import (
     get_task_context,
     task_log,
 )
-from tests.support.hostile import ERRORS, OPTIONS, VALUES
+from tests.support.hostile import OPTIONS, VALUES
+from tests.support.hostileerrors import ERRORS
 from tests.support.waiting import wait_until
 
 INNOCENT = 20

@@ -1,7 +1,5 @@
-"""Values, exceptions and options with which no caller may harm another."""
+"""Values and options with which no caller may harm another."""
 
-import asyncio
-import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -10,21 +8,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-# These look at all classes of exceptions there are when they are imported; ours harm them.
-with contextlib.suppress(ImportError):
-    import dask.multiprocessing  # noqa: F401
-    import distributed  # noqa: F401
-
 
 class Refusal(Exception):
     """What hostile code raises."""
 
 
-def _refuse(*_: Any, **__: Any) -> Any:
+def refuse(*_: Any, **__: Any) -> Any:
     raise Refusal("not for you")
 
 
-def _exit(*_: Any, **__: Any) -> Any:
+def leave(*_: Any, **__: Any) -> Any:
     raise SystemExit(3)
 
 
@@ -35,8 +28,8 @@ def _object(name: str, **methods: Any) -> Any:
 class Everything:
     """Raises whatever is asked of it."""
 
-    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = _refuse
-    __iter__ = __getitem__ = __reduce_ex__ = __reduce__ = __format__ = _refuse
+    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = refuse
+    __iter__ = __getitem__ = __reduce_ex__ = __reduce__ = __format__ = refuse
 
     def __getattribute__(self, name: str) -> Any:
         raise Refusal(name)
@@ -59,11 +52,11 @@ class Text(str):
     """Text that is none of its own."""
 
     __slots__ = ()
-    isprintable = encode = isascii = strip = replace = __len__ = __str__ = _refuse
+    isprintable = encode = isascii = strip = replace = __len__ = __str__ = refuse
 
 
 class Number(int):
-    __neg__ = __index__ = __lt__ = __str__ = __repr__ = _refuse
+    __neg__ = __index__ = __lt__ = __str__ = __repr__ = refuse
 
 
 class Model(BaseModel):
@@ -163,15 +156,15 @@ VALUES: list[Callable[[], Any]] = [
     lambda: {Everything: 1},
     lambda: [Everything(), Text("a")],
     lambda: iter(()),
-    lambda: _object("NoRepr", __repr__=_exit, __str__=_exit),
-    lambda: _object("NoClass", __class__=property(_refuse)),
+    lambda: _object("NoRepr", __repr__=leave, __str__=leave),
+    lambda: _object("NoClass", __class__=property(refuse)),
     lambda: _object("ALie", __class__=property(lambda self: str)),
-    lambda: _object("NoDict", __dict__=property(_refuse)),
-    lambda: _object("NoAttributes", __getattr__=_exit),
-    lambda: _object("NoBool", __bool__=_refuse, __len__=_refuse),
+    lambda: _object("NoDict", __dict__=property(refuse)),
+    lambda: _object("NoAttributes", __getattr__=leave),
+    lambda: _object("NoBool", __bool__=refuse, __len__=refuse),
     lambda: datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
     lambda: Ellipsis,
-    lambda: _refuse,
+    lambda: refuse,
     lambda: OfQuits,
     OfQuits,
     lambda: datetime(2030, 1, 1, tzinfo=Zone()),
@@ -227,92 +220,3 @@ OPTIONS: dict[str, list[Any]] = {
         0,
     ],
 }
-
-
-def _with(error: BaseException, **attributes: Any) -> BaseException:
-    for name, value in attributes.items():
-        setattr(error, name, value)
-    return error
-
-
-class Silent(Exception):
-    __str__ = __repr__ = _refuse
-
-
-class Quitting(Exception):
-    __str__ = __repr__ = _exit
-
-
-class Numb(Exception):
-    def __str__(self) -> str:
-        return 5  # type: ignore[return-value]  # noqa: PLE0307
-
-
-class Odd(Exception):
-    def __str__(self) -> str:
-        return Text("odd")
-
-
-class Hollow(Exception):
-    args = __cause__ = __context__ = __traceback__ = __notes__ = property(_refuse)
-
-
-class Masked(Exception):
-    __class__ = property(_refuse)
-
-
-class _Nameless(type):
-    __name__ = __module__ = property(_refuse)
-    __subclasscheck__ = __instancecheck__ = __hash__ = _refuse
-
-
-class Nameless(Exception, metaclass=_Nameless):
-    pass
-
-
-def _ring() -> BaseException:
-    first, second = ValueError("a"), ValueError("b")
-    first.__cause__, second.__cause__ = second, first
-    return first
-
-
-def _chain() -> BaseException:
-    error: BaseException = ValueError("z" * 100_000)
-    for number in range(500):
-        error, error.__cause__ = ValueError(number), error
-    return error
-
-
-def _nest() -> BaseException:
-    error: Exception = Silent()
-    for _ in range(50):
-        error = ExceptionGroup("g", [error])
-    return error
-
-
-ERRORS: list[Callable[[], BaseException]] = [
-    Silent,
-    Quitting,
-    Numb,
-    Odd,
-    Hollow,
-    Masked,
-    Nameless,
-    _ring,
-    _chain,
-    _nest,
-    lambda: ValueError(Everything()),
-    lambda: ValueError("\ud800\0\x1b]0;x\x07"),
-    lambda: KeyError(Text("k")),
-    lambda: _with(ValueError("n"), __notes__=5),
-    lambda: _with(ValueError("n"), __notes__=[Everything(), "\0"] * 200),
-    lambda: _with(OSError(5, "x"), strerror=Everything()),
-    SystemExit,
-    KeyboardInterrupt,
-    GeneratorExit,
-    StopIteration,
-    StopAsyncIteration,
-    asyncio.CancelledError,
-    MemoryError,
-    RecursionError,
-]
