@@ -7,13 +7,14 @@ from playwright.sync_api import Page, Route, expect
 from tests.dashboard.looking import PATIENCE_MS, Look, Looking
 
 APP = """
+from itertools import cycle
 from fastapi import FastAPI
 from fastapi_taskflow import TaskAdmin, TaskManager
 
 app = FastAPI()
 tasks = TaskManager(snapshot_db="tasks.db")
 TaskAdmin(app, tasks)
-moods = iter([ValueError("it was green"), KeyError("it was blue")])
+moods = cycle([ValueError("it was green"), KeyError("it was blue")])
 
 @tasks.task(persist=True)
 async def count(number: int) -> None: ...
@@ -153,3 +154,54 @@ def test_a_failure_shows_the_attempt_that_belongs_to_it(look: Looking):
 
     expect(page.locator(".failure .error")).to_have_text("it was green")
     expect(page.locator("pre")).to_contain_text("ValueError: it was green")
+
+
+def test_rows_are_as_high_as_a_phone_that_is_turned_needs(look: Looking):
+    one = look(viewport={"width": 844, "height": 390})
+    add(one, 3)
+    page = one.open("/tasks")
+    row = page.get_by_role("row").nth(2)
+    expect(row).to_be_visible()
+
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.field .row')]"
+        ".every((one) => one.scrollHeight <= one.clientHeight && one.clientHeight > 50)"
+    )
+
+
+def test_a_space_at_the_end_stays_for_what_is_typed_behind_it(look: Looking):
+    page = look().open("/tasks")
+    page.get_by_label("Search").press_sequentially("count ")
+    expect(page).to_have_url(re.compile(r"\?q=count$"))
+
+    page.get_by_label("Search").press_sequentially("1")
+
+    expect(page).to_have_url(re.compile(r"\?q=count\+1$"))
+
+
+def test_fields_keep_the_focus_of_who_uses_them(look: Looking):
+    one = look()
+    with one.api as client:
+        client.post("/waver")
+    page = one.open("/failures")
+    field = page.get_by_role("searchbox", name="Type or function")
+    field.fill("waver")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?q=waver$"))
+    expect(field).to_be_focused()
+
+    one.open("/failures")
+    page.get_by_role("button", name="Retry a span of time").click()
+    choice = page.get_by_role("dialog").get_by_label("Made in")
+    choice.select_option("1d")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Retry")).to_be_visible()
+    expect(choice).to_be_focused()
+
+    one.open("/queues")
+    limit = page.get_by_role("button", name="change concurrency of queue default")
+    limit.press("Enter")
+    expect(page.get_by_label("concurrency of queue default", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(limit).to_be_focused()

@@ -103,8 +103,8 @@ export function BulkDialog({
           Back
         </button>
         {found && found.count > 0 && (
-          // biome-ignore lint/a11y/noAutofocus: Enter confirms what was just asked for.
-          <button type="submit" className="main" autoFocus disabled={start.isPending}>
+          // biome-ignore lint/a11y/noAutofocus: Enter confirms what was just asked for; the choice of a span keeps its focus.
+          <button type="submit" className="main" autoFocus={!windows} disabled={start.isPending}>
             {verb} {number}
           </button>
         )}

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { FailureDetail } from "../api/schema";
 import { BulkDialog } from "../bulk/BulkDialog";
 import { bare, count, firstLine } from "../format";
@@ -49,7 +49,7 @@ export function Failures() {
           Of {func_name} only. <Link to="failures">Of all functions</Link>
         </p>
       )}
-      <Search key={q} text={q} />
+      <Search text={q} />
       <Loaded query={failures}>
         {({ items, total }) =>
           items.length === 0 ? (
@@ -65,6 +65,11 @@ export function Failures() {
 
 /** Asks when it is sent: the server looks through all groups. */
 function Search({ text }: { text: string }) {
+  const field = useRef<HTMLInputElement>(null);
+  // The browser's back; the field keeps the focus.
+  useEffect(() => {
+    if (field.current) field.current.value = text;
+  }, [text]);
   return (
     <form
       className="filters"
@@ -74,11 +79,11 @@ function Search({ text }: { text: string }) {
       }}
     >
       <input
+        ref={field}
         type="search"
         name="q"
         placeholder="Type or function"
         aria-label="Type or function"
-        defaultValue={text}
       />{" "}
       <button type="submit">Search</button>
     </form>

@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { ask } from "../api/client";
 import { useAct, useQueues } from "../api/queries";
 import type { QueueChanges, QueueInfo } from "../api/schema";
@@ -147,6 +147,13 @@ type LimitName = keyof typeof TITLES;
 /** A limit, changed in its place; empty is none. */
 function Limit({ queue, name }: { queue: QueueInfo; name: LimitName }) {
   const [text, setText] = useState<string | null>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+  const edited = useRef(false);
+  // It stands there again: who has typed goes on from it.
+  useEffect(() => {
+    if (edited.current && text === null) opener.current?.focus();
+    edited.current = text !== null;
+  }, [text]);
   const value = queue[name] ?? null;
   const act = useAct(
     (changes: QueueChanges) =>
@@ -160,6 +167,7 @@ function Limit({ queue, name }: { queue: QueueInfo; name: LimitName }) {
     return (
       <td>
         <button
+          ref={opener}
           type="button"
           className="value"
           aria-label={`${value ?? "none"}, change ${label}`}

@@ -99,8 +99,9 @@ function Typed({
 }) {
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  // The address changed by itself: the browser's back, or "Clear".
-  useEffect(() => setText(value), [value]);
+  // The address changed by itself: the browser's back, or "Clear". A space at the end stays for
+  // what is typed behind it.
+  useEffect(() => setText((typed) => (typed.trim() === value ? typed : value)), [value]);
   // What was typed is not for the page that one goes to meanwhile.
   useEffect(() => () => clearTimeout(timer.current), []);
   const type = (next: string) => {

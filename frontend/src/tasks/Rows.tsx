@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, useEffect, useRef } from "react";
+import { type CSSProperties, useEffect, useRef, useSyncExternalStore } from "react";
 import type { Task } from "../api/queries";
 import { go } from "../router";
 import { isTyping } from "../ui/typing";
@@ -39,14 +39,16 @@ export function Rows({
   more: (() => unknown) | null;
 }) {
   const box = useRef<HTMLDivElement>(null);
-  const narrow = window.matchMedia?.("(max-width: 46rem)").matches ?? false;
+  const height = useSyncExternalStore(resized, heightPx);
   const virtual = useVirtualizer({
     count: tasks.length,
     getScrollElement: () => box.current,
-    estimateSize: () => (narrow ? NARROW_PX : WIDE_PX),
+    estimateSize: () => height,
     overscan: 12,
     getItemKey: (index) => tasks[index]?.task_id ?? index,
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it keeps the heights that it measured.
+  useEffect(() => virtual.measure(), [virtual, height]);
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
@@ -144,6 +146,16 @@ export function Rows({
       </div>
     </div>
   );
+}
+
+/** A phone that is turned has room for another kind of row. */
+const narrow = () => window.matchMedia?.("(max-width: 46rem)");
+const heightPx = () => (narrow()?.matches ? NARROW_PX : WIDE_PX);
+
+function resized(listener: () => void) {
+  const query = narrow();
+  query?.addEventListener("change", listener);
+  return () => query?.removeEventListener("change", listener);
 }
 
 /** Keys act on the list wherever the focus is, unless somebody types or a dialog is open. */

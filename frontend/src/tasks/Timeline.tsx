@@ -72,7 +72,12 @@ function Entry({
         <span className="told">
           <span className="error">{firstLine(told)}</span>
           {step.stacktrace && (
-            <button type="button" className="plain" onClick={() => setOpen(!open)}>
+            <button
+              type="button"
+              className="plain"
+              aria-expanded={open}
+              onClick={() => setOpen(!open)}
+            >
               {open ? "Hide traceback" : "Traceback"}
             </button>
           )}
