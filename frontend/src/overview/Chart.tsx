@@ -124,8 +124,7 @@ interface Shown {
 }
 
 function options(own: HTMLElement, shown: Shown): uPlot.Options {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const colour = (name: string) => shade(own, name);
   const bars = uPlot.paths.bars?.({ size: [0.75, 24], align: 1 });
   const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif" };
   const grid = { stroke: colour("--line"), width: 1 };
@@ -166,6 +165,14 @@ function options(own: HTMLElement, shown: Shown): uPlot.Options {
     ],
     hooks: { setCursor: [(plot) => shown.hover(plot.cursor.idx ?? null)] },
   };
+}
+
+/** A variable of the style sheet as a canvas understands it. */
+function shade(own: HTMLElement, name: string): string {
+  own.style.color = `var(${name})`;
+  const found = getComputedStyle(own).color;
+  own.style.color = "";
+  return found;
 }
 
 /** Every point where there is room; else those that no line reaches. */

@@ -14,7 +14,6 @@ export function PaletteButton() {
   return (
     <button
       type="button"
-      className="go"
       aria-keyshortcuts="Control+K Meta+K"
       title="Ctrl K"
       onClick={() => dispatchEvent(new Event(ASKED))}

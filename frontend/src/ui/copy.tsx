@@ -10,7 +10,7 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
   }, [done]);
   const copy = async () => setDone(await write(text));
   return (
-    <button type="button" className="plain copy" onClick={() => void copy()} aria-live="polite">
+    <button type="button" className="plain" onClick={() => void copy()} aria-live="polite">
       {done === null ? label : done ? "Copied" : "Not copied"}
     </button>
   );
