@@ -71,6 +71,29 @@ async def test_ten_instances_that_start_at_once_make_one_store(kind, server):
     await asyncio.gather(*(one.close() for one in stores))
 
 
+async def test_who_makes_a_store_next_sees_what_was_made(kind, server):
+    if kind == "postgresql":
+        pytest.skip("its lock goes with the transaction")
+    engine = create_async_engine(make_url(server.url).set(drivername=DRIVERS[kind]))
+    other = sa.create_engine(make_url(server.url).set(drivername="mysql+pymysql"))
+    seen: list[int] = []
+
+    def look(_sql: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "release_lock" in statement:
+            with other.connect() as sql:
+                count = sql.scalar(text("SELECT count(*) FROM taskflow_facts"))
+                seen.append(count or 0)
+
+    sa.event.listen(engine.sync_engine, "after_cursor_execute", look)
+    store = MySQLBackend(engine=engine)
+    await store.open(ignore)
+    await store.close()
+    await engine.dispose()
+    other.dispose()
+
+    assert seen == [2]
+
+
 async def test_two_prefixes_are_two_stores(kind, server):
     one, other = backend_on(server), backend_on(server, table_prefix="Other_")
     for store in (one, other):

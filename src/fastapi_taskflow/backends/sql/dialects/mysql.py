@@ -190,6 +190,8 @@ class MySQL(Server):
             raise StoreUnavailable(f"{self.place} is being migrated by somebody else.")
         try:
             yield
+            # Whoever is next has to see it.
+            await sql.exec_driver_sql("COMMIT")
         finally:
             await sql.scalar(sa.select(sa.func.release_lock(name)))
 
