@@ -37,6 +37,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from tests.support.databases import TestDatabase, database
+from tests.support.waiting import wait_until
 
 KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
 DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
@@ -200,6 +201,63 @@ async def test_a_claim_holds_up_no_heartbeat(kind, server):
         await sql.execute(sa.select(rows).with_for_update(read=True))
         assert await beat(store, A)
 
+    await engine.dispose()
+    await store.close()
+
+
+async def test_who_was_stopped_in_a_heartbeat_holds_up_no_other(kind, server):
+    store = backend_on(server)
+    await store.open(ignore)
+    await store.enlist(instance(A))
+
+    engine = create_async_engine(make_url(server.url).set(drivername=DRIVERS[kind]))
+    async with engine.begin() as sql:
+        await sql.execute(text("UPDATE taskflow_facts SET value = 1 WHERE name = 'clock'"))
+        assert await beat(store, A)
+
+    await engine.dispose()
+    await store.close()
+
+
+WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    "mysql": "SELECT count(*) FROM information_schema.innodb_trx JOIN"
+    " information_schema.processlist ON id = trx_mysql_thread_id"
+    " WHERE db = database() AND trx_state = 'LOCK WAIT'",
+}
+
+
+async def test_who_waits_to_take_over_from_the_dead_accepts_and_claims_meanwhile(kind, server):
+    store = backend_on(server)
+    await store.open(ignore)
+    for name in (A, B):
+        await store.enlist(instance(name))
+    engine = create_async_engine(
+        make_url(server.url).set(drivername=DRIVERS[kind]), isolation_level="AUTOCOMMIT"
+    )
+
+    async def waits() -> bool:
+        async with engine.connect() as sql:
+            return bool(await sql.scalar(text(WAITING[kind])))
+
+    # As one that was stopped in a claim.
+    stopped = engine.execution_options(isolation_level="READ COMMITTED")
+    rows = sa.table("taskflow_instances", sa.column("instance_id"))
+    async with stopped.begin() as sql:
+        of_b = sa.select(rows).where(rows.c.instance_id == B)
+        await sql.execute(of_b.with_for_update(read=True))
+        taking_over = asyncio.create_task(store.recover(A, B, limit=10))
+        await wait_until(waits)
+
+        of_a = sa.select(rows).where(rows.c.instance_id == A)
+        await sql.execute(of_a.with_for_update(read=True, nowait=True))
+        await accept(store, task(owner=A), task())
+
+        assert len(await claim(store)) == 1
+        assert not taking_over.done()
+
+    assert await taking_over == []
     await engine.dispose()
     await store.close()
 

@@ -24,7 +24,7 @@ _INFO = list(InstanceInfo.__dataclass_fields__)
 _ITS_ROW = instances.c.instance_id == OF
 _ALIVE = sa.select(instances.c.alive).where(_ITS_ROW)
 _ROWS = locked(
-    sa.select(instances.c.instance_id, instances.c.alive)
+    sa.select(instances.c.instance_id)
     .where(instances.c.instance_id.in_(IDS))
     .order_by(instances.c.instance_id)
 )
@@ -82,8 +82,7 @@ class SqlFleet(OnStore, Fleet):
         async with self._store.writing() as tx:
             # The dead one may only be stopped, and hold locks on what it was at.
             await self._store.database.cut_off(tx.sql, self._store.prefix)
-            found = await pick(tx.sql, _ROWS, [by, dead])
-            alive = any(one["alive"] for one in found if one["instance_id"] == by)
+            alive = await _lock_both(tx, by, dead)
             if not moves.may_recover(by, dead, alive=alive):
                 return []
             rows = await loading.owned(tx, dead, limit)
@@ -120,6 +119,20 @@ class SqlFleet(OnStore, Fleet):
             asked = (await sql.execute(_ASKED, {"of": instance})).scalars().all()
             settings = {one["queue"]: one["settings"] for one in await find(sql, _QUEUES)}
         return Signals(cancel=tuple(asked), queues=settings, peers=tuple(peers))
+
+
+async def _lock_both(tx: Writing, by: str, dead: str) -> bool:
+    """Lock two instances in the order of all; whether the first is alive, and stays so.
+
+    Its row is shared: what it accepts and claims does not wait until the dead one's is free.
+    """
+    alive = False
+    for one in sorted({by, dead}):
+        if one == by:
+            alive = await loading.is_alive(tx, by)
+        else:
+            await pick(tx.sql, _ROWS, [dead])
+    return alive
 
 
 async def _leave(tx: Writing, instance: str, *, holds: bool) -> None:

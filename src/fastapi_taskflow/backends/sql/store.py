@@ -18,6 +18,7 @@ from fastapi_taskflow.backends.serverclock import StoreClock
 from fastapi_taskflow.backends.sql import schema
 from fastapi_taskflow.backends.sql.dialects.base import Database, Fate
 from fastapi_taskflow.backends.sql.dialects.notices import Notices
+from fastapi_taskflow.backends.sql.statements import OF, locked
 from fastapi_taskflow.backends.sql.tables import PREFIX, facts
 from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, Tried, deadline
 from fastapi_taskflow.words import errors
@@ -25,11 +26,9 @@ from fastapi_taskflow.words.clock import Clock
 
 __all__ = ["OnStore", "Store", "Writing"]
 
-_NOTE = (
-    sa.update(facts)
-    .where(facts.c.name == sa.bindparam("of"), facts.c.value < sa.bindparam("to"))
-    .values(value=sa.bindparam("to"))
-)
+_EARLIER = facts.c.name == OF, facts.c.value < sa.bindparam("to")
+_FREE = locked(sa.select(facts.c.name).where(*_EARLIER), skip=True)
+_NOTE = sa.update(facts).where(*_EARLIER).values(value=sa.bindparam("to"))
 _KINDS = {
     Fate.COLLIDED: Collided,
     Fate.DEMOTED: Collided,
@@ -209,8 +208,13 @@ class Store:
             self.clock.learn(int(micros), took=time.monotonic() - since)
 
     async def note_time(self, tx: Writing) -> None:
-        """Keep the time: who opens the store later shows no earlier one."""
-        await tx.sql.execute(_NOTE, {"of": "clock", "to": self.clock.micros()})
+        """Keep the time: who opens the store later shows no earlier one.
+
+        Unless somebody else does so now, who may stand still: heartbeats do not wait for that.
+        """
+        note = {"of": "clock", "to": self.clock.micros()}
+        if (await tx.sql.execute(_FREE, note)).first() is not None:
+            await tx.sql.execute(_NOTE, note)
 
     @asynccontextmanager
     async def _on(
