@@ -76,9 +76,8 @@ def _write_rows(unit: Unit, plan: Plan) -> None:
         unit.tells |= one.free
     for task_id, values in plan.changed.items():
         one = unit.rows[task_id]
-        for name, value in values.items():
-            if name not in ("free", "waiting"):
-                setattr(one, name, value)
+        # All else is in the row already.
+        one.retried_as = values.get("retried_as", one.retried_as)
         unit.put(one, values)
         unit.tells |= one.free or "cancel_asked" in values
 

@@ -13,8 +13,9 @@ from fastapi_taskflow.backends.rules.rows import Row
 
 __all__ = ["Keeper", "Kept"]
 
-# Some more than one process runs at a time; a row is about three kilobytes.
+# Some more than one process runs at a time; a row is about three kilobytes, beside its payload.
 _MOST = 2_000
+_LARGEST_PAYLOAD_BYTES = 32_768
 
 
 class Kept(NamedTuple):
@@ -34,7 +35,8 @@ class Keeper:
     def keep(self, one: Kept) -> None:
         """It was written so, and somebody holds it."""
         row = one.row
-        if row.damage is None:
+        # Who reads it again reads no payload.
+        if row.damage is None and len(row.payload or b"") <= _LARGEST_PAYLOAD_BYTES:
             # What was given out of it may be changed elsewhere.
             row.tags = dict(row.tags)
             self._kept[row.task_id] = one

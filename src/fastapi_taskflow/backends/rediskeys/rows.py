@@ -8,6 +8,7 @@ knows of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fastapi_taskflow.backends.rediskeys.documents import Documents, dumped
@@ -199,5 +200,10 @@ def counts_of(one: Row) -> frozenset[tuple[str, str]]:
     if one.waiting:
         found.append(("waiting", one.queue))
     if one.owner is not None and one.persist:
-        found.append(("leased", dumped([one.queue, one.func_name])))
+        found.append(("leased", _leased(one.queue, one.func_name)))
     return frozenset(found)
+
+
+@lru_cache(maxsize=1_000)
+def _leased(queue: str, func_name: str) -> str:
+    return dumped([queue, func_name])

@@ -34,6 +34,7 @@ __all__ = ["OnStore", "Unit", "in_chunks"]
 _CHUNK = 1000
 _NOTHING: Mapping[str, Iterable[str]] = {}
 _NEW = Had({}, frozenset(), frozenset())
+_EVERY = frozenset(APART)
 
 
 def in_chunks(names: Iterable[Any]) -> list[list[Any]]:
@@ -146,9 +147,8 @@ class Unit:
         if found[0] is None:
             return None
         self.rows[task_id] = one = row(task_id, fields, found)
-        read = dict(zip(fields, found, strict=True))
-        columns = frozenset(name for name in APART if read.get(name, b"") is not None)
-        self._had[task_id] = Had(sets_of(one), counts_of(one), columns)
+        lacks = {name for name, value in zip(fields, found, strict=True) if value is None}
+        self._had[task_id] = Had(sets_of(one), counts_of(one), _EVERY - lacks)
         return one
 
     def bound(self, table: str, name: str, most: int) -> None:
