@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import itertools
 import threading
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from fastapi_taskflow.backends.base import Lease, Member, Result
 from fastapi_taskflow.engine.core.journal import Journal, Unsent
@@ -19,7 +19,10 @@ from fastapi_taskflow.words.conflicts import Disposition
 from fastapi_taskflow.words.failures import Failure
 from fastapi_taskflow.words.models import TaskRecord
 
-__all__ = ["LiveTask", "Running"]
+__all__ = ["LiveTask", "Running", "Turn"]
+
+Turn: TypeAlias = tuple[float, float, int]
+"""Sorts those that wait; see `LiveTask.order`."""
 
 _arrivals = itertools.count()
 _NOTHING = Unsent(())
@@ -184,7 +187,7 @@ class LiveTask:
         due = self.record.due_at
         return self.delay if due is None else (due - clock.now()).total_seconds()
 
-    def order(self, ageing: float | None = None) -> tuple[float, float, int]:
+    def order(self, ageing: float | None = None) -> Turn:
         """Sort key within a queue: highest priority, then due time, then arrival.
 
         Args:

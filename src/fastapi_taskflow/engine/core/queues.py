@@ -186,14 +186,14 @@ class Queues:
                 continue
             for name, line in state.lines.items():
                 pool = self.pools[name]
-                if line and pool.free(durable=line[0][1].durable) > 0:
-                    order = line[0][1].order()
-                    if first is None or order < first[0]:
-                        first = (order, line, state, pool)
+                if line and pool.free(durable=line[0][2].durable) > 0:
+                    turn = line[0][1]
+                    if first is None or turn < first[0]:
+                        first = (turn, line, state, pool)
         if first is None:
             return None
         _, line, state, pool = first
         self.standing -= 1
         state.running += 1
         pool.running += 1
-        return heapq.heappop(line)[1]
+        return heapq.heappop(line)[2]

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastapi_taskflow.engine.core.live import LiveTask
+from fastapi_taskflow.engine.core.live import LiveTask, Turn
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.models import QueueConfig
 from fastapi_taskflow.words.rates import limit_of, rate
@@ -58,7 +58,9 @@ class QueueState:
         self.rejected = 0
         # PENDING tasks that this instance accepted or holds and that never started.
         self.unstarted = 0
-        self.lines: dict[str, list[tuple[tuple[float, float, int], LiveTask]]] = {}
+        # Of each task its turn here and among all queues, as they were when it came: its record
+        # is in the hands of users.
+        self.lines: dict[str, list[tuple[Turn, Turn, LiveTask]]] = {}
         self.override({})
 
     def override(self, stored: Mapping[str, Any]) -> None:
@@ -93,17 +95,19 @@ class QueueState:
         return _UNLIMITED if self.concurrency is None else self.concurrency - self.running
 
     def push(self, pool: str, task: LiveTask) -> None:
-        heapq.heappush(self.lines.setdefault(pool, []), (task.order(self.ageing), task))
+        turn = task.order()
+        here = turn if self.ageing is None else task.order(self.ageing)
+        heapq.heappush(self.lines.setdefault(pool, []), (here, turn, task))
 
     def tasks(self) -> Iterator[LiveTask]:
         for line in self.lines.values():
-            for _, task in line:
+            for *_, task in line:
                 yield task
 
     def discard(self, task: LiveTask) -> bool:
         """Take a waiting task out of its line, wherever it stands; False if it stands nowhere."""
         for line in self.lines.values():
-            for index, (_, other) in enumerate(line):
+            for index, (*_, other) in enumerate(line):
                 if other is task:
                     line[index] = line[-1]
                     line.pop()
