@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from fastapi_taskflow import (
+    Backend,
     LifecycleEvent,
     MemoryBackend,
     TaskArgumentError,
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.anyio
 class Picky(Forwarding):
     """Refuses calls of ``verbs`` that have the word poison anywhere in what they are asked."""
 
-    def __init__(self) -> None:
-        super().__init__(MemoryBackend())
+    def __init__(self, store: Backend | None = None) -> None:
+        super().__init__(store or MemoryBackend())
         self.verbs: set[str] = set()
         self.words = ("poison",)
         self.refused = 0
@@ -47,8 +48,8 @@ class Picky(Forwarding):
 
 
 class Shop:
-    def __init__(self, **settings: Any) -> None:
-        self.store = Picky()
+    def __init__(self, store: Backend | None = None, **settings: Any) -> None:
+        self.store = Picky(store)
         self.manager = TaskManager(
             snapshot_backend=self.store,
             drain_timeout=0.1,
@@ -150,6 +151,37 @@ async def test_a_state_that_the_store_refuses_is_listed_without_what_it_cannot_h
     assert stored.record.tags == {}
     assert stored.record.error == "The record could not be stored whole: no column holds this"
     assert (await shop.manager.operations.health()).states_cut >= 1
+
+
+async def test_a_state_that_the_store_refuses_takes_no_earlier_lines_with_it(
+    open_store: Callable[[], Backend],
+) -> None:
+    shop, go_on = Shop(open_store()), asyncio.Event()
+
+    @shop.manager.task()
+    async def talk() -> None:
+        task_log("first")
+        await go_on.wait()
+        # More than are kept: what the store has is to be replaced.
+        for _ in range(1_000):
+            task_log("more")
+        task_log("poison")
+
+    async def lines() -> list[str]:
+        (stored,) = await shop.store.get([task_id])
+        return [] if stored is None else stored.record.logs
+
+    async with shop.manager:
+        task_id = (await shop.manager.enqueue(talk)).task_id
+        assert await wait_until(lines)
+        shop.store.verbs = {"mirror"}
+        go_on.set()
+        await shop.ended(task_id)
+        await shop.listed()
+
+        assert shop.store.refused
+        (line,) = await lines()
+        assert line.endswith("first")
 
 
 async def test_a_state_of_which_the_store_takes_nothing_hides_no_other(shop: Shop) -> None:

@@ -293,6 +293,6 @@ def _rest(snapshot: Snapshot, error: str) -> Snapshot:
         title=None,
     )  # fmt: skip
     return snapshot._replace(
-        task=task, due_at=None, error=error, stacktrace=None, logs=(), progress=None,
-        emitted=None, summary=None, result=None,
+        task=task, due_at=None, error=error, stacktrace=None, logs=(), logs_anew=False,
+        progress=None, emitted=None, summary=None, result=None,
     )  # fmt: skip
