@@ -1,8 +1,12 @@
 """``functions`` and ``instances``: who works on a store, and on what."""
 
+import json
 import signal
 
 import pytest
+
+from fastapi_taskflow.cli.fleet import functions
+from fastapi_taskflow.operations.inspecting import Inspector
 
 
 @pytest.mark.quick
@@ -17,6 +21,21 @@ def test_functions_show_what_became_of_their_tasks_and_who_runs_them(place):
     assert (found["gone"]["pending"], found["gone"]["instances"]) == (1, 0)
     line = next(line for line in told.out.splitlines() if line.startswith("gone"))
     assert line.split()[-1] == "none"
+
+
+@pytest.mark.quick
+def test_a_function_whose_first_task_comes_between_two_reads_is_left_out(
+    place, monkeypatch, capsys
+):
+    async def none_yet(self):
+        return []
+
+    place.enqueue("gone", 1)
+    monkeypatch.setattr(Inspector, "functions", none_yet)
+
+    functions(store=f"sqlite:///{place.folder}/tasks.db", json=True, table_prefix="taskflow_")
+
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def _of_a_worker(place):

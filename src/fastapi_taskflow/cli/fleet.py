@@ -31,7 +31,9 @@ async def functions(inspector: Inspector) -> Answer:
         for one in await inspector.functions()
     }
     for tally in await inspector.tally():
-        found[tally.func_name][tally.status.value] += tally.rows
+        # Somebody may have added a function's first task since.
+        if tally.func_name in found:
+            found[tally.func_name][tally.status.value] += tally.rows
     states = [status.value for status in TaskStatus]
     rows = [
         [plain(one["name"]), *(plain(one[state]) for state in states), _runners(one)]
