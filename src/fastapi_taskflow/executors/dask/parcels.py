@@ -46,7 +46,7 @@ def packed(call: Call, client: Client) -> Parcel:
             f"{call.func_name}: an argument cannot be sent to a Dask worker: {exc}. Give it plain "
             "values, or what it needs to find the object there."
         ) from exc
-    return Parcel(head, out.getvalue(), list(futures.by_key.values()))
+    return Parcel(head, out.getvalue(), futures.all)
 
 
 def unpacked(call: bytes, arguments: bytes, values: tuple[Any, ...]) -> Call:
@@ -60,15 +60,17 @@ class _Futures:
     """Those that were met, in their order."""
 
     def __init__(self, client: Client) -> None:
-        self.by_key: dict[Any, Future[Any]] = {}
+        self.all: list[Future[Any]] = []
+        self._numbers: dict[Any, int] = {}
         self._client = client
 
     def number_of(self, future: Future[Any]) -> int:
-        if future.key not in self.by_key:
+        number = self._numbers.setdefault(future.key, len(self.all))
+        if number == len(self.all):
             # Of another client of the same cluster: ours has to want it as well.
             own = future if future.client is self._client else Future(future.key, self._client)
-            self.by_key[future.key] = own
-        return list(self.by_key).index(future.key)
+            self.all.append(own)
+        return number
 
 
 class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
