@@ -15,7 +15,7 @@ from fastapi_taskflow.admin.api.audits import AuditCheckInfo, AuditInfo
 from fastapi_taskflow.admin.api.batches import BatchApi
 from fastapi_taskflow.admin.api.bulk import BulkApi
 from fastapi_taskflow.admin.api.bulkactions import BulkActionApi, PreviewInfo
-from fastapi_taskflow.admin.api.documenting import add_route
+from fastapi_taskflow.admin.api.documenting import PAGED, add_route
 from fastapi_taskflow.admin.api.exporting import ExportApi
 from fastapi_taskflow.admin.api.failures import FailureApi
 from fastapi_taskflow.admin.api.filters import (
@@ -56,11 +56,8 @@ __all__ = ["TaskApi"]
 _PAGE_BYTES = 4 * 2**20
 # One task's log has at most 256 KiB, which take about a millisecond.
 _SLICE_SECONDS = 0.01
-_PAGED = {
-    "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
-}
 _COUNTED = {
-    **_PAGED,
+    **PAGED,
     "X-Total-Count": {
         "description": "How many match; `10000+` where counting stopped",
         "schema": {"type": "string", "pattern": r"^[0-9]+\+?$"},
@@ -102,7 +99,7 @@ class TaskApi:
             routes(self._operations).add_to(add)
         ScheduleApi(self._operations, self._site).add_to(add)
         BatchApi(self._operations, self._site).add_to(add)
-        add("GET", "/audit", self.list_audit, more_answers={200: {"headers": _PAGED}})
+        add("GET", "/audit", self.list_audit, more_answers={200: {"headers": PAGED}})
         add("GET", "/audit/verify", self.verify_audit)
         part = {202: {"model": PurgeInfo, "description": "Deleted so many; ask again for more"}}
         add("DELETE", "/history", self.purge_history, answers=(400,), more_answers=part)

@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import Field
 
 from fastapi_taskflow.admin.api.bulk import BulkRetryInfo
-from fastapi_taskflow.admin.api.documenting import Add
+from fastapi_taskflow.admin.api.documenting import PAGED, Add
 from fastapi_taskflow.admin.api.filters import BatchPage, Text
 from fastapi_taskflow.admin.api.problems import with_cursor
 from fastapi_taskflow.admin.api.schemas import Model, Moment, encodable
@@ -20,9 +20,6 @@ from fastapi_taskflow.words.batches import BatchStatus
 __all__ = ["BatchApi", "BatchInfo"]
 
 BatchId = Annotated[Text, Path()]
-_PAGED = {
-    "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
-}
 
 
 class BatchInfo(Model):
@@ -56,7 +53,7 @@ class BatchApi:
         self._site = site
 
     def add_to(self, add: Add) -> None:
-        paged = {200: {"headers": _PAGED}}
+        paged = {200: {"headers": PAGED}}
         add("GET", "/batches", self.list_batches, answers=(400,), more_answers=paged)
         add("GET", "/batches/{batch_id}", self.get_batch, answers=(400, 404))
         add("POST", "/batches/{batch_id}/cancel", self.cancel_batch, answers=(400, 404))

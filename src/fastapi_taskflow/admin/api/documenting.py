@@ -13,7 +13,7 @@ from fastapi_taskflow.admin.api.routing import AdminRoute
 from fastapi_taskflow.admin.api.schemas import TaskflowProblem
 from fastapi_taskflow.operations import Operations
 
-__all__ = ["RETRY_AFTER", "Add", "Routes", "add_page", "add_route"]
+__all__ = ["PAGED", "RETRY_AFTER", "Add", "Routes", "add_page", "add_route"]
 
 Add: TypeAlias = Callable[..., None]
 """`add_route` of one router."""
@@ -29,6 +29,9 @@ _WORDS = {
     422: "The body is not as it should be",
     429: "The queue is full, or too many wrong passwords came from there",
     503: "The store does not answer, or no engine runs",
+}
+PAGED = {
+    "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
 _INVALID, _UNAVAILABLE = 422, 503

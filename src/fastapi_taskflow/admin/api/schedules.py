@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from fastapi import Path, Query, Request, Response
 from pydantic import Field
 
-from fastapi_taskflow.admin.api.documenting import Add
+from fastapi_taskflow.admin.api.documenting import PAGED, Add
 from fastapi_taskflow.admin.api.filters import SchedulePage, Text
 from fastapi_taskflow.admin.api.schemas import Model, Moment, encodable
 from fastapi_taskflow.admin.auth.visitors import actor
@@ -18,9 +18,6 @@ from fastapi_taskflow.words.schedules import ScheduleInfo, SlotInfo
 __all__ = ["ScheduleApi", "ScheduleDetail"]
 
 ScheduleName = Annotated[Text, Path()]
-_PAGED = {
-    "Link": {"description": '`rel="next"`: the next page, if any', "schema": {"type": "string"}}
-}
 
 
 class SlotDetail(Model):
@@ -91,7 +88,7 @@ class ScheduleApi:
         self._site = site
 
     def add_to(self, add: Add) -> None:
-        add("GET", "/schedules", self.list_schedules, more_answers={200: {"headers": _PAGED}})
+        add("GET", "/schedules", self.list_schedules, more_answers={200: {"headers": PAGED}})
         add("POST", "/schedules/{name}/run", self.run_schedule, answers=(400, 404, 409))
         add("POST", "/schedules/{name}/pause", self.pause_schedule, answers=(400, 404))
         add("POST", "/schedules/{name}/resume", self.resume_schedule, answers=(400, 404))
