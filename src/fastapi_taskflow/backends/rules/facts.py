@@ -20,9 +20,11 @@ __all__ = [
     "Original",
     "facts_of",
     "is_held",
+    "is_plain",
     "keys_of",
     "mate_of",
     "needs",
+    "nothing_known",
 ]
 
 
@@ -122,6 +124,17 @@ def keys_of(
     keys = {task.idempotency_key for group in groups for task in group}
     keys.update([one.key for one in originals.values() if one])
     return {key for key in keys if key is not None}
+
+
+def is_plain(task: NewTask, limits: Mapping[str, int]) -> bool:
+    """Nothing decides about it but whether it is there already, and its owner lives."""
+    bound = task.idempotency_key, task.order_key, task.retry_of, task.member
+    return task.queue not in limits and all(one is None for one in bound)
+
+
+def nothing_known(alive: Container[str]) -> Facts:
+    """The facts for plain tasks of which none is there."""
+    return Facts({}, {}, {}, {}, {}, alive, {})
 
 
 def is_held(expires_at: datetime | None, now: datetime) -> bool:

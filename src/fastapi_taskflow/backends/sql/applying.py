@@ -20,9 +20,10 @@ from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.durations import UNMEASURED
 from fastapi_taskflow.words.loglines import packed
 
-__all__ = ["apply"]
+__all__ = ["apply", "grown", "hint", "made"]
 
 _MICROS_PER_SECOND = 1_000_000
+Rows = tuple[sa.Table, list[dict[str, Any]]]
 
 _ITS_KEY = sa.and_(keys.c.key == sa.bindparam("held"), keys.c.task_id == sa.bindparam("by"))
 _FREE_KEY = sa.delete(keys).where(_ITS_KEY)
@@ -45,40 +46,53 @@ async def apply(tx: Writing, plan: Plan) -> None:
     """Write all of it."""
     for table in (tasks, tags, lines, attempts, aliases):
         await drop(tx.sql, table.c.task_id, plan.deleted)
-    await _insert(tx.sql, plan)
+    for table, rows in made(plan):
+        await add(tx.sql, table, rows)
+    await _add_aliases(tx.sql, plan)
     await _change(tx.sql, plan)
     await _write_keys(tx, plan)
-    history = [{"task_id": task_id, **one._asdict()} for task_id, one in plan.attempts]
-    await add(tx.sql, attempts, history)
-    await _append(tx.sql, plan.lines)
-    await add(tx.sql, deltas, _deltas(plan))
+    await drop(tx.sql, lines.c.task_id, {one.task_id for one in plan.lines if one.anew})
+    for table, rows in grown(plan):
+        await add(tx.sql, table, rows)
     if plan.failures:
         await add_failures(tx, plan)
     await pass_on(tx, plan)
-    if _is_news(plan):
+    hint(tx, plan)
+
+
+def made(plan: Plan) -> list[Rows]:
+    """New tasks."""
+    new = plan.inserted.values()
+    names = "task_id", "name", "value"
+    named = [(row.task_id, *tag) for row in new for tag in row.tags.items()]
+    return [
+        (tasks, [values_of(row) for row in new]),
+        (tags, [dict(zip(names, one, strict=True)) for one in named]),
+    ]
+
+
+def grown(plan: Plan) -> list[Rows]:
+    """What no row of theirs stood for before: histories, logs, counters."""
+    history = [{"task_id": task_id, **one._asdict()} for task_id, one in plan.attempts]
+    return [(attempts, history), (lines, _lines(plan.lines)), (deltas, _deltas(plan))]
+
+
+def hint(tx: Writing, plan: Plan) -> None:
+    """Say so if it leaves something that another instance may claim, or be asked to end."""
+    if (
+        plan.vacated
+        or any(row.free for row in plan.inserted.values())
+        or any(one.get("free") or one.get("cancel_asked") for one in plan.changed.values())
+    ):
         tx.hints.add("tasks")
 
 
-def _is_news(plan: Plan) -> bool:
-    """It leaves something that another instance may claim, or be asked to end."""
-    return (
-        bool(plan.vacated)
-        or any(row.free for row in plan.inserted.values())
-        or any(one.get("free") or one.get("cancel_asked") for one in plan.changed.values())
-    )
-
-
-async def _insert(sql: AsyncConnection, plan: Plan) -> None:
-    rows = plan.inserted.values()
-    await add(sql, tasks, [values_of(row) for row in rows])
-    named = [(row.task_id, *tag) for row in rows for tag in row.tags.items()]
-    names = "task_id", "name", "value"
-    await add(sql, tags, [dict(zip(names, one, strict=True)) for one in named])
-    other = [
+async def _add_aliases(sql: AsyncConnection, plan: Plan) -> None:
+    found = [
         {"alias": alias, "task_id": task_id, "ending": ending_of(alias)}
         for alias, task_id in plan.aliases.items()
     ]
-    await add(sql, aliases, other)
+    await add(sql, aliases, found)
 
 
 async def _change(sql: AsyncConnection, plan: Plan) -> None:
@@ -105,18 +119,14 @@ async def _write_keys(tx: Writing, plan: Plan) -> None:
             await sql.execute(statement, found)
 
 
-async def _append(sql: AsyncConnection, chunks: list[Lines]) -> None:
+def _lines(chunks: list[Lines]) -> list[dict[str, Any]]:
     """One row a task: what is taken back at once is not written."""
     added: dict[str, list[str]] = {}
-    anew = set()
     for one in chunks:
         if one.anew:
-            anew.add(one.task_id)
             added[one.task_id] = []
         added.setdefault(one.task_id, []).extend(packed(one.lines))
-    await drop(sql, lines.c.task_id, anew)
-    found = [{"task_id": task_id, "lines": of} for task_id, of in added.items() if of]
-    await add(sql, lines, found)
+    return [{"task_id": task_id, "lines": of} for task_id, of in added.items() if of]
 
 
 def _deltas(plan: Plan) -> list[dict[str, Any]]:

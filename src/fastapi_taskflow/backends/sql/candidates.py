@@ -17,19 +17,28 @@ from fastapi_taskflow.backends.sql.statements import IDS, MOST, NOW, OF, find, l
 from fastapi_taskflow.backends.sql.store import Writing
 from fastapi_taskflow.rules.retry import QUARANTINE_FROM
 
-__all__ = ["candidates"]
+__all__ = ["candidates", "due", "is_near"]
+
+
+def is_near(interruptions: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """It is suspect."""
+    return interruptions >= QUARANTINE_FROM
+
+
+def due(columns: Sequence[sa.Column[Any]]) -> sa.Select[tuple[object, ...]]:
+    """Free and due tasks of a queue, in the order of claims."""
+    return (
+        sa.select(*columns)
+        .where(t.tasks.c.queue == OF, t.tasks.c.free == sa.true())
+        .where(t.tasks.c.due_at <= NOW)
+        .order_by(t.tasks.c.place, t.tasks.c.due_at, t.tasks.c.arrival)
+    )
 
 
 def _free(columns: Sequence[sa.Column[Any]], *, suspects: bool) -> sa.Select[tuple[object, ...]]:
-    near = t.tasks.c.interruptions >= QUARANTINE_FROM
-    return (
-        sa.select(*columns)
-        .where(t.tasks.c.queue == sa.bindparam("queue"), t.tasks.c.free == sa.true())
-        .where(t.tasks.c.due_at <= NOW, near if suspects else ~near)
-        .where(t.tasks.c.func_name.in_(IDS))
-        .order_by(t.tasks.c.place, t.tasks.c.due_at, t.tasks.c.arrival)
-        .limit(MOST)
-    )
+    near = is_near(t.tasks.c.interruptions)
+    of = t.tasks.c.func_name.in_(IDS), near if suspects else ~near
+    return due(columns).where(*of).limit(MOST)
 
 
 _BOTH = False, True
@@ -61,7 +70,7 @@ async def candidates(tx: Writing, looks: Iterable[Look], pauses: Pauses) -> list
     aging = {look.queue for look in looks if look.step is not None}
     places = {queue: await _places(tx, queue) for queue in sorted(aging)}
     for look in looks:
-        of = {"queue": look.queue, "now": tx.now, "ids": sorted(look.functions)}
+        of = {"of": look.queue, "now": tx.now, "ids": sorted(look.functions)}
         if tx.database.locks_what_it_reads or look.step is not None:
             seen = await _seen(tx, look, of, unless, places.get(look.queue, ()))
             found += await _one_by_one(tx, look.most, seen)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,19 +14,22 @@ from fastapi_taskflow.backends.base.tasks import Tasks
 from fastapi_taskflow.backends.rules import accepting, moves
 from fastapi_taskflow.backends.rules.admission import Desk
 from fastapi_taskflow.backends.rules.claiming import Room, are_new, choose, in_turn, looks
+from fastapi_taskflow.backends.rules.facts import is_plain, nothing_known
 from fastapi_taskflow.backends.rules.mirroring import mirror
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.rules.rows import Row, shown
-from fastapi_taskflow.backends.sql import loading, pausing, turns
+from fastapi_taskflow.backends.sql import fused, loading, pausing, turns
 from fastapi_taskflow.backends.sql.allowing import allowed, learn, spend
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.batchrows import follow_batches
 from fastapi_taskflow.backends.sql.candidates import candidates
 from fastapi_taskflow.backends.sql.loading import with_lines
 from fastapi_taskflow.backends.sql.store import OnStore, Store, Writing
+from fastapi_taskflow.backends.sql.taking import take
 
 __all__ = ["SqlTasks", "claimed", "end"]
 
+T = TypeVar("T")
 
 # Until then most of them had no token: the next claim looks on.
 _MOST_LOOKS = 20
@@ -45,6 +49,8 @@ class SqlTasks(OnStore, Tasks):
         if not groups:
             return []
         limits = limits or {}
+        if (stored := await self._insert_plain(groups, limits)) is not None:
+            return stored
         async with self._store.writing() as tx:
             facts, rows, unstored = await loading.facts(tx, groups, limits)
             desk, plan = Desk(facts, limits, tx.now), Plan(tx.now)
@@ -56,24 +62,79 @@ class SqlTasks(OnStore, Tasks):
             await apply(tx, plan)
         return answers
 
+    async def _insert_plain(
+        self, groups: Sequence[Sequence[base.NewTask]], limits: Mapping[str, int]
+    ) -> list[base.Admission] | None:
+        """Tasks that concern no other; None: some do, or are there already."""
+        store, tasks = self._store, [task for group in groups for task in group]
+        plain = bool(tasks) and all(is_plain(task, limits) for task in tasks)
+        if not plain or not store.database.fuses:
+            return None
+        owners = {task.owner for task in tasks if task.owner is not None}
+        async with store.writing_once() as tx:
+            plan, desk = Plan(tx.now), Desk(nothing_known(owners), limits, tx.now)
+            answers = [desk.judge(group) for group in groups]
+            accepting.write(plan, desk.draft, {}, lead=tx.lead, key_ttl=0.0, unstored=())
+            if not await fused.insert(tx, plan, owners):
+                return None
+        store.held.learn(plan.inserted.values())
+        return answers
+
     async def claim(self, request: base.ClaimRequest) -> list[base.Claimed]:
-        async with self._store.writing() as tx:
+        store = self._store
+        rows = await take(store, request)
+        if rows is not None and are_new(rows):
+            store.held.learn(rows)
+            return told(in_turn(rows, request.ageing, store.clock.now()))
+        async with store.writing() as tx:
             if not await loading.is_alive(tx, request.instance):
                 return []
             rows = await loading.claimed(tx, request.claim_id) or await _claim(tx, request)
-            return await claimed(tx.sql, in_turn(rows, request.ageing, tx.now))
+            answers = await claimed(tx.sql, in_turn(rows, request.ageing, tx.now))
+        store.held.learn(rows)
+        return answers
 
     async def start(self, leases: Sequence[base.Lease]) -> list[datetime | None]:
-        async with self._planned([lease.task_id for lease in leases]) as (rows, plan):
+        def started(plan: Plan, rows: Mapping[str, Row]) -> list[datetime | None]:
             return [moves.start(plan, rows, lease) for lease in leases]
+
+        task_ids = [lease.task_id for lease in leases]
+        if (answers := await self._as_held(task_ids, started)) is not None:
+            return answers
+        async with self._planned(task_ids) as (rows, plan):
+            return started(plan, rows)
 
     async def finish(self, outcomes: Sequence[base.Outcome]) -> list[base.Settled | None]:
         storable.check_outcomes(outcomes)
         if not outcomes:
             return []
+
+        def ended(plan: Plan, rows: Mapping[str, Row]) -> list[base.Settled | None]:
+            return [moves.finish(plan, rows, {}, one) for one in outcomes]
+
+        answers = await self._as_held([one.lease.task_id for one in outcomes], ended)
+        if answers is not None:
+            return answers
         async with self._store.writing() as tx:
             settled, _ = await end(tx, self._store, outcomes)
             return settled
+
+    async def _as_held(
+        self, task_ids: Sequence[str], decide: Callable[[Plan, dict[str, Row]], list[T]]
+    ) -> list[T] | None:
+        """What follows for tasks that are as this process left them; None: not all are."""
+        store = self._store
+        rows = store.held.take(task_ids)
+        if not rows or len(rows) < len(set(task_ids)):
+            return None
+        before = fused.seen(rows)
+        async with store.writing_once() as tx:
+            plan = Plan(tx.now)
+            answers = decide(plan, rows)
+            if not await fused.update(tx, plan, before):
+                return None
+        store.held.learn(rows.values())
+        return answers
 
     async def cancel(self, task_ids: Sequence[str]) -> list[base.CancelAnswer]:
         async with self._planned(task_ids, ends=True) as (rows, plan):
@@ -164,5 +225,13 @@ async def _claim(tx: Writing, request: base.ClaimRequest) -> list[Row]:
 
 async def claimed(sql: AsyncConnection, rows: Sequence[Row]) -> list[base.Claimed]:
     """What whoever holds these tasks now is told of them."""
-    found = map(shown, rows) if are_new(rows) else (await with_lines(sql, rows)).values()
-    return [base.Claimed(base.Lease(one.record.task_id, one.fence), one) for one in found]
+    return told(rows) if are_new(rows) else _told((await with_lines(sql, rows)).values())
+
+
+def told(rows: Iterable[Row]) -> list[base.Claimed]:
+    """The same of tasks without lines."""
+    return _told(map(shown, rows))
+
+
+def _told(tasks: Iterable[base.StoredTask]) -> list[base.Claimed]:
+    return [base.Claimed(base.Lease(one.record.task_id, one.fence), one) for one in tasks]

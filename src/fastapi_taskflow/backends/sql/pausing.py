@@ -10,7 +10,12 @@ from fastapi_taskflow.backends.rules.pausing import Pauses
 from fastapi_taskflow.backends.sql import tables as t
 from fastapi_taskflow.backends.sql.statements import find
 
-__all__ = ["pauses", "unless_paused"]
+__all__ = ["PAUSED", "pauses", "unless_paused"]
+
+# As `columns.Json` writes it; who says it otherwise has all of them read.
+_SAID = sa.type_coerce(t.queues.c.settings, sa.Text)
+PAUSED = sa.and_(_SAID.contains('"paused": '), ~_SAID.contains('"paused": false'))
+"""Settings that may pause something."""
 
 _ALL = sa.select(t.queues.c.queue, t.queues.c.settings)
 

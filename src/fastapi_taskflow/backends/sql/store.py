@@ -18,6 +18,7 @@ from fastapi_taskflow.backends.serverclock import StoreClock
 from fastapi_taskflow.backends.sql import schema
 from fastapi_taskflow.backends.sql.dialects.base import Database, Fate
 from fastapi_taskflow.backends.sql.dialects.notices import Notices
+from fastapi_taskflow.backends.sql.held import Held
 from fastapi_taskflow.backends.sql.statements import OF, locked
 from fastapi_taskflow.backends.sql.tables import PREFIX, facts
 from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, Tried, deadline
@@ -75,6 +76,7 @@ class Store:
         self.clock = StoreClock(clock)
         # Tasks with order keys have been ended here: whose turn it is may be asked before.
         self.keyed = False
+        self.held = Held(is_used=database.fuses)
         # Invariant: both are None until it is opened, and after it was closed.
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
@@ -175,9 +177,20 @@ class Store:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writing]:
         """A transaction that is committed at the end, or else nothing of it happened."""
+        async with self._writing(self._writer, begin=True) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def writing_once(self) -> AsyncIterator[Writing]:
+        """As `writing`, but that each statement is a transaction by itself."""
+        async with self._writing(self._reader, begin=False) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _writing(self, engine: AsyncEngine | None, *, begin: bool) -> AsyncIterator[Writing]:
         if self.looks:
             raise errors.StoreUnavailable(f"{self.place} was opened to look at, not to write.")
-        async with self._on(self._writer) as sql:
+        async with self._on(engine, begin=begin) as sql:
             tx = await self.begun(sql)
             yield tx
         if tx.hints and self._notices is not None:

@@ -41,12 +41,14 @@ class Database(ABC):
         dialects: SQLAlchemy's names of it, for transactions of callers.
         now: Its own clock in microseconds since the epoch.
         questions: What to ask it of its state.
+        fuses: One statement can look, and change several tables by what it saw.
         locks_what_it_reads: To lock some rows of many, it locks all that it looks at.
     """
 
     place: str
     dialects: tuple[str, ...]
     questions: Sequence[Question]
+    fuses = False
     locks_what_it_reads = False
     now: sa.ColumnElement[int]
 

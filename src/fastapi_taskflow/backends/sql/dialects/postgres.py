@@ -124,6 +124,7 @@ class Postgres(Server):
     dialects = ("postgresql",)
     driver = "postgresql+asyncpg"
     questions = _QUESTIONS
+    fuses = True
     options = frozenset(
         {"host", "port", "user", "password", "passfile", "ssl", "target_session_attrs"}
         | {"krbsrvname", "gsslib", "statement_cache_size", "prepared_statement_cache_size"}
