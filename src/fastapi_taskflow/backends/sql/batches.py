@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.batchrows import batch_row, follow_batches
-from fastapi_taskflow.backends.sql.statements import BEFORE, IDS, MOST, find, pick
+from fastapi_taskflow.backends.sql.statements import BEFORE, IDS, MOST, Found, find, pick
 from fastapi_taskflow.backends.sql.store import OnStore
 from fastapi_taskflow.backends.sql.tables import batches, calls, tasks
 from fastapi_taskflow.words.models import TaskStatus
@@ -119,5 +119,5 @@ class SqlBatches(OnStore, port.Batches):
         return answers
 
 
-def _shown(found: sa.RowMapping) -> port.StoredBatch:
+def _shown(found: Found) -> port.StoredBatch:
     return shown(batch_row(found), found["running"])

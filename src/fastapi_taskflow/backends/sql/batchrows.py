@@ -19,7 +19,7 @@ from fastapi_taskflow.backends.rules.batching import (
 from fastapi_taskflow.backends.rules.batchrows import BatchRow, packed, unpacked
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.sql.loading import lock_batches, parked
-from fastapi_taskflow.backends.sql.statements import IDS, OF, add, drop, pick
+from fastapi_taskflow.backends.sql.statements import IDS, OF, Found, add, drop, pick
 from fastapi_taskflow.backends.sql.store import Writing
 from fastapi_taskflow.backends.sql.tables import batches, calls
 
@@ -36,7 +36,7 @@ _COUNT = (
 )
 
 
-def batch_row(found: sa.RowMapping) -> BatchRow:
+def batch_row(found: Found) -> BatchRow:
     """A batch, without its callbacks."""
     return BatchRow(**{name: found[name] for name in COLUMNS})
 

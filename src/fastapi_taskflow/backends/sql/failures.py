@@ -31,6 +31,7 @@ from fastapi_taskflow.backends.sql.statements import (
     IDS,
     MOST,
     OF,
+    Found,
     add,
     drop,
     find,
@@ -111,7 +112,7 @@ async def read_failures(sql: AsyncConnection, query: FailureQuery) -> list[Failu
     return add_up(query, seen, [Times(*one.values()) for one in found])
 
 
-def _seen(row: sa.RowMapping) -> Seen:
+def _seen(row: Found) -> Seen:
     return Seen(
         row["group_name"], row["func_name"], row["kind"], row["first_at"], row["last_at"],
         row["times"], row["task_id"],
@@ -139,7 +140,7 @@ async def fold_failures(tx: Writing, limit: int) -> int:
     return limit - left
 
 
-async def _fold(tx: Writing, found: Sequence[sa.RowMapping]) -> None:
+async def _fold(tx: Writing, found: Sequence[Found]) -> None:
     times: Counter[tuple[Grain, int, str]] = Counter()
     groups: dict[str, Seen] = {}
     for one in found:

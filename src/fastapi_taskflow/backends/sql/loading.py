@@ -25,6 +25,7 @@ from fastapi_taskflow.backends.sql.statements import (
     IDS,
     MOST,
     OF,
+    Found,
     find,
     locked,
     pick,
@@ -143,7 +144,7 @@ async def facts(
     return found, rows, holders - stored
 
 
-async def lock_batches(sql: AsyncConnection, ids: Iterable[str]) -> list[sa.RowMapping]:
+async def lock_batches(sql: AsyncConnection, ids: Iterable[str]) -> list[Found]:
     """Batches by id, and that nobody changes them before this is over."""
     return await pick(sql, _BATCHES, ids)
 

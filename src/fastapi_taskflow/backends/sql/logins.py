@@ -17,6 +17,7 @@ from fastapi_taskflow.backends.sql.statements import (
     IDS,
     NOW,
     OF,
+    Found,
     add,
     drop,
     find,
@@ -157,7 +158,7 @@ async def _fill(sql: AsyncConnection, names: Iterable[str]) -> None:
     await drop(sql, buckets.c.name, names)
 
 
-def _levels(found: Iterable[sa.RowMapping]) -> dict[str, Level]:
+def _levels(found: Iterable[Found]) -> dict[str, Level]:
     """By name; empty ones are as none."""
     levels = {one["name"]: Level(one["clear_at"], one["strikes"]) for one in found}
     return {name: level for name, level in levels.items() if level != _EMPTY}

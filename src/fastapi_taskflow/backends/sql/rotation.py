@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from fastapi_taskflow.backends.base import rotation as port
 from fastapi_taskflow.backends.rules.looking import parse_cursor
-from fastapi_taskflow.backends.sql.statements import IDS, MOST, find, pick
+from fastapi_taskflow.backends.sql.statements import IDS, MOST, Found, find, pick
 from fastapi_taskflow.backends.sql.store import OnStore, Writing
 from fastapi_taskflow.backends.sql.tables import attempts, lines, tasks
 
@@ -59,7 +59,7 @@ class SqlRotation(OnStore, port.Rotation):
             return [await _rewrite(tx, change) for change in changes]
 
 
-def _held(found: sa.RowMapping) -> list[port.Content]:
+def _held(found: Found) -> list[port.Content]:
     """What a row of some table holds."""
     values = [(field, found.get(field.value)) for field in port.ContentField]
     return [

@@ -16,7 +16,7 @@ from fastapi_taskflow.backends.rules.scheduling import answers, groups_of, heard
 from fastapi_taskflow.backends.sql import loading
 from fastapi_taskflow.backends.sql.applying import apply
 from fastapi_taskflow.backends.sql.batchrows import follow_batches
-from fastapi_taskflow.backends.sql.statements import IDS, MOST, add, drop, find, locked, pick
+from fastapi_taskflow.backends.sql.statements import IDS, MOST, Found, add, drop, find, locked, pick
 from fastapi_taskflow.backends.sql.store import OnStore
 from fastapi_taskflow.backends.sql.tables import schedules
 
@@ -89,5 +89,5 @@ def _values(one: port.StoredSchedule) -> dict[str, object]:
     return {name: getattr(one, name) for name in _COLUMNS}
 
 
-def _schedule(row: sa.RowMapping) -> port.StoredSchedule:
+def _schedule(row: Found) -> port.StoredSchedule:
     return port.StoredSchedule(**{name: row[name] for name in _COLUMNS})

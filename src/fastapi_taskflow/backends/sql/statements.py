@@ -9,13 +9,29 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["BEFORE", "IDS", "MOST", "NOW", "OF", "add", "drop", "find", "locked", "pick", "shared"]
+__all__ = [
+    "BEFORE",
+    "IDS",
+    "MOST",
+    "NOW",
+    "OF",
+    "Found",
+    "add",
+    "drop",
+    "find",
+    "locked",
+    "pick",
+    "shared",
+]
 
 IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 OF: sa.BindParameter[Any] = sa.bindparam("of")
 MOST: sa.BindParameter[Any] = sa.bindparam("most")
 NOW: sa.BindParameter[Any] = sa.bindparam("now")
 BEFORE: sa.BindParameter[Any] = sa.bindparam("before")
+
+Found = Mapping[str, Any]
+"""A row, by the names of its columns."""
 
 # Every database takes so many parameters.
 _CHUNK = 500
@@ -31,17 +47,14 @@ def shared(statement: sa.Select[Any]) -> sa.Select[Any]:
     return statement.with_for_update(read=True)
 
 
-async def find(
-    sql: AsyncConnection, statement: sa.Executable, **of: Any
-) -> Sequence[sa.RowMapping]:
+async def find(sql: AsyncConnection, statement: sa.Executable, **of: Any) -> Sequence[Found]:
     """The rows of a statement."""
-    found: Sequence[sa.RowMapping] = (await sql.execute(statement, of)).mappings().all()
-    return found
+    found = await sql.execute(statement, of)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
-async def pick(
-    sql: AsyncConnection, statement: sa.Executable, ids: Iterable[Any]
-) -> list[sa.RowMapping]:
+async def pick(sql: AsyncConnection, statement: sa.Executable, ids: Iterable[Any]) -> list[Found]:
     """The rows of a statement that has `IDS`, of any number of them."""
     return [one for chunk in _chunks(ids) for one in await find(sql, statement, ids=chunk)]
 

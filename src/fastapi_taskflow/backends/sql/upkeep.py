@@ -25,6 +25,7 @@ from fastapi_taskflow.backends.sql.statements import (
     MOST,
     NOW,
     OF,
+    Found,
     add,
     drop,
     find,
@@ -189,7 +190,7 @@ async def _expire_results(tx: Writing, limit: int) -> int:
     return len(found)
 
 
-def _summed(found: Sequence[sa.RowMapping]) -> list[dict[str, Any]]:
+def _summed(found: Sequence[Found]) -> list[dict[str, Any]]:
     """What is added to each sum; in one order everywhere, because each is locked."""
     summed: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in found:

@@ -127,6 +127,8 @@ class Server(Database):
             "max_overflow": 0,
             "pool_timeout": _POOL_WAIT_SECONDS,
             "pool_recycle": _RECYCLE_SECONDS,
+            # Those that were used last know the statements.
+            "pool_use_lifo": True,
             "connect_args": self._connect_args,
         }
 
