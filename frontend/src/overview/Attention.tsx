@@ -3,7 +3,7 @@ import { useFunctions, useInstances, usePauses, useQueues, useSchedules } from "
 import { count } from "../format";
 import { useSilent } from "../instances/silent";
 import { Failed, Link } from "../ui/basics";
-import { ofFunctions, ofInstances, ofPauses, ofQueues, ofSchedules } from "./troubles";
+import { ofFunctions, ofInstances, ofPauses, ofQueues, ofSchedules, worst } from "./troubles";
 
 /** What is shown of it at first: more of them have one cause, mostly. */
 const MOST = 20;
@@ -26,7 +26,7 @@ export function Attention() {
     ...ofSchedules(schedules.data?.items ?? []),
     ...ofPauses(pauses.data ?? []),
     ...ofInstances(instances.data ?? [], silent),
-  ].sort((one, other) => other.weight - one.weight);
+  ].sort(worst);
   const shown = whole ? found : found.slice(0, MOST);
   const more = found.length - shown.length;
   return (

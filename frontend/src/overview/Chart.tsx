@@ -147,6 +147,7 @@ function options(own: HTMLElement, shown: Shown): uPlot.Options {
         grid,
         ticks: { show: false },
         size: 56,
+        space: 24,
         ...(shown.steps && { incrs: shown.steps }),
         values: (_, splits) => splits.map(shown.axis),
       },

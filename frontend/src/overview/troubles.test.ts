@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { InstanceDetail } from "../api/schema";
 import { listened } from "../instances/silent";
-import { ofInstances, ofPauses } from "./troubles";
+import { ofInstances, ofPauses, worst } from "./troubles";
 
 const one = (heartbeats: number, lag = 0) =>
   ({ instance_id: "0123456789abcdef", host: "box", heartbeats, lag }) as InstanceDetail;
@@ -37,4 +37,22 @@ test("pauses of queues are told with the queue", () => {
   ]);
 
   expect(found.map((each) => each.name)).toEqual(["tag customer:42"]);
+});
+
+test("what goes wrong stands above what is paused, whatever its weight", () => {
+  const told = (name: string, bad: boolean, weight: number) => ({
+    name,
+    bad,
+    weight,
+    text: "",
+    to: "",
+    query: {},
+  });
+  const all = [
+    told("a pause", false, 1e5),
+    told("failures", true, 3),
+    told("a full queue", true, 1e7),
+  ];
+
+  expect(all.sort(worst).map((one) => one.name)).toEqual(["a full queue", "failures", "a pause"]);
 });

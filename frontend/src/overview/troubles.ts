@@ -10,13 +10,18 @@ import type { Query } from "../router";
 
 /** Something that somebody should look at. */
 export interface Trouble {
-  /** Of two troubles the heavier comes first. */
+  /** Bad ones come first, and of two alike the heavier. */
   weight: number;
   bad: boolean;
   name: string;
   text: string;
   to: string;
   query: Query;
+}
+
+/** The worst first: what somebody stopped on purpose stands below what goes wrong. */
+export function worst(one: Trouble, other: Trouble): number {
+  return Number(other.bad) - Number(one.bad) || other.weight - one.weight;
 }
 
 /** What is wrong with functions: tasks of theirs failed lately, or nobody can run them. */
