@@ -52,6 +52,15 @@ async def test_what_can_be_sent_comes_as_it_was(executor: ProcessExecutor) -> No
     assert local.value.name == "by value"
 
 
+async def test_a_value_comes_whole_however_it_lies_to_what_is_read_at_once(
+    executor: ProcessExecutor,
+) -> None:
+    await pid(executor)
+    for size in range(15_950, 16_010):
+        told = await Watched(executor, call_of(bytes, size)).end()
+        assert told == Returned(bytes(size))
+
+
 async def test_an_error_comes_as_one_of_its_class(executor: ProcessExecutor) -> None:
     first = await pid(executor)
     for name, (kind, args) in endwork.EXPECTED.items():

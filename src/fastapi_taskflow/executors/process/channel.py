@@ -93,7 +93,8 @@ class Channel:
         if len(self._come) < _HEADER_BYTES:
             return None
         kind, size = _HEADER.unpack_from(self._come)
-        if kind not in kinds or size >= SHORT_BYTES:
+        # With its header it may be more than is read at once.
+        if kind not in kinds or _HEADER_BYTES + size > SHORT_BYTES:
             raise Aside
         frame = self._whole()
         return None if frame is None else frame[:2]
