@@ -1,5 +1,6 @@
 """Connections to servers that are cut at any moment: told as an outage, and none is left behind."""
 
+import asyncio
 import gc
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from fastapi_taskflow import MySQLBackend, PostgresBackend, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import A, beat, ignore, instance
 from tests.support.databases import TestDatabase, database
+from tests.support.waiting import PATIENCE_SECONDS
 from trust.proxy import Proxy, proxied
 
 KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
@@ -81,3 +83,14 @@ async def test_an_engine_of_the_users_gets_back_each_connection_that_is_cut(
     assert engine.pool.checkedout() == 0
     await store.close()
     await engine.dispose()
+
+
+async def test_a_store_that_falls_silent_is_closed_all_the_same(url: sa.URL, proxy: Proxy) -> None:
+    store = KINDS[url.drivername](url.render_as_string(hide_password=False))
+    await store.open(ignore)
+    await asyncio.gather(*(store.get(["nobody"]) for _ in range(5)))
+
+    proxy.silence()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await store.close()
+    gc.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fastapi_taskflow.backends.options import HIGHEST_PORT, check_options
 from fastapi_taskflow.backends.sql.dialects.base import Database
+from fastapi_taskflow.backends.tries import CLOSE_SECONDS
 from fastapi_taskflow.words.errors import ConfigurationError
 from fastapi_taskflow.words.quoting import quoted
 
@@ -140,10 +142,22 @@ class Server(Database):
     async def disconnect(self, engines: Sequence[AsyncEngine]) -> None:
         if self._engine is None:
             for engine in engines:
-                await engine.dispose()
+                await _disposed(engine)
 
     def pulse(self, writer: AsyncEngine) -> AsyncEngine:
         # The same connections in a pool of its own, for the loop of the heartbeat.
         engine = writer.sync_engine
         alike = sa.Engine(engine.pool.recreate(), engine.dialect, engine.url)
         return self.on_users(AsyncEngine(alike))[0]
+
+
+async def _disposed(engine: AsyncEngine) -> None:
+    """Close what an engine has connected, politely while the server answers."""
+    patience = CLOSE_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                return await engine.dispose()
+        except TimeoutError:
+            # One was given up, and is closed. The next ones would be as silent.
+            patience = 0.0
