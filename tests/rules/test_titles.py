@@ -1,6 +1,7 @@
 """Titles of tasks: what may be one, and what becomes of it with any arguments."""
 
 import logging
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -25,6 +26,12 @@ class Hostile:
 
     def __repr__(self) -> str:
         raise RuntimeError
+
+
+@dataclass
+class Unhashable:
+    def __call__(self, customer: Any) -> str:
+        raise ValueError(customer)
 
 
 def bill(customer: Any, order: Any = None, *, pin: Annotated[str, Sensitive] = "") -> None:
@@ -93,6 +100,7 @@ def test_a_long_title_is_cut() -> None:
         (lambda customer: 1 // 0, (1,)),
         (lambda customer: Hostile(), (1,)),
         (lambda customer: [].append, (1,)),
+        (Unhashable(), (1,)),
     ],
 )
 def test_an_error_in_a_title_is_no_error_of_the_task(

@@ -98,14 +98,14 @@ def title_of(
         return line_of(text, TITLE_CHARACTERS, mask) or None if text else None
     # Code of the user's, and of the arguments', for which no task is refused.
     except BaseException as exc:
-        _complain(title, name_of(type(exc)))
+        _complain(quoted(title), name_of(type(exc)))
         return None
 
 
 @lru_cache(maxsize=256)
-def _complain(title: Given, error: str) -> None:
+def _complain(title: str, error: str) -> None:
     """Once each: what it says may be of the arguments, and is left out."""
-    logger.warning("A title could not be made of %s: %s", quoted(title), error)
+    logger.warning("A title could not be made of %s: %s", title, error)
 
 
 def _formatted(

@@ -40,7 +40,6 @@ _PACKAGE = __name__.partition(".")[0]
 
 # Of one exception with what caused it and what is in it.
 _MOST_ERRORS = 30
-_DEEPEST = 20
 # Of a traceback's frames the first and the last ones; recursion makes a thousand.
 _FIRST_FRAMES, _LAST_FRAMES = 20, 180
 _FRAME_LIMIT_BYTES = 2_048
