@@ -39,7 +39,7 @@ class TaskManager(Declarations):
         snapshot_backend: A backend or its URL (``sqlite:///tasks.db``); wins over the path.
         snapshot_interval: Seconds between two rounds of housekeeping (see ``retention_days``).
         requeue_pending: Make every registered task durable, as ``persist=True`` does.
-        merged_list_ttl: Accepted; of no effect until there is a cached dashboard.
+        merged_list_ttl: Accepted for compatibility and not used.
         loggers: Observers of log lines and lifecycle events.
         log_file: Path of a log file; the next four settings go with it.
         encrypt_args_key: Encrypts arguments, errors, stack traces and log lines in the store:

@@ -74,7 +74,7 @@ class TaskAdmin:
         token_expiry: Seconds after which a session ends, however busy; one that nobody uses
             ends after half an hour.
         secret_key: Accepted for compatibility and not used: sessions are kept in the store.
-        poll_interval: Seconds; accepted, and of no effect until the pages refresh themselves.
+        poll_interval: Accepted for compatibility and not used: pages follow what happens.
         dependencies: The app's own FastAPI dependencies, in front of every route, those to
             sign in included.
         role: What everybody may do where there is no ``auth``: ``"viewer"``, ``"operator"``
