@@ -20,7 +20,7 @@ from fastapi_taskflow.words.clock import to_micros
 from fastapi_taskflow.words.durations import UNMEASURED
 from fastapi_taskflow.words.loglines import packed
 
-__all__ = ["apply", "grown", "hint", "made"]
+__all__ = ["apply", "grown", "is_news", "made"]
 
 _MICROS_PER_SECOND = 1_000_000
 Rows = tuple[sa.Table, list[dict[str, Any]]]
@@ -57,7 +57,8 @@ async def apply(tx: Writing, plan: Plan) -> None:
     if plan.failures:
         await add_failures(tx, plan)
     await pass_on(tx, plan)
-    hint(tx, plan)
+    if is_news(plan):
+        tx.hints.add("tasks")
 
 
 def made(plan: Plan) -> list[Rows]:
@@ -77,14 +78,13 @@ def grown(plan: Plan) -> list[Rows]:
     return [(attempts, history), (lines, _lines(plan.lines)), (deltas, _deltas(plan))]
 
 
-def hint(tx: Writing, plan: Plan) -> None:
-    """Say so if it leaves something that another instance may claim, or be asked to end."""
-    if (
-        plan.vacated
+def is_news(plan: Plan) -> bool:
+    """It leaves something that another instance may claim, or be asked to end."""
+    return (
+        bool(plan.vacated)
         or any(row.free for row in plan.inserted.values())
         or any(one.get("free") or one.get("cancel_asked") for one in plan.changed.values())
-    ):
-        tx.hints.add("tasks")
+    )
 
 
 async def _add_aliases(sql: AsyncConnection, plan: Plan) -> None:

@@ -71,12 +71,12 @@ class SqlTasks(OnStore, Tasks):
         if not plain or not store.database.fuses:
             return None
         owners = {task.owner for task in tasks if task.owner is not None}
-        async with store.writing_once() as tx:
-            plan, desk = Plan(tx.now), Desk(nothing_known(owners), limits, tx.now)
-            answers = [desk.judge(group) for group in groups]
-            accepting.write(plan, desk.draft, {}, lead=tx.lead, key_ttl=0.0, unstored=())
-            if not await fused.insert(tx, plan, owners):
-                return None
+        now, lead = await store.now()
+        plan, desk = Plan(now), Desk(nothing_known(owners), limits, now)
+        answers = [desk.judge(group) for group in groups]
+        accepting.write(plan, desk.draft, {}, lead=lead, key_ttl=0.0, unstored=())
+        if not await fused.insert(store, plan, owners):
+            return None
         store.held.learn(plan.inserted.values())
         return answers
 
@@ -84,8 +84,9 @@ class SqlTasks(OnStore, Tasks):
         store = self._store
         rows = await take(store, request)
         if rows is not None and are_new(rows):
+            answers = told(in_turn(rows, request.ageing, store.clock.now()))
             store.held.learn(rows)
-            return told(in_turn(rows, request.ageing, store.clock.now()))
+            return answers
         async with store.writing() as tx:
             if not await loading.is_alive(tx, request.instance):
                 return []
@@ -128,11 +129,11 @@ class SqlTasks(OnStore, Tasks):
         if not rows or len(rows) < len(set(task_ids)):
             return None
         before = fused.seen(rows)
-        async with store.writing_once() as tx:
-            plan = Plan(tx.now)
-            answers = decide(plan, rows)
-            if not await fused.update(tx, plan, before):
-                return None
+        now, _ = await store.now()
+        plan = Plan(now)
+        answers = decide(plan, rows)
+        if not await fused.update(store, plan, before):
+            return None
         store.held.learn(rows.values())
         return answers
 

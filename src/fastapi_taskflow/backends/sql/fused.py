@@ -16,10 +16,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from fastapi_taskflow.backends.rules.plan import Plan
 from fastapi_taskflow.backends.rules.rows import Row
-from fastapi_taskflow.backends.sql.applying import grown, hint, made
+from fastapi_taskflow.backends.sql.applying import grown, is_news, made
 from fastapi_taskflow.backends.sql.columns import TEXT, Text
 from fastapi_taskflow.backends.sql.statements import locked, shared
-from fastapi_taskflow.backends.sql.store import Writing
+from fastapi_taskflow.backends.sql.store import Store
 from fastapi_taskflow.backends.sql.tables import aliases, instances, tasks
 
 __all__ = ["Seen", "insert", "seen", "update"]
@@ -47,7 +47,7 @@ def seen(rows: Mapping[str, Row]) -> dict[str, Seen]:
     return {one: Seen(row.fence, row.status, row.cancel_asked) for one, row in rows.items()}
 
 
-async def update(tx: Writing, plan: Plan, before: Mapping[str, Seen]) -> bool:
+async def update(store: Store, plan: Plan, before: Mapping[str, Seen]) -> bool:
     """Write the changes of tasks, if all are held and as they were; False: nothing was done.
 
     Args:
@@ -60,10 +60,10 @@ async def update(tx: Writing, plan: Plan, before: Mapping[str, Seen]) -> bool:
     ids = list(before)
     rows = [(one, *before[one], *map(plan.changed[one].get, changed)) for one in ids]
     given = {"many": len(ids), "ids": ids, **_columns("changed", rows)}
-    return await _written(tx, plan, changed, given)
+    return await _written(store, plan, changed, given)
 
 
-async def insert(tx: Writing, plan: Plan, owners: Collection[str]) -> bool:
+async def insert(store: Store, plan: Plan, owners: Collection[str]) -> bool:
     """Write new tasks, if none of them is there; False: nothing was done.
 
     Args:
@@ -72,7 +72,7 @@ async def insert(tx: Writing, plan: Plan, owners: Collection[str]) -> bool:
     if plan.changed or _is_more(plan):
         return False
     given = {"many": len(owners), "owners": sorted(owners), "ids": list(plan.inserted)}
-    return await _written(tx, plan, None, given)
+    return await _written(store, plan, None, given)
 
 
 def _is_more(plan: Plan) -> bool:
@@ -83,7 +83,7 @@ def _is_more(plan: Plan) -> bool:
 
 
 async def _written(
-    tx: Writing, plan: Plan, changed: tuple[str, ...] | None, given: dict[str, Any]
+    store: Store, plan: Plan, changed: tuple[str, ...] | None, given: dict[str, Any]
 ) -> bool:
     found = [(table, rows) for table, rows in (*made(plan), *grown(plan)) if rows]
     for table, rows in found:
@@ -92,10 +92,10 @@ async def _written(
         return False
     names = [(table, tuple(rows[0])) for table, rows in found]
     statement = _statement(tuple(names), changed)
-    if not (await tx.sql.execute(statement, given)).scalar():
-        return False
-    hint(tx, plan)
-    return True
+    ((ok,),) = await store.at_once(statement, given)
+    if ok and is_news(plan):
+        store.tell()
+    return bool(ok)
 
 
 def _size(given: Mapping[str, Any]) -> int:

@@ -7,7 +7,6 @@ follows from a start or an end is decided without a look, and written if that is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from fastapi_taskflow.backends.rules.rows import Row
 
@@ -29,10 +28,11 @@ class Held:
         self._rows: dict[str, Row] = {}
 
     def learn(self, rows: Iterable[Row]) -> None:
-        """This was written, and is committed."""
+        """This was written, and is committed; the rows are nobody else's any more."""
         for row in rows:
             if self._is_used and row.owner is not None and row.damage is None:
-                self._rows[row.task_id] = replace(row, payload=None, emitted=None, result=None)
+                row.payload = row.emitted = row.result = None
+                self._rows[row.task_id] = row
         while len(self._rows) > _MOST:
             del self._rows[next(iter(self._rows))]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from fastapi_taskflow.backends.base.migration import Planned
 from fastapi_taskflow.backends.serverclock import StoreClock
@@ -177,31 +178,53 @@ class Store:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writing]:
         """A transaction that is committed at the end, or else nothing of it happened."""
-        async with self._writing(self._writer, begin=True) as tx:
-            yield tx
-
-    @asynccontextmanager
-    async def writing_once(self) -> AsyncIterator[Writing]:
-        """As `writing`, but that each statement is a transaction by itself."""
-        async with self._writing(self._reader, begin=False) as tx:
-            yield tx
-
-    @asynccontextmanager
-    async def _writing(self, engine: AsyncEngine | None, *, begin: bool) -> AsyncIterator[Writing]:
-        if self.looks:
-            raise errors.StoreUnavailable(f"{self.place} was opened to look at, not to write.")
-        async with self._on(engine, begin=begin) as sql:
+        async with self._on(self._opened(self._writer, writes=True)) as sql:
             tx = await self.begun(sql)
             yield tx
-        if tx.hints and self._notices is not None:
+        if tx.hints:
+            self.tell()
+
+    async def now(self) -> tuple[datetime, timedelta]:
+        """The store's time, and its lead."""
+        if self.clock.is_stale:
+            async with self.reading():
+                pass
+        now = self.clock.now()
+        return now, self.clock.lead(now)
+
+    async def at_once(self, statement: sa.Executable, given: Any) -> Sequence[Any]:
+        """What a statement answers that writes, and is a transaction by itself."""
+        engine = self._opened(self._reader, writes=True).sync_engine
+        with self.translating():
+            # All of it in one greenlet: each costs as much as sending the statement.
+            found: Sequence[Any] = await greenlet_spawn(self._sent, engine, statement, given)
+        return found
+
+    def _sent(self, engine: sa.Engine, statement: sa.Executable, given: Any) -> Sequence[Any]:
+        with engine.connect() as sql:
+            try:
+                return sql.execute(statement, given).all()
+            except DBAPIError as exc:
+                if self.database.fate(exc) is Fate.DEMOTED:
+                    sql.invalidate()
+                raise
+
+    def tell(self) -> None:
+        """There is something that other instances should look at."""
+        if self._notices is not None:
             self._notices.tell()
+
+    def _opened(self, engine: AsyncEngine | None, *, writes: bool = False) -> AsyncEngine:
+        if writes and self.looks:
+            raise errors.StoreUnavailable(f"{self.place} was opened to look at, not to write.")
+        if engine is None:
+            raise errors.StoreUnavailable(f"{self.place} is not open.")
+        return engine
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[Writing]:
         """As `writing`, on a connection of its own and on any event loop."""
-        if self._writer is None:
-            raise errors.StoreUnavailable(f"{self.place} is not open.")
-        engine = self._named(self.database.pulse(self._writer))
+        engine = self._named(self.database.pulse(self._opened(self._writer)))
         try:
             async with self._on(engine) as sql:
                 yield await self.begun(sql)
@@ -233,8 +256,7 @@ class Store:
     async def _on(
         self, engine: AsyncEngine | None, *, begin: bool = True
     ) -> AsyncIterator[AsyncConnection]:
-        if engine is None:
-            raise errors.StoreUnavailable(f"{self.place} is not open.")
+        engine = self._opened(engine)
         with self.translating():
             async with engine.begin() if begin else engine.connect() as sql:
                 try:

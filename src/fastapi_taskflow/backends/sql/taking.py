@@ -17,7 +17,7 @@ from fastapi_taskflow.backends.sql.candidates import due, is_near
 from fastapi_taskflow.backends.sql.columns import TEXT
 from fastapi_taskflow.backends.sql.loading import WHOLE
 from fastapi_taskflow.backends.sql.pausing import PAUSED
-from fastapi_taskflow.backends.sql.statements import MOST, find, locked, shared
+from fastapi_taskflow.backends.sql.statements import MOST, locked, shared
 from fastapi_taskflow.backends.sql.store import Store
 
 __all__ = ["take"]
@@ -65,18 +65,17 @@ async def take(store: Store, request: ClaimRequest) -> list[Row] | None:
     if not store.database.fuses or len(slots) != 1 or request.limits or request.ageing:
         return None
     ((queue, number),) = slots.items()
-    async with store.writing_once() as tx:
-        found = await find(
-            tx.sql,
-            _TAKE,
-            by=request.instance,
-            claim=request.claim_id,
-            of=queue,
-            functions=sorted(request.functions),
-            now=tx.now,
-            most=min(number, request.limit),
-        )
-    if not found[0]["ok"]:
+    now, _ = await store.now()
+    given = {
+        "by": request.instance,
+        "claim": request.claim_id,
+        "of": queue,
+        "functions": sorted(request.functions),
+        "now": now,
+        "most": min(number, request.limit),
+    }
+    found = await store.at_once(_TAKE, given)
+    if not found[0].ok:
         return None
-    rows = [{name: one[name] for name in _NAMES} for one in found]
+    rows = [dict(zip(_NAMES, tuple(one)[1:], strict=True)) for one in found]
     return [read(one) for one in rows if one["arrival"] is not None]
