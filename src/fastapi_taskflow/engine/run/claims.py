@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 # How soon to look again where what is due could not be claimed and a key's rate may be why.
 _HELD_SECONDS = 0.05
-_STARTING_SECONDS = 0.02
 
 
 class Claims:
@@ -64,8 +63,6 @@ class Claims:
             hinted = bool(self._hints.queues)
             if hinted and await self._claim():
                 return
-            if hinted and told and not self._hints.queues:
-                await self._let_start()
             pause = self._core.limiting.pause
             # Queues without a free slot stay hinted: they must not hide the others. What a rate
             # has held back is due, and nobody will hint at it. Nor at what is due soon elsewhere.
@@ -80,12 +77,6 @@ class Claims:
                     due = due if pause is None else min(due, pause)
                 timeout = min(timeout, due)
         await self._hints.wait(timeout)
-
-    async def _let_start(self) -> None:
-        """What was claimed starts before the store is asked for what is due later."""
-        await self._hints.wait(_STARTING_SECONDS)
-        if self._hints.queues:
-            self._hints.nudge()
 
     async def _next_due(self) -> float:
         """Seconds until the store has a task for a queue that is not hinted; hints if now."""
