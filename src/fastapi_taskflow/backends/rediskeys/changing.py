@@ -46,7 +46,8 @@ async def admit(
     accepting.write(plan, desk.draft, unit.rows, lead=unit.lead, key_ttl=key_ttl, unstored=unstored)
     full = {one.queue for one in answers if isinstance(one, base.QueueIsFull)}
     for queue, added in plan.waiting.items():
-        if queue in limits and queue not in full:
+        # One that only lost tasks may have more than its limit, which was larger.
+        if added > 0 and queue in limits and queue not in full:
             unit.bound("waiting", queue, limits[queue] - added)
     return answers
 

@@ -1,7 +1,8 @@
 """What runs within the server: a few scripts that know keys and fields, and no rule of tasks.
 
 Each is told the prefix of all keys as its only key, so that a cluster sends it to their slot.
-None runs where memory is full: the server refuses it before it has written anything.
+Where memory is full the server refuses what adds tasks, before it has written anything. All else
+runs: what is there can be read, ended and deleted, or nothing would ever make room.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import NamedTuple
 
-__all__ = ["BEAT", "CANDIDATES", "COMMIT", "FILTER", "READ", "TOUCHED", "Script"]
+__all__ = ["ADD", "BEAT", "CANDIDATES", "COMMIT", "FILTER", "READ", "TOUCHED", "Script"]
 
 
 class Script(NamedTuple):
@@ -19,8 +20,8 @@ class Script(NamedTuple):
     name: str
 
 
-def _script(body: str) -> Script:
-    text = "#!lua\n" + body
+def _script(body: str, *, grows: bool = False) -> Script:
+    text = ("#!lua\n" if grows else "#!lua flags=allow-oom\n") + body
     return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  (the server's choice)
 
 
@@ -41,8 +42,8 @@ TOUCHED = "+"
 # A version, for tasks that are written; how many tasks, each with the version that it has to have
 # and its new state ('': none). How many fields have to be as they were read, and these, each with
 # its key: '' for none; '<=' and the most that a count may be; '#' and the size of a set. Then
-# commands. If something is not so, nothing is written.
-COMMIT = _script("""
+# commands. If something is not so, nothing is written. `ADD` is the same, for new tasks.
+_WRITING = """
 local head, tasks, at = KEYS[1] .. 'task:', tonumber(ARGV[2]), 3
 for _ = 1, tasks do
   if (redis.call('HGET', head .. ARGV[at], 'v') or '') ~= ARGV[at + 1] then return 0 end
@@ -77,7 +78,8 @@ while at <= #ARGV do
   at = at + size + 1
 end
 return 1
-""")
+"""
+COMMIT, ADD = _script(_WRITING), _script(_WRITING, grows=True)
 
 # The time; how many of what is found nobody else finds for a second or two, as whoever asks means
 # to take them; queues, whose tasks that fell due go to their lanes; fields; sets whose tasks are

@@ -21,7 +21,7 @@ from fastapi_taskflow.backends.rediskeys.rows import (
     sets_of,
     state_of,
 )
-from fastapi_taskflow.backends.rediskeys.scripts import COMMIT, TOUCHED
+from fastapi_taskflow.backends.rediskeys.scripts import ADD, COMMIT, TOUCHED
 from fastapi_taskflow.backends.rediskeys.store import Command, Store
 from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.tries import Collided, Tried
@@ -76,6 +76,8 @@ class Unit:
         self._commands: list[Command] = []
         # Something was not read, so it has to be asked for at the commit.
         self._recalls = False
+        # There are new tasks.
+        self._grows = False
 
     async def load(
         self,
@@ -193,7 +195,7 @@ class Unit:
         gone = had.columns & empty
         has = Had(sets_of(one), counts_of(one), had.columns - gone | fields.keys())
         if had is _NEW:
-            self._versions[task_id] = b""
+            self._versions[task_id], self._grows = b"", True
             fields |= fixed_of(one)
             for (name, member), score in fixed_sets_of(one).items():
                 self.add(name, score, member)
@@ -248,7 +250,7 @@ class Unit:
         for one in commands:
             args.append(len(one))
             args += one
-        if not await self.store.run(COMMIT, *args):
+        if not await self.store.run(ADD if self._grows else COMMIT, *args):
             raise Collided(f"Others have written to {self.store.place} meanwhile.")
         self._keep()
 

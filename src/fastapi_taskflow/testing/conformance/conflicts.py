@@ -57,6 +57,17 @@ class Conflicts(Conformance):
         assert inserted.disposition == "created"
         assert ids(await claim(backend)) == [second.task_id]
 
+    async def test_a_replacement_elsewhere_asks_nothing_of_a_queue_over_its_limit(
+        self, backend: Backend
+    ) -> None:
+        await accept(backend, of("k"), task(), task())
+        elsewhere = of("k", on_conflict="replace", queue="other")
+
+        answer = await put(backend, elsewhere, limits={"default": 1, "other": 1})
+
+        assert isinstance(answer, Stored)
+        assert (await find(backend, elsewhere.task_id)).record.status is TaskStatus.PENDING
+
     async def test_a_replacement_stands_behind_what_runs(self, backend: Backend) -> None:
         running, waiting = of("k"), of("k", idempotency_key="i", fingerprint=b"same")
         await accept(backend, running, waiting)
