@@ -11,14 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_taskflow import MySQLBackend, PostgresBackend, StoreUnavailable
+from fastapi_taskflow import StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import A, beat, ignore, instance
-from tests.support.databases import TestDatabase, database
+from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
 from tests.support.waiting import PATIENCE_SECONDS
 from trust.proxy import Proxy, proxied
 
-KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
-DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 # What a client sends until it is connected and has written, and less than any message has.
 BYTES, STEP = 1500, 37
 

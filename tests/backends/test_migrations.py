@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from fastapi_taskflow import Backend, ConfigurationError, MySQLBackend, PostgresBackend
+from fastapi_taskflow import Backend, ConfigurationError
 from fastapi_taskflow.backends.alembic import leaving_tasks_alone
 from fastapi_taskflow.backends.base import Level
 from fastapi_taskflow.testing.conformance.harness import (
@@ -21,9 +21,7 @@ from fastapi_taskflow.testing.conformance.harness import (
     task,
 )
 from tests.support.commands import run_command
-from tests.support.databases import TestDatabase, database
-
-KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
+from tests.support.databases import KINDS, TestDatabase, database
 
 pytestmark = pytest.mark.slow
 

@@ -36,11 +36,8 @@ from fastapi_taskflow.testing.conformance.harness import (
     instance,
     task,
 )
-from tests.support.databases import TestDatabase, database
+from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
 from tests.support.waiting import wait_until
-
-KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
-DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_taskflow import ConfigurationError, MySQLBackend, PostgresBackend, StoreUnavailable
+from fastapi_taskflow import ConfigurationError, MySQLBackend, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, ignore, keyed
-from tests.support.databases import TestDatabase, database
-
-KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
-DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
+from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
 
 pytestmark = pytest.mark.anyio
 

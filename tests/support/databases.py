@@ -16,14 +16,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from fastapi_taskflow import MySQLBackend, PostgresBackend
 from fastapi_taskflow.backends.sql.tables import metadata
+
+KINDS = {"postgresql": PostgresBackend, "mysql": MySQLBackend}
+DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 
 # Where they are if the environment names no other. Each needs a user who may make databases.
 SERVERS = {
     "postgresql": ("TASKFLOW_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
     "mysql": ("TASKFLOW_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql"),
 }
-_DRIVERS = {"postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 _START_SECONDS = 60.0
 _EMPTYING = (
     *[
@@ -83,7 +86,7 @@ class TestDatabase:
         return self._runner.run(self._run(statement))
 
     async def _admin(self, statement: str, *, wait: bool = False) -> None:
-        url = self._server.set(drivername=_DRIVERS[self._kind])
+        url = self._server.set(drivername=DRIVERS[self._kind])
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -99,7 +102,7 @@ class TestDatabase:
 
     def _connection(self) -> AsyncEngine:
         if self._engine is None:
-            url = sa.make_url(self.url).set(drivername=_DRIVERS[self._kind])
+            url = sa.make_url(self.url).set(drivername=DRIVERS[self._kind])
             self._engine = create_async_engine(url, pool_size=1, pool_pre_ping=True)
         return self._engine
 
