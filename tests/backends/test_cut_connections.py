@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_taskflow import StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import A, beat, ignore, instance
-from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
+from tests.support.databases import DRIVERS, KINDS, TestDatabase
 from tests.support.waiting import PATIENCE_SECONDS
 from trust.proxy import Proxy, proxied
 
@@ -21,12 +21,6 @@ from trust.proxy import Proxy, proxied
 BYTES, STEP = 1500, 37
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[TestDatabase]:
-    with database(request.param) as made:
-        yield made
 
 
 @pytest.fixture

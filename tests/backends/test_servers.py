@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,16 +35,10 @@ from fastapi_taskflow.testing.conformance.harness import (
     instance,
     task,
 )
-from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
+from tests.support.databases import DRIVERS, KINDS, TestDatabase
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[TestDatabase]:
-    with database(request.param) as made:
-        yield made
 
 
 @pytest.fixture

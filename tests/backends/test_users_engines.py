@@ -1,22 +1,14 @@
 """Engines of the user's, however they were made: a verb is one transaction, or they are refused."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_taskflow import ConfigurationError, MySQLBackend, StoreUnavailable
 from fastapi_taskflow.testing.conformance.harness import accept, ignore, keyed
-from tests.support.databases import DRIVERS, KINDS, TestDatabase, database
+from tests.support.databases import DRIVERS, KINDS, TestDatabase
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[TestDatabase]:
-    with database(request.param) as made:
-        yield made
 
 
 @pytest.mark.parametrize("isolation", ["AUTOCOMMIT", "SERIALIZABLE"])

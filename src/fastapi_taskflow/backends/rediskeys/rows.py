@@ -25,9 +25,12 @@ __all__ = [
     "BRIEF",
     "HEAD",
     "WHOLE",
+    "Had",
+    "Kept",
     "Sets",
     "counts_of",
     "fields_of",
+    "fixed_of",
     "fixed_sets_of",
     "lane_of",
     "row",
@@ -126,6 +129,14 @@ class Had(NamedTuple):
     sets: Sets
     counts: frozenset[tuple[str, str]]
     columns: frozenset[str]
+
+
+class Kept(NamedTuple):
+    """A row, the version it was written with, and what else the server has of it."""
+
+    row: Row
+    version: bytes
+    had: Had
 
 
 def fixed_sets_of(one: Row) -> Sets:

@@ -16,9 +16,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from fastapi_taskflow.backends.base import Grade
+from fastapi_taskflow.backends.keeping import Keeper
 from fastapi_taskflow.backends.rediskeys.addresses import NO_ADDRESS, address
-from fastapi_taskflow.backends.rediskeys.kept import Keeper
 from fastapi_taskflow.backends.rediskeys.packing import packing
+from fastapi_taskflow.backends.rediskeys.rows import Kept
 from fastapi_taskflow.backends.rediskeys.scripts import READ, Script
 from fastapi_taskflow.backends.serverclock import StoreClock
 from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, deadline
@@ -37,6 +38,8 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 # firewall may forget it is asked first whether it is still there.
 _REPLY_SECONDS, _CONNECT_SECONDS, _IDLE_SECONDS = 14.0, 10.0, 60
 _MICROS_PER_SECOND = 1_000_000
+# Some more than one process runs at a time; a row is about three kilobytes, beside its payload.
+_MOST_KEPT = 2_000
 
 Command = tuple[Any, ...]
 
@@ -76,7 +79,7 @@ class Store:
         self.grade = Grade.C
         self._head = "{" + prefix + "}:"
         self.refusal: str | None = None
-        self.keeper = Keeper()
+        self.keeper: Keeper[Kept] = Keeper(_MOST_KEPT)
         self._numbers = itertools.count()
         # Invariant: None until it is opened, and after it was closed.
         self._client: Redis | None = None

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from fastapi_taskflow.backends.rediskeys.kept import Kept
 from fastapi_taskflow.backends.rediskeys.rows import (
     APART,
     HEAD,
     Had,
+    Kept,
     counts_of,
     fields_of,
     fixed_of,
@@ -32,6 +32,7 @@ __all__ = ["OnStore", "Unit", "in_chunks"]
 
 # So many fields the server's scripts hand to one command.
 _CHUNK = 1000
+_LARGEST_KEPT_BYTES = 32_768
 _NOTHING: Mapping[str, Iterable[str]] = {}
 _NEW = Had({}, frozenset(), frozenset())
 _EVERY = frozenset(APART)
@@ -122,7 +123,7 @@ class Unit:
         return replies
 
     def recall(self, task_ids: Iterable[str]) -> None:
-        """Take tasks as this process wrote them last; see `kept`.
+        """Take tasks as this process wrote them last; see `keeping`.
 
         Whoever claimed one may not have been told of it yet, and somebody who had it before asks:
         that changes nothing of the row.
@@ -273,8 +274,9 @@ class Unit:
         for task_id in self._versions:
             keeper.take(task_id)
         for task_id, one in self._put.items():
-            if one.owner is not None:
-                keeper.keep(Kept(one, self.version.encode(), self._had[task_id]))
+            # Who reads it again reads no payload.
+            if len(one.payload or b"") <= _LARGEST_KEPT_BYTES:
+                keeper.keep(one, Kept(one, self.version.encode(), self._had[task_id]))
 
 
 class OnStore(Tried):

@@ -77,7 +77,7 @@ class SqlTasks(OnStore, Tasks):
         accepting.write(plan, desk.draft, {}, lead=lead, key_ttl=0.0, unstored=())
         if not await fused.insert(store, plan, owners):
             return None
-        store.held.learn(plan.inserted.values())
+        self._keep(plan.inserted.values())
         return answers
 
     async def claim(self, request: base.ClaimRequest) -> list[base.Claimed]:
@@ -85,14 +85,14 @@ class SqlTasks(OnStore, Tasks):
         rows = await take(store, request)
         if rows is not None and are_new(rows):
             answers = told(in_turn(rows, request.ageing, store.clock.now()))
-            store.held.learn(rows)
+            self._keep(rows)
             return answers
         async with store.writing() as tx:
             if not await loading.is_alive(tx, request.instance):
                 return []
             rows = await loading.claimed(tx, request.claim_id) or await _claim(tx, request)
             answers = await claimed(tx.sql, in_turn(rows, request.ageing, tx.now))
-        store.held.learn(rows)
+        self._keep(rows)
         return answers
 
     async def start(self, leases: Sequence[base.Lease]) -> list[datetime | None]:
@@ -125,8 +125,9 @@ class SqlTasks(OnStore, Tasks):
     ) -> list[T] | None:
         """What follows for tasks that are as this process left them; None: not all are."""
         store = self._store
-        rows = store.held.take(task_ids)
-        if not rows or len(rows) < len(set(task_ids)):
+        kept = {one: store.keeper.take(one) for one in dict.fromkeys(task_ids)}
+        rows = {one: row for one, row in kept.items() if row is not None}
+        if not rows or len(rows) < len(kept):
             return None
         before = fused.seen(rows)
         now, _ = await store.now()
@@ -134,8 +135,15 @@ class SqlTasks(OnStore, Tasks):
         answers = decide(plan, rows)
         if not await fused.update(store, plan, before):
             return None
-        store.held.learn(rows.values())
+        self._keep(rows.values())
         return answers
+
+    def _keep(self, rows: Iterable[Row]) -> None:
+        """These were written, and are committed."""
+        for row in rows if self._store.database.fuses else ():
+            # What is large decides nothing.
+            row.payload = row.emitted = row.result = None
+            self._store.keeper.keep(row, row)
 
     async def cancel(self, task_ids: Sequence[str]) -> list[base.CancelAnswer]:
         async with self._planned(task_ids, ends=True) as (rows, plan):

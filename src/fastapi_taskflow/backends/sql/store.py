@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from fastapi_taskflow.backends.base.migration import Planned
+from fastapi_taskflow.backends.keeping import Keeper
+from fastapi_taskflow.backends.rules.rows import Row
 from fastapi_taskflow.backends.serverclock import StoreClock
 from fastapi_taskflow.backends.sql import schema
 from fastapi_taskflow.backends.sql.dialects.base import Database, Fate
 from fastapi_taskflow.backends.sql.dialects.notices import Notices
-from fastapi_taskflow.backends.sql.held import Held
 from fastapi_taskflow.backends.sql.statements import OF, locked
 from fastapi_taskflow.backends.sql.tables import PREFIX, facts
 from fastapi_taskflow.backends.tries import CLOSE_SECONDS, Collided, Tried, deadline
@@ -77,7 +78,7 @@ class Store:
         self.clock = StoreClock(clock)
         # Tasks with order keys have been ended here: whose turn it is may be asked before.
         self.keyed = False
-        self.held = Held(is_used=database.fuses)
+        self.keeper: Keeper[Row] = Keeper(most=5_000)  # some 10 MB
         # Invariant: both are None until it is opened, and after it was closed.
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
@@ -197,8 +198,7 @@ class Store:
         engine = self._opened(self._reader, writes=True).sync_engine
         with self.translating():
             # All of it in one greenlet: each costs as much as sending the statement.
-            found: Sequence[Any] = await greenlet_spawn(self._sent, engine, statement, given)
-        return found
+            return await greenlet_spawn(self._sent, engine, statement, given)
 
     def _sent(self, engine: sa.Engine, statement: sa.Executable, given: Any) -> Sequence[Any]:
         with engine.connect() as sql:
